@@ -1,0 +1,1 @@
+//! catalyst.json: schema, flags, environment and validation.

@@ -1,0 +1,1 @@
+//! Node keys, certificates, trust bundles and the verifier.

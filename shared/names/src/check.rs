@@ -1,0 +1,73 @@
+//! The grammar itself, over borrowed text: what the wire decoder uses, without a copy.
+
+use crate::error::{NameError, Reason};
+use crate::limits::Limits;
+
+/// Checks one DNS label.
+///
+/// # Errors
+/// Says where the text leaves the grammar; `what` names the thing in the message.
+pub fn label(text: &str, what: &'static str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError { what, at: 0, reason: Reason::Empty });
+    }
+    if text.len() > Limits::LABEL {
+        return Err(NameError { what, at: Limits::LABEL, reason: Reason::TooLong(Limits::LABEL) });
+    }
+    label_at(text.as_bytes(), 0, what)
+}
+
+/// Checks a dotted name of one or more labels, at most [`Limits::ORG`] bytes.
+///
+/// # Errors
+/// As [`label`].
+pub fn org(text: &str, what: &'static str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError { what, at: 0, reason: Reason::Empty });
+    }
+    if text.len() > Limits::ORG {
+        return Err(NameError { what, at: Limits::ORG, reason: Reason::TooLong(Limits::ORG) });
+    }
+    let mut start = 0;
+    for part in text.split('.') {
+        if part.is_empty() {
+            return Err(NameError { what, at: start, reason: Reason::EmptyLabel });
+        }
+        if part.len() > Limits::LABEL {
+            return Err(NameError { what, at: start + Limits::LABEL, reason: Reason::TooLong(Limits::LABEL) });
+        }
+        label_at(part.as_bytes(), start, what)?;
+        start += part.len() + 1;
+    }
+    Ok(())
+}
+
+/// Checks `label.org` and returns the length of the label.
+///
+/// # Errors
+/// As [`label`]; a name without a dot has no organisation.
+pub fn service(text: &str, what: &'static str) -> Result<usize, NameError> {
+    let Some(dot) = text.find('.') else {
+        label(text, what)?;
+        return Err(NameError { what, at: text.len(), reason: Reason::NoOrganisation });
+    };
+    label(text.get(..dot).unwrap_or(""), what)?;
+    org(text.get(dot + 1..).unwrap_or(""), what)
+        .map_err(|e| NameError { at: e.at + dot + 1, ..e })?;
+    Ok(dot)
+}
+
+fn label_at(bytes: &[u8], start: usize, what: &'static str) -> Result<(), NameError> {
+    for (i, b) in bytes.iter().enumerate() {
+        if !(b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-') {
+            return Err(NameError { what, at: start + i, reason: Reason::Character });
+        }
+    }
+    if bytes.first() == Some(&b'-') {
+        return Err(NameError { what, at: start, reason: Reason::Hyphen });
+    }
+    if bytes.last() == Some(&b'-') {
+        return Err(NameError { what, at: start + bytes.len() - 1, reason: Reason::Hyphen });
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! What both daemons do alike: the engine, the admin API, the command line's words.

@@ -1,0 +1,1 @@
+//! An independent solver for the routes a network must end with.

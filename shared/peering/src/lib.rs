@@ -1,0 +1,1 @@
+//! The peering session as a small state machine.

@@ -1,0 +1,1 @@
+//! Agreements, roles, default deny, export and import rules.

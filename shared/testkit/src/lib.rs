@@ -1,0 +1,1 @@
+//! Fake clock, simulated network, fault injection and replay.

@@ -1,0 +1,1 @@
+//! The QUIC driver: a control and a data connection per neighbour.

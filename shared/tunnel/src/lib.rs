@@ -1,0 +1,1 @@
+//! Stream header, flow table and forwarding table of the data path.

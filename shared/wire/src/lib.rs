@@ -1,0 +1,1 @@
+//! Frames, route entries and typed attributes of the peering protocol.
