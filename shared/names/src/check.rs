@@ -34,7 +34,11 @@ pub fn org(text: &str, what: &'static str) -> Result<(), NameError> {
             return Err(NameError { what, at: start, reason: Reason::EmptyLabel });
         }
         if part.len() > Limits::LABEL {
-            return Err(NameError { what, at: start + Limits::LABEL, reason: Reason::TooLong(Limits::LABEL) });
+            return Err(NameError {
+                what,
+                at: start + Limits::LABEL,
+                reason: Reason::TooLong(Limits::LABEL),
+            });
         }
         label_at(part.as_bytes(), start, what)?;
         start += part.len() + 1;
@@ -52,8 +56,7 @@ pub fn service(text: &str, what: &'static str) -> Result<usize, NameError> {
         return Err(NameError { what, at: text.len(), reason: Reason::NoOrganisation });
     };
     label(text.get(..dot).unwrap_or(""), what)?;
-    org(text.get(dot + 1..).unwrap_or(""), what)
-        .map_err(|e| NameError { at: e.at + dot + 1, ..e })?;
+    org(text.get(dot + 1..).unwrap_or(""), what).map_err(|e| NameError { at: e.at + dot + 1, ..e })?;
     Ok(dot)
 }
 

@@ -41,9 +41,15 @@ impl fmt::Display for NameError {
             Reason::Empty => write!(f, "the {what} is empty"),
             Reason::TooLong(max) => write!(f, "the {what} is longer than {max} characters"),
             Reason::Character => {
-                write!(f, "the {what} may hold only a-z, 0-9 and '-' (and '.' between labels); look at character {}", at + 1)
+                write!(
+                    f,
+                    "the {what} may hold only a-z, 0-9 and '-' (and '.' between labels); look at character {}",
+                    at + 1
+                )
             }
-            Reason::Hyphen => write!(f, "a label of the {what} starts or ends with '-'; look at character {}", at + 1),
+            Reason::Hyphen => {
+                write!(f, "a label of the {what} starts or ends with '-'; look at character {}", at + 1)
+            }
             Reason::EmptyLabel => write!(f, "the {what} has an empty label at character {}", at + 1),
             Reason::NoOrganisation => {
                 write!(f, "the {what} needs its organisation, as in 'inventory.acme.example'")

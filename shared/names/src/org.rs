@@ -25,6 +25,23 @@ impl From<&NodeId> for OriginId {
     }
 }
 
+impl OriginId {
+    /// An opaque id from ASCII bytes that are a label by construction (a letter, then hexadecimal digits).
+    /// Bytes that are not letters or digits are left out, so the result is always a label or, of nothing, `o`.
+    #[must_use]
+    pub fn from_hex_label(bytes: &[u8]) -> Self {
+        let mut own = heapless::String::new();
+        for b in bytes.iter().filter(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+            // When full: the rest is cut off; the callers' ids are 21 bytes.
+            let _ = own.push(char::from(*b));
+        }
+        if own.is_empty() {
+            let _ = own.push('o');
+        }
+        OriginId(own)
+    }
+}
+
 /// The first label of a service's name, such as `inventory`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ServiceLabel(pub(crate) heapless::String<{ Limits::LABEL }, u8>);
