@@ -1,0 +1,189 @@
+//! Trust bundles: the roots of one organisation.
+//!
+//! On disk and between people a bundle is plain PEM certificates. Its organisation is not written beside them
+//! but read from the roots, each of which carries the URI name `spiffe://ORG`: a bundle cannot be filed under
+//! the wrong organisation by mistake.
+
+use std::fmt;
+use std::str::FromStr;
+
+use catalyst_names::OrgId;
+use ring::digest::{SHA256, digest};
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+
+use crate::error::IdentityError;
+use crate::limits::Limits;
+use crate::pem_text;
+use crate::x509;
+
+const WHAT: &str = "trust bundle";
+
+/// SHA-256 of a certificate's DER, printed as `sha256:` and 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// The fingerprint of some bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut own = [0; 32];
+        own.copy_from_slice(digest(&SHA256, bytes).as_ref());
+        Fingerprint(own)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = IdentityError;
+
+    /// Reads `sha256:HEX`; also with colons between the bytes and in upper case, as openssl prints it.
+    fn from_str(text: &str) -> Result<Self, IdentityError> {
+        let bad = || IdentityError::Damaged {
+            what: "fingerprint",
+            reason: "it must be 'sha256:' and 64 hexadecimal digits".to_owned(),
+        };
+        let hex = text.trim().strip_prefix("sha256:").unwrap_or(text.trim());
+        let mut own = [0_u8; 32];
+        let mut digits = hex.chars().filter(|c| *c != ':').map(|c| c.to_digit(16));
+        for byte in &mut own {
+            let (Some(Some(high)), Some(Some(low))) = (digits.next(), digits.next()) else {
+                return Err(bad());
+            };
+            *byte = u8::try_from(high * 16 + low).map_err(|_| bad())?;
+        }
+        if digits.next().is_some() { Err(bad()) } else { Ok(Fingerprint(own)) }
+    }
+}
+
+/// The roots of one organisation, in the order of their fingerprints, each once.
+#[derive(Clone)]
+pub struct TrustBundle {
+    org: OrgId,
+    roots: Vec<Root>,
+}
+
+#[derive(Clone)]
+struct Root {
+    fingerprint: Fingerprint,
+    der: CertificateDer<'static>,
+    anchor: TrustAnchor<'static>,
+}
+
+impl TrustBundle {
+    /// Reads PEM certificates; the organisation is the one that all the roots name.
+    ///
+    /// # Errors
+    /// When the text holds anything but root certificates of one organisation, or more than [`Limits::ROOTS`].
+    pub fn from_pem(text: &str) -> Result<Self, IdentityError> {
+        let mut org: Option<OrgId> = None;
+        let mut roots: Vec<Root> = Vec::new();
+        for der in pem_text::certificates(text, WHAT, Limits::ROOTS)? {
+            let named = root_org(&der)?;
+            match &org {
+                Some(first) if *first != named => {
+                    return Err(IdentityError::MixedBundle {
+                        first: Box::new(first.clone()),
+                        second: Box::new(named),
+                    });
+                }
+                _ => org = Some(named),
+            }
+            let anchor = webpki::anchor_from_trusted_cert(&der)
+                .map_err(|e| IdentityError::Damaged { what: WHAT, reason: e.to_string() })?
+                .to_owned();
+            roots.push(Root { fingerprint: Fingerprint::of(&der), der, anchor });
+        }
+        roots.sort_by_key(|r| r.fingerprint);
+        roots.dedup_by_key(|r| r.fingerprint);
+        let org = org.ok_or(IdentityError::Missing { what: WHAT, label: "CERTIFICATE" })?;
+        Ok(TrustBundle { org, roots })
+    }
+
+    /// The bundle as PEM: the same roots give the same text.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        pem_text::write_certificates(self.roots.iter().map(|r| r.der.as_ref()))
+    }
+
+    /// The organisation that all roots name.
+    #[must_use]
+    pub fn org(&self) -> &OrgId {
+        &self.org
+    }
+
+    /// The roots as DER, in the order of their fingerprints.
+    pub fn roots(&self) -> impl ExactSizeIterator<Item = &CertificateDer<'static>> {
+        self.roots.iter().map(|r| &r.der)
+    }
+
+    /// One fingerprint for the whole bundle: of one root its own (what openssl prints), of several the SHA-256
+    /// of their fingerprints in ascending order.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        match self.roots.as_slice() {
+            [one] => one.fingerprint,
+            many => Fingerprint::of(&many.iter().flat_map(|r| r.fingerprint.0).collect::<Vec<u8>>()),
+        }
+    }
+
+    /// The fingerprint of each root, ascending.
+    pub fn fingerprints(&self) -> impl ExactSizeIterator<Item = Fingerprint> {
+        self.roots.iter().map(|r| r.fingerprint)
+    }
+
+    /// The roots as the chain verifier takes them.
+    pub(crate) fn anchors(&self) -> Vec<TrustAnchor<'_>> {
+        self.roots.iter().map(|r| r.anchor.clone()).collect()
+    }
+}
+
+impl PartialEq for TrustBundle {
+    fn eq(&self, other: &Self) -> bool {
+        self.org == other.org && self.fingerprints().eq(other.fingerprints())
+    }
+}
+
+impl Eq for TrustBundle {}
+
+impl fmt::Debug for TrustBundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let roots: Vec<Fingerprint> = self.fingerprints().collect();
+        f.debug_struct("TrustBundle").field("org", &self.org).field("roots", &roots).finish()
+    }
+}
+
+/// Checks that a certificate can be a root and returns the organisation it names.
+pub(crate) fn root_org(der: &CertificateDer<'_>) -> Result<OrgId, IdentityError> {
+    let cert = x509::parse(der, WHAT)?;
+    if !cert.is_ca() {
+        let reason = "it is not a CA certificate (basicConstraints CA:TRUE); a bundle holds the organisation's \
+                      root, not the certificate of a node";
+        return Err(IdentityError::NotARoot { reason: reason.to_owned() });
+    }
+    match cert.key_usage() {
+        Ok(Some(usage)) if !usage.value.key_cert_sign() => {
+            let reason = "its keyUsage does not allow signing certificates".to_owned();
+            return Err(IdentityError::NotARoot { reason });
+        }
+        Err(e) => return Err(IdentityError::Damaged { what: WHAT, reason: e.to_string() }),
+        Ok(_) => {}
+    }
+    let uri = x509::uri_name(der).map_err(|_| IdentityError::NotARoot {
+        reason: "it must carry exactly one URI name, 'spiffe://ORG'".to_owned(),
+    })?;
+    x509::trust_domain(&uri).ok_or_else(|| IdentityError::NotARoot {
+        reason: "its URI name must be 'spiffe://ORG' with nothing after the organisation".to_owned(),
+    })
+}

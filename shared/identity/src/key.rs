@@ -1,0 +1,127 @@
+//! A node's private key, on curve P-256 (Envoy refuses Ed25519 client certificates).
+
+use std::fmt;
+
+use catalyst_names::{NodeId, OrgId, SpiffeId};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::SectionKind;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::IdentityError;
+use crate::pem_text;
+
+const WHAT: &str = "private key";
+const LABEL: &str = "PRIVATE KEY";
+
+/// PEM text that holds a private key. It is wiped when dropped and never printed.
+#[derive(Clone)]
+pub struct SecretPem(Zeroizing<String>);
+
+impl SecretPem {
+    /// The text itself, to be written to a file of mode 0600 and nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretPem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretPem(..)")
+    }
+}
+
+/// A private key on P-256. Its `Debug` never shows the key.
+pub struct NodeKey {
+    pair: KeyPair,
+}
+
+impl NodeKey {
+    /// Makes a new key from the system's random source.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn generate() -> Result<Self, IdentityError> {
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
+            .map_err(|e| IdentityError::Crypto { doing: "make a key", reason: e.to_string() })?;
+        Ok(NodeKey { pair })
+    }
+
+    /// Reads an unencrypted PKCS#8 key (RFC 5958).
+    ///
+    /// # Errors
+    /// Says what the text lacks; it never quotes it.
+    pub fn from_pem(text: &str) -> Result<Self, IdentityError> {
+        let mut found = None;
+        for (kind, der) in pem_text::blocks(text, WHAT, LABEL)? {
+            let der = Zeroizing::new(der);
+            match kind {
+                SectionKind::PrivateKey if found.is_none() => found = Some(der),
+                SectionKind::PrivateKey => {
+                    return Err(IdentityError::Foreign { what: WHAT, found: "second private key" });
+                }
+                SectionKind::EcPrivateKey => {
+                    return Err(IdentityError::Key { reason: "it is in the older SEC 1 form".to_owned() });
+                }
+                SectionKind::RsaPrivateKey => {
+                    return Err(IdentityError::Key { reason: "it is an RSA key".to_owned() });
+                }
+                _ => {}
+            }
+        }
+        let der = found.ok_or(IdentityError::Missing { what: WHAT, label: LABEL })?;
+        let pair = KeyPair::from_pkcs8_der_and_sign_algo(
+            &PrivatePkcs8KeyDer::from(der.as_slice()),
+            &PKCS_ECDSA_P256_SHA256,
+        )
+        .map_err(|e| IdentityError::Key { reason: e.to_string() })?;
+        Ok(NodeKey { pair })
+    }
+
+    /// The key as PKCS#8 PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> SecretPem {
+        SecretPem(Zeroizing::new(pem_text::write(LABEL, self.pair.serialized_der())))
+    }
+
+    /// The public point, 65 bytes, uncompressed (SEC 1 section 2.3.3).
+    #[must_use]
+    pub fn public_point(&self) -> &[u8] {
+        self.pair.public_key_raw()
+    }
+
+    /// A signing request (PKCS#10, RFC 2986) for the name `spiffe://ORG/node/NODE`, as PEM.
+    ///
+    /// # Errors
+    /// When the crypto library refuses.
+    pub fn csr(&self, org: &OrgId, node: &NodeId) -> Result<String, IdentityError> {
+        let fail = |e: rcgen::Error| IdentityError::Crypto {
+            doing: "make a signing request",
+            reason: e.to_string(),
+        };
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, node.as_str());
+        let uri = SpiffeId::node(org, node).to_string().try_into().map_err(fail)?;
+        params.subject_alt_names = vec![SanType::URI(uri)];
+        params.serialize_request(&self.pair).and_then(|r| r.pem()).map_err(fail)
+    }
+
+    /// The key pair for signing and for TLS.
+    pub(crate) fn pair(&self) -> &KeyPair {
+        &self.pair
+    }
+}
+
+impl Drop for NodeKey {
+    fn drop(&mut self) {
+        self.pair.zeroize();
+    }
+}
+
+impl fmt::Debug for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NodeKey(P-256, ..)")
+    }
+}
