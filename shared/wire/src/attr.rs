@@ -25,7 +25,7 @@ pub mod kind {
     pub const ORG_PATH: u16 = 2;
     /// Nodes of this organisation passed, nearest first: list of text. Default: none.
     pub const NODE_PATH: u16 = 3;
-    /// Rank inside the organisation: number. Default: 400, a service of our own.
+    /// Rank inside the organisation: number. Default: absent, which stands for 400, a service of our own.
     pub const LOCAL_PREF: u16 = 4;
     /// Lower is better: number. Default: 0.
     pub const COST: u16 = 5;
@@ -191,6 +191,30 @@ fn write_head(out: &mut Writer<'_>, code: u16, flags: u8, len: usize) -> Result<
     out.u64(len as u64)
 }
 
+fn read_unknown(bytes: &[u8]) -> Result<Unknown<'_>, AttrError> {
+    let mut reader = Reader::new(bytes);
+    let mut last = LAST_KNOWN;
+    let mut carried = 0usize;
+    while !reader.is_empty() {
+        let before = reader.rest().len();
+        let (code, flags, _) = next_attr(&mut reader).map_err(|_| AttrError::Framing)?;
+        if code <= last {
+            return Err(AttrError::Order(code));
+        }
+        if flags & OPTIONAL == 0 {
+            return Err(AttrError::Unknown(code));
+        }
+        if flags & TRANSITIVE != 0 {
+            carried = carried.saturating_add(before - reader.rest().len());
+        }
+        if carried > Limits::UNKNOWN {
+            return Err(AttrError::Value(code));
+        }
+        last = code;
+    }
+    Ok(Unknown(bytes))
+}
+
 /// `org:tag`, where `org` is an organisation and `tag` a label.
 fn is_tag(text: &str) -> bool {
     text.split_once(':')
@@ -206,7 +230,7 @@ fn is_node(text: &str) -> bool {
 }
 
 impl<'a> Attrs<'a> {
-    /// Reads the attributes of an entry to the end of `bytes`.
+    /// Reads the attributes of an entry to the end of `bytes`. The flags of a known type do not count.
     ///
     /// # Errors
     /// [`AttrError`]: treat the route as withdrawn (RFC 7606).
@@ -216,46 +240,23 @@ impl<'a> Attrs<'a> {
         let mut last = 0u16;
         while !reader.is_empty() {
             let before = reader.rest();
-            let (code, flags, value) = next_attr(&mut reader).map_err(|_| AttrError::Framing)?;
+            let (code, _, value) = next_attr(&mut reader).map_err(|_| AttrError::Framing)?;
             if code <= last {
                 return Err(AttrError::Order(code));
             }
             if code > LAST_KNOWN {
-                attrs.unknown = Self::read_unknown(before)?;
+                attrs.unknown = read_unknown(before)?;
                 return Ok(attrs);
             }
             last = code;
             let mut value = Reader::new(value);
-            attrs.read_one(code, flags, &mut value)?;
+            attrs.read_one(code, &mut value)?;
             // A known attribute may grow a tail in a later version; what we know of it stands in front.
         }
         Ok(attrs)
     }
 
-    fn read_unknown(bytes: &'a [u8]) -> Result<Unknown<'a>, AttrError> {
-        let mut reader = Reader::new(bytes);
-        let mut last = LAST_KNOWN;
-        let mut carried = 0usize;
-        while !reader.is_empty() {
-            let (code, flags, value) = next_attr(&mut reader).map_err(|_| AttrError::Framing)?;
-            if code <= last {
-                return Err(AttrError::Order(code));
-            }
-            if flags & OPTIONAL == 0 {
-                return Err(AttrError::Unknown(code));
-            }
-            if flags & TRANSITIVE != 0 {
-                carried = carried.saturating_add(value.len()).saturating_add(8);
-            }
-            if carried > Limits::UNKNOWN {
-                return Err(AttrError::Value(code));
-            }
-            last = code;
-        }
-        Ok(Unknown(bytes))
-    }
-
-    fn read_one(&mut self, code: u16, flags: u8, value: &mut Reader<'a>) -> Result<(), AttrError> {
+    fn read_one(&mut self, code: u16, value: &mut Reader<'a>) -> Result<(), AttrError> {
         let bad = |_| AttrError::Value(code);
         match code {
             kind::PROTOCOL => {
@@ -293,24 +294,25 @@ impl<'a> Attrs<'a> {
                 self.schema_digest = Some(<[u8; 32]>::try_from(bytes).map_err(|_| AttrError::Value(code))?);
             }
             kind::ATTESTATION => self.attestation = Some(value.bytes(Limits::ATTESTATION).map_err(bad)?),
-            // Type 0 is not assigned; every other number up to LAST_KNOWN is listed.
-            _ if flags & OPTIONAL != 0 => {}
+            // Every number from 1 to LAST_KNOWN is listed.
             _ => return Err(AttrError::Unknown(code)),
         }
         Ok(())
     }
 
-    /// Writes the attributes that differ from their default, then the unknown transitive ones.
+    /// Writes the attributes that differ from their default, then the unknown transitive ones. Equal attributes
+    /// give equal bytes. Names are taken as they are: use the checked types of `catalyst_names`.
     ///
     /// # Errors
-    /// [`Full`].
+    /// [`Full`] when the buffer ends, or when a value is beyond a limit of [`Limits`], as a path may be after
+    /// [`Path::prepend`]: what this writes, [`Attrs::read`] takes.
     pub fn write(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         if self.protocol != Protocol::default() {
             write_head(out, kind::PROTOCOL, 0, 1)?;
             out.u8(self.protocol.code())?;
         }
-        write_path(out, kind::ORG_PATH, &self.org_path)?;
-        write_path(out, kind::NODE_PATH, &self.node_path)?;
+        write_path(out, kind::ORG_PATH, &self.org_path, Limits::ORG_PATH)?;
+        write_path(out, kind::NODE_PATH, &self.node_path, Limits::NODE_PATH)?;
         if let Some(pref) = self.local_pref {
             write_number(out, kind::LOCAL_PREF, pref)?;
         }
@@ -320,7 +322,7 @@ impl<'a> Attrs<'a> {
         if self.weight != DEFAULT_WEIGHT {
             write_number(out, kind::WEIGHT, u32::from(self.weight))?;
         }
-        write_path(out, kind::TAGS, &self.tags)?;
+        write_path(out, kind::TAGS, &self.tags, Limits::TAGS)?;
         if self.well_known.0 != 0 {
             write_number(out, kind::WELL_KNOWN, self.well_known.0)?;
         }
@@ -337,6 +339,9 @@ impl<'a> Attrs<'a> {
             out.raw(digest)?;
         }
         if let Some(reference) = self.attestation {
+            if reference.len() > Limits::ATTESTATION {
+                return Err(Full);
+            }
             let len = varint_len(reference.len() as u64) + reference.len();
             write_head(out, kind::ATTESTATION, 0, len)?;
             out.bytes(reference)?;
@@ -351,9 +356,12 @@ fn write_number(out: &mut Writer<'_>, code: u16, value: u32) -> Result<(), Full>
     out.u64(value)
 }
 
-fn write_path(out: &mut Writer<'_>, code: u16, path: &Path<'_>) -> Result<(), Full> {
+fn write_path(out: &mut Writer<'_>, code: u16, path: &Path<'_>, max: usize) -> Result<(), Full> {
     if path.is_empty() {
         return Ok(());
+    }
+    if path.len() > max {
+        return Err(Full);
     }
     write_head(out, code, 0, path.encoded_len())?;
     path.write(out)

@@ -193,8 +193,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// How many bytes a varint takes.
+/// How many bytes a varint takes: 1 to 10.
 #[must_use]
-pub fn varint_len(value: u64) -> usize {
-    (64 - value.max(1).leading_zeros() as usize).div_ceil(7)
+pub const fn varint_len(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }

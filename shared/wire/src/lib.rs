@@ -40,6 +40,8 @@ pub use small::{Keepalive, Refused};
 pub use update::{Announced, RouteEntry, Update, UpdateWriter, Withdrawn};
 
 #[cfg(test)]
+#[macro_use]
 extern crate std;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod tests;

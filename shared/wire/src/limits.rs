@@ -18,12 +18,12 @@ impl Limits {
     pub const TAG: usize = 164;
     /// Bytes of an attestation reference. When full: the route is malformed.
     pub const ATTESTATION: usize = 256;
-    /// Bytes of unknown transitive attributes carried on. When full: the route is malformed.
+    /// Bytes of all unknown transitive attributes of a route, with their heads. When full: the route is malformed.
     pub const UNKNOWN: usize = 1_024;
     /// Bytes of the reason in NOTIFY and REFUSED. When full: cut off by the writer, refused by the reader.
     pub const REASON: usize = 512;
     /// Bytes of the document in NOTIFY: an agreement. When full: left out by the writer.
     pub const DOCUMENT: usize = 4_096;
-    /// Bytes of the mesh address in OPEN. When full: OPEN is refused.
+    /// Bytes of the mesh address in OPEN. When full: neither written nor read; the session ends.
     pub const MESH_ADDRESS: usize = 264;
 }

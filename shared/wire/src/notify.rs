@@ -75,7 +75,8 @@ impl fmt::Display for NotifyCode {
 pub struct Notify<'a> {
     /// Why.
     pub code: NotifyCode,
-    /// The same for a person: what happened and what to do.
+    /// The same for a person: what happened and what to do. The sender's own words, as is the document:
+    /// escape them before they reach a terminal.
     pub reason: &'a str,
     /// With [`NotifyCode::AGREEMENT`]: the agreement that the sender holds.
     pub document: &'a str,

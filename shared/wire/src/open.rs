@@ -26,7 +26,7 @@ pub struct Open<'a> {
     pub capabilities: u32,
     /// Digest of the agreement, between organisations: nothing or 32 bytes.
     pub agreement: Option<[u8; 32]>,
-    /// The sender's mesh address for next hops; may be empty.
+    /// The sender's mesh address for next hops: host and port in printable ASCII without spaces; may be empty.
     pub mesh_address: &'a str,
 }
 
@@ -50,6 +50,9 @@ impl<'a> Open<'a> {
             bytes => Some(<[u8; 32]>::try_from(bytes).map_err(|_| FrameError::Value)?),
         };
         let mesh_address = r.text(Limits::MESH_ADDRESS)?;
+        if !mesh_address.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(FrameError::Text);
+        }
         if version_min > version_max {
             return Err(FrameError::Value);
         }
@@ -69,8 +72,11 @@ impl<'a> Open<'a> {
     /// Writes the whole frame into `buf`.
     ///
     /// # Errors
-    /// [`Full`].
+    /// [`Full`] when the buffer ends, or the mesh address is beyond [`Limits::MESH_ADDRESS`].
     pub fn write<'b>(&self, buf: &'b mut [u8]) -> Result<&'b [u8], Full> {
+        if self.mesh_address.len() > Limits::MESH_ADDRESS {
+            return Err(Full);
+        }
         write_frame(buf, FrameType::Open, |out| {
             out.u8(self.version_min)?;
             out.u8(self.version_max)?;

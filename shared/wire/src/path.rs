@@ -6,6 +6,9 @@ use crate::cursor::{Reader, Writer, varint_len};
 use crate::error::{FrameError, Full};
 
 /// A borrowed list of texts, with room for one more in front: what a node adds when it passes a route on.
+///
+/// There is one such place: a list that was read has it free, [`Path::one`] uses it, and a second
+/// [`Path::prepend`] replaces the first. To put two names in front, write the list and read it again.
 #[derive(Clone, Copy, Default)]
 pub struct Path<'a> {
     head: Option<&'a str>,

@@ -49,7 +49,7 @@ impl Keepalive {
 pub struct Refused<'a> {
     /// How many are refused at this moment.
     pub count: u32,
-    /// Why, for a person.
+    /// Why, for a person. The sender's own words: escape them before they reach a terminal.
     pub reason: &'a str,
 }
 

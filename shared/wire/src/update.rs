@@ -120,7 +120,8 @@ impl<'a> Update<'a> {
 /// Writes one element of the announcements: length, key, attributes. Returns its bytes in `buf`.
 ///
 /// # Errors
-/// [`Full`] when it does not fit `buf` or [`Limits::ENTRY`].
+/// [`Full`] when it does not fit `buf`; and, with a buffer of any size, when the route is beyond
+/// [`Limits::ENTRY`] or another limit that a receiver would refuse: then do not announce it.
 pub fn write_entry<'b>(
     buf: &'b mut [u8],
     service: &str,
@@ -151,6 +152,7 @@ fn write_element(
     fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
 ) -> Result<&[u8], Full> {
     const ROOM: usize = 2;
+    const { assert!(varint_len(Limits::ENTRY as u64) <= ROOM, "the length of an entry must fit its room") }
     let body = buf.get_mut(ROOM..).ok_or(Full)?;
     let mut out = Writer::new(body);
     fill(&mut out)?;
@@ -173,10 +175,11 @@ pub struct UpdateWriter<'a> {
     count: usize,
 }
 
-/// Room for the length of a region: three bytes hold anything up to `FRAME_BODY`.
-const REGION: usize = 3;
+/// Room for the length of a region: two bytes are enough for all that a body leaves to it.
+const REGION: usize = 2;
+const _: () = assert!(varint_len((Limits::FRAME_BODY - REGION) as u64) <= REGION);
 
-/// A length in exactly three bytes would not be the shortest form, so the region is moved up instead.
+// A short region's length in two bytes would not be its shortest form, so the region is moved up instead.
 impl<'a> UpdateWriter<'a> {
     /// Starts a frame in `buf`, which should hold `HEADER + FRAME_BODY` bytes.
     ///
@@ -195,7 +198,7 @@ impl<'a> UpdateWriter<'a> {
         self.count
     }
 
-    /// Adds an announcement.
+    /// Adds an announcement: the bytes that [`write_entry`] returned. One always fits a frame that is still empty.
     ///
     /// # Errors
     /// [`Full`]: finish this frame and start another. Also after the first withdrawal.
@@ -206,7 +209,7 @@ impl<'a> UpdateWriter<'a> {
         self.push(element)
     }
 
-    /// Adds a withdrawal. No announcement can follow.
+    /// Adds a withdrawal: the bytes that [`write_key`] returned. No announcement can follow, even after an error.
     ///
     /// # Errors
     /// [`Full`]: finish this frame and start another.
@@ -216,9 +219,9 @@ impl<'a> UpdateWriter<'a> {
     }
 
     fn push(&mut self, element: &[u8]) -> Result<(), Full> {
-        let end = self.at + element.len();
+        let end = self.at.saturating_add(element.len());
         // The second region's length must still fit.
-        if end + REGION > self.buf.len().min(HEADER + Limits::FRAME_BODY) {
+        if end.saturating_add(REGION) > self.buf.len().min(HEADER + Limits::FRAME_BODY) {
             return Err(Full);
         }
         self.buf.get_mut(self.at..end).ok_or(Full)?.copy_from_slice(element);
@@ -227,7 +230,7 @@ impl<'a> UpdateWriter<'a> {
         Ok(())
     }
 
-    /// Puts the length in front of the region that began at `start` (with room before it); returns the new end.
+    /// Puts the shortest form of its length in front of the region whose room begins at `start`, and closes the gap.
     fn seal(&mut self, start: usize) -> Result<(), Full> {
         let len = self.at - start - REGION;
         let width = varint_len(len as u64);
@@ -254,6 +257,8 @@ impl<'a> UpdateWriter<'a> {
     pub fn finish(mut self) -> Result<&'a [u8], Full> {
         match self.announced {
             None => self.seal(HEADER)?,
+            // Opened for a withdrawal that did not fit.
+            Some(start) if self.at == start + REGION => self.at = start,
             Some(start) => self.seal(start)?,
         }
         let header = Header::write(FrameType::Update, self.at - HEADER).map_err(|_| Full)?;
