@@ -1,0 +1,19 @@
+//! Timers and versions that are not negotiated.
+
+/// Fixed numbers of a session.
+pub struct Limits;
+
+impl Limits {
+    /// The lowest version of the protocol that this code speaks.
+    pub const VERSION_MIN: u8 = 1;
+    /// The highest version of the protocol that this code speaks.
+    pub const VERSION_MAX: u8 = 1;
+    /// How long the other side may take to send OPEN, in milliseconds. When over: the session ends.
+    pub const OPEN_MS: u64 = 5_000;
+    /// Keepalives in one hold time.
+    pub const KEEPALIVES: u64 = 3;
+    /// The shortest send-hold time, in milliseconds (RFC 9687 wants more than the hold time).
+    pub const SEND_HOLD_MS: u64 = 10_000;
+    /// The longest hold time that is accepted, in milliseconds. When more is offered: this is used.
+    pub const HOLD_MAX_MS: u32 = 600_000;
+}

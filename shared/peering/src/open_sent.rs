@@ -1,0 +1,68 @@
+//! Our OPEN is out; theirs is awaited.
+
+use catalyst_names::NodeName;
+use catalyst_wire::Open;
+
+use crate::failure::Failure;
+use crate::limits::Limits;
+use crate::terms::{Millis, Terms};
+
+/// Waiting for the other side's OPEN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenSent {
+    /// When waiting ends.
+    pub until: Millis,
+}
+
+/// What both OPENs together mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The highest version both speak.
+    pub version: u8,
+    /// The other side's run.
+    pub incarnation: u64,
+    /// The smaller of both hold times; 0 is off.
+    pub hold_ms: u32,
+    /// The restart time the other side asks for.
+    pub restart_ms: u32,
+    /// The other side's optional abilities.
+    pub capabilities: u32,
+}
+
+impl OpenSent {
+    /// Starts to wait.
+    #[must_use]
+    pub fn new(now: Millis) -> Self {
+        OpenSent { until: now.saturating_add(Limits::OPEN_MS) }
+    }
+
+    /// Holds their OPEN against our terms.
+    ///
+    /// # Errors
+    /// The [`Failure`] to send back.
+    pub fn judge(&self, terms: &Terms, open: &Open<'_>) -> Result<Agreed, Failure> {
+        let version = terms.versions.1.min(open.version_max);
+        if version < terms.versions.0 || version < open.version_min {
+            return Err(Failure::Version(terms.versions, (open.version_min, open.version_max)));
+        }
+        if open.node != terms.peer.as_str() {
+            // The frame's reader has checked the name; an empty fallback cannot be reached.
+            return Err(NodeName::parse(open.node)
+                .map_or(Failure::Malformed(catalyst_wire::FrameError::Text), Failure::Identity));
+        }
+        if terms.agreement != open.agreement {
+            return Err(Failure::Agreement {
+                ours: terms.agreement.is_some(),
+                theirs: open.agreement.is_some(),
+            });
+        }
+        let hold_ms = terms.hold_ms.min(open.hold_ms).min(Limits::HOLD_MAX_MS);
+        Ok(Agreed {
+            version,
+            incarnation: open.incarnation,
+            hold_ms,
+            restart_ms: open.restart_ms,
+            capabilities: open.capabilities,
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! Best path: a pure and total order of candidates.
+//!
+//! eligible > not long-lived stale > higher local_pref > local origin > shorter org_path > lower cost >
+//! shorter node_path > lowest neighbour id. A service ranks the winners of its keys by the same order, then by
+//! origin id. Weight is not part of it: it shares load among equals.
+
+use core::cmp::Ordering;
+
+use catalyst_wire::{Attrs, Health, WellKnown};
+
+/// What best path looks at, read from the attributes once when the route comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rank {
+    /// Policy, validity, health and data path allow its use.
+    pub eligible: bool,
+    /// Long-lived stale (RFC 9494): any fresh route is better.
+    pub stale: bool,
+    /// Higher is better.
+    pub local_pref: u32,
+    /// A service of this node.
+    pub local: bool,
+    /// Shorter is better.
+    pub org_len: u8,
+    /// Lower is better, compared always.
+    pub cost: u32,
+    /// Shorter is better.
+    pub node_len: u8,
+}
+
+impl Rank {
+    /// The rank of a route with these attributes and the local_pref that import gave it.
+    #[must_use]
+    pub fn of(attrs: &Attrs<'_>, local_pref: u32, local: bool) -> Self {
+        let short = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
+        Rank {
+            eligible: attrs.health == Health::Up,
+            stale: attrs.well_known.has(WellKnown::STALE),
+            local_pref,
+            local,
+            org_len: short(attrs.org_path.len()),
+            cost: attrs.cost,
+            node_len: short(attrs.node_path.len()),
+        }
+    }
+
+    /// Orders two candidates, the better one first, but for the last step: see [`better`].
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Ordering {
+        // Swapped where more is better.
+        other
+            .eligible
+            .cmp(&self.eligible)
+            .then(self.stale.cmp(&other.stale))
+            .then(other.local_pref.cmp(&self.local_pref))
+            .then(other.local.cmp(&self.local))
+            .then(self.org_len.cmp(&other.org_len))
+            .then(self.cost.cmp(&other.cost))
+            .then(self.node_len.cmp(&other.node_len))
+    }
+}
+
+/// Orders two candidates of one key with the names of their neighbours, the better one first.
+#[must_use]
+pub fn better(a: (&Rank, &str), b: (&Rank, &str)) -> Ordering {
+    a.0.compare(b.0).then_with(|| a.1.cmp(b.1))
+}

@@ -1,0 +1,219 @@
+//! The table: Adj-RIB-In and Loc-RIB over a store, with the decision between them.
+
+use core::cmp::Ordering;
+
+use catalyst_names::Protocol;
+
+use crate::error::Refusal;
+use crate::key::{RouteKey, Slot, Sym};
+use crate::rank::{Rank, better};
+use crate::store::{Best, Route, Store};
+
+/// What happened to one key of Loc-RIB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The key. Its names stay readable until [`RouteTable::collect`].
+    pub key: RouteKey,
+    /// The best before.
+    pub old_best: Option<Best>,
+    /// The best now.
+    pub new_best: Option<Best>,
+    /// Whether what neighbours hear of the best is another: another winner, or other attributes of the same.
+    pub best_changed: bool,
+}
+
+/// What became of an announcement or a withdrawal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Bytes of the attributes that stood in the slot before; `None` if it was empty.
+    pub old_len: Option<usize>,
+    /// What changed in Loc-RIB, if anything.
+    pub change: Option<Change>,
+}
+
+/// Routes of all neighbours, and the best of each key.
+#[derive(Clone, Debug)]
+pub struct RouteTable<S> {
+    store: S,
+}
+
+impl<S: Store> RouteTable<S> {
+    /// A table over an empty store.
+    pub fn new(store: S) -> Self {
+        RouteTable { store }
+    }
+
+    /// The store, to look at.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The text of an interned name.
+    pub fn text(&self, sym: Sym) -> &str {
+        self.store.text(sym)
+    }
+
+    /// Interns the name of a neighbour or of this node; it keeps its number until released.
+    ///
+    /// # Errors
+    /// [`Refusal::Names`].
+    pub fn intern(&mut self, text: &str) -> Result<Sym, Refusal> {
+        self.store.intern(text)
+    }
+
+    /// Keeps the names of a key readable.
+    pub fn retain(&mut self, key: RouteKey) {
+        self.store.retain(key.service);
+        self.store.retain(key.origin);
+    }
+
+    /// Gives back what [`RouteTable::retain`] took.
+    pub fn release(&mut self, key: RouteKey) {
+        self.store.release(key.service);
+        self.store.release(key.origin);
+    }
+
+    /// Gives back a name that [`RouteTable::intern`] took.
+    pub fn release_name(&mut self, sym: Sym) {
+        self.store.release(sym);
+    }
+
+    /// Forgets names that nothing refers to. Call when the changes of a step have been dealt with.
+    pub fn collect(&mut self) {
+        self.store.collect();
+    }
+
+    /// The key of these names, if both are known.
+    pub fn key(&self, service: &str, origin: &str) -> Option<RouteKey> {
+        Some(RouteKey { service: self.store.find(service)?, origin: self.store.find(origin)? })
+    }
+
+    /// Takes an announcement into Adj-RIB-In and decides again.
+    ///
+    /// # Errors
+    /// [`Refusal`]. A new route leaves no trace. A replacement that is refused ([`Refusal::Attrs`]) is the
+    /// caller's to withdraw, because what stood there is no longer what the neighbour announces.
+    pub fn announce(
+        &mut self,
+        neighbour: Sym,
+        names: (&str, &str),
+        rank: Rank,
+        data: (Protocol, u16),
+        attrs: &[u8],
+    ) -> Result<Outcome, Refusal> {
+        let attrs = self.store.attrs(attrs)?;
+        let service = self.store.intern(names.0)?;
+        let origin = match self.store.intern(names.1) {
+            Ok(origin) => origin,
+            Err(refusal) => {
+                self.store.release(service);
+                return Err(refusal);
+            }
+        };
+        let key = RouteKey { service, origin };
+        let slot = Slot { key, neighbour };
+        let route = Route { rank, protocol: data.0, weight: data.1, attrs };
+        let old = match self.store.put(slot, route) {
+            Ok(old) => old,
+            Err(refusal) => {
+                self.release(key);
+                return Err(refusal);
+            }
+        };
+        let Some(old) = old else {
+            return Ok(Outcome { old_len: None, change: self.decide(key, Some(neighbour)) });
+        };
+        // The slot already held its references.
+        self.release(key);
+        let same = self.store.route(slot).is_some_and(|new| *new == old);
+        let change = if same { None } else { self.decide(key, Some(neighbour)) };
+        Ok(Outcome { old_len: Some(old.attrs.as_ref().len()), change })
+    }
+
+    /// Takes a withdrawal: it counts only for the neighbour that sent it.
+    pub fn withdraw(&mut self, neighbour: Sym, key: RouteKey) -> Outcome {
+        let Some(old) = self.store.take(Slot { key, neighbour }) else { return Outcome::default() };
+        let change = self.decide(key, None);
+        self.release(key);
+        Outcome { old_len: Some(old.attrs.as_ref().len()), change }
+    }
+
+    /// The next key after `after` that this neighbour announced: to withdraw all of them one by one.
+    pub fn next_of(&self, neighbour: Sym, after: Option<RouteKey>) -> Option<RouteKey> {
+        self.store.of_neighbour(neighbour, after)
+    }
+
+    /// Decides a key again; `touched` is a neighbour whose route has new content.
+    fn decide(&mut self, key: RouteKey, touched: Option<Sym>) -> Option<Change> {
+        let old_best = self.store.best(key);
+        let new_best = self.choose(key);
+        let content = new_best.is_some_and(|b| Some(b.best) == touched);
+        let best_changed = content || old_best.map(|b| b.best) != new_best.map(|b| b.best);
+        let next_changed =
+            old_best != new_best || new_best.and_then(|b| b.next).is_some_and(|next| Some(next) == touched);
+        if !best_changed && !next_changed {
+            return None;
+        }
+        if old_best != new_best {
+            self.store.set_best(key, new_best);
+        }
+        Some(Change { key, old_best, new_best, best_changed })
+    }
+
+    fn choose(&self, key: RouteKey) -> Option<Best> {
+        let mut best: Option<(Sym, &Rank)> = None;
+        let mut next: Option<(Sym, &Rank)> = None;
+        let ahead = |a: (Sym, &Rank), b: Option<(Sym, &Rank)>| {
+            b.is_none_or(|b| better((a.1, self.text(a.0)), (b.1, self.text(b.0))) == Ordering::Less)
+        };
+        for (neighbour, route) in self.store.candidates(key).filter(|(_, r)| r.rank.eligible) {
+            let candidate = (neighbour, &route.rank);
+            if ahead(candidate, best) {
+                next = best;
+                best = Some(candidate);
+            } else if ahead(candidate, next) {
+                next = Some(candidate);
+            }
+        }
+        best.map(|(best, _)| Best { best, next: next.map(|n| n.0) })
+    }
+
+    /// The best of a key with its route.
+    pub fn best(&self, key: RouteKey) -> Option<(Best, &Route<S::Attrs>)> {
+        let best = self.store.best(key)?;
+        self.store.route(Slot { key, neighbour: best.best }).map(|route| (best, route))
+    }
+
+    /// The route of one neighbour.
+    pub fn route(&self, key: RouteKey, neighbour: Sym) -> Option<&Route<S::Attrs>> {
+        self.store.route(Slot { key, neighbour })
+    }
+
+    /// All routes of a key, with the neighbours that announced them.
+    pub fn candidates(&self, key: RouteKey) -> impl Iterator<Item = (Sym, &Route<S::Attrs>)> {
+        self.store.candidates(key)
+    }
+
+    /// Orders two winners of one service, the better one first: as candidates of one key, then by origin id.
+    pub fn compare_winners(&self, a: (RouteKey, Best, &Rank), b: (RouteKey, Best, &Rank)) -> Ordering {
+        better((a.2, self.text(a.1.best)), (b.2, self.text(b.1.best)))
+            .then_with(|| self.text(a.0.origin).cmp(self.text(b.0.origin)))
+    }
+
+    /// The winners of a service's keys, in the order of the keys.
+    pub fn winners(&self, service: Sym) -> impl Iterator<Item = (RouteKey, Best, &Route<S::Attrs>)> {
+        self.store.bests_of(service).filter_map(|(key, best)| {
+            self.store.route(Slot { key, neighbour: best.best }).map(|route| (key, best, route))
+        })
+    }
+
+    /// All of Loc-RIB, in the order of the keys.
+    pub fn loc_rib(&self) -> impl Iterator<Item = (RouteKey, Best)> {
+        let mut after = None;
+        core::iter::from_fn(move || {
+            let (key, best) = self.store.best_after(after)?;
+            after = Some(key);
+            Some((key, best))
+        })
+    }
+}
