@@ -1,0 +1,226 @@
+//! The stages of `cargo xtask test`, in order. A new stage is an entry in [`all`].
+
+use std::path::Path;
+
+use crate::cargo::Metadata;
+
+/// The edge binary's bar, in bytes: it has to fit small boards.
+pub const EDGE_BINARY_MOST: u64 = 4 * 1024 * 1024;
+
+/// What a stage runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Cargo with these arguments and these variables.
+    Cargo(Vec<String>, Vec<(String, String)>),
+    /// This program with these arguments.
+    Xtask(Vec<String>),
+    /// A file that must not be larger than so many bytes.
+    SizeAtMost(String, u64),
+}
+
+/// A stage: one line of the table.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// As given on the command line.
+    pub name: &'static str,
+    /// What it proves.
+    pub says: &'static str,
+    /// In order; the first that fails ends the stage, unless they are tests.
+    pub steps: Vec<Step>,
+    /// Stages whose results it uses: they are chosen with it, and if one fails this one is left out.
+    pub after: &'static [&'static str],
+    /// Only with `--full`, or by name.
+    pub full: bool,
+    /// Longer than this and it is hanging: killed, and failed.
+    pub minutes: u64,
+}
+
+/// Every stage, for the crates that the workspace has.
+pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
+    let stage = |name, says, steps| Stage { name, says, steps, after: &[], full: false, minutes: 20 };
+    vec![
+        stage("fmt", "the sources are formatted", vec![cargo("fmt --all --check")]),
+        stage("laws", "the rules of the house hold", vec![Step::Xtask(vec!["laws".to_owned()])]),
+        stage(
+            "clippy",
+            "no warnings in any target",
+            vec![cargo("clippy --workspace --all-targets --profile ci -- --deny warnings")],
+        ),
+        stage("doc", "the documentation of the shared crates has no broken link", vec![doc(metadata)]),
+        stage("unit", "the tests of each crate", unit(metadata, full)),
+        stage("build", "both binaries, each by itself, so that no feature leaks", build()),
+        Stage {
+            after: &["build"],
+            minutes: 15,
+            ..stage("e2e", "scenarios with real processes", vec![e2e(metadata, full)])
+        },
+        Stage {
+            after: &["build"],
+            minutes: 10,
+            ..stage(
+                "demo",
+                "the demo's own checks",
+                vec![Step::Xtask(vec!["demo".to_owned(), "--check".to_owned()])],
+            )
+        },
+        Stage { full: true, ..stage("size", "the edge binary fits a small board", size(metadata)) },
+    ]
+}
+
+fn cargo(line: &str) -> Step {
+    Step::Cargo(line.split_whitespace().map(str::to_owned).collect(), Vec::new())
+}
+
+/// `cargo test` for some packages at once. They share one set of features, so the binaries stand alone.
+fn tests(packages: &[String], env: Vec<(String, String)>) -> Step {
+    let mut args: Vec<String> = ["test", "--profile", "ci", "--no-fail-fast"].map(str::to_owned).to_vec();
+    for package in packages {
+        args.extend(["--package".to_owned(), package.clone()]);
+    }
+    Step::Cargo(args, env)
+}
+
+/// What tests read to know that there is time: longer fuzzing, more random networks.
+fn full_env(full: bool) -> Vec<(String, String)> {
+    if full { vec![("CATALYST_TEST_FULL".to_owned(), "1".to_owned())] } else { Vec::new() }
+}
+
+/// Members below `shared/` and `node-cloud/crates/`: the libraries.
+fn libraries(metadata: &Metadata) -> Vec<String> {
+    let library = |manifest: &Path| {
+        let text = manifest.to_string_lossy();
+        text.contains("/shared/") || text.contains("/node-cloud/crates/")
+    };
+    metadata.members().filter(|member| library(&member.manifest)).map(|member| member.name.clone()).collect()
+}
+
+fn unit(metadata: &Metadata, full: bool) -> Vec<Step> {
+    let mut steps = vec![tests(&libraries(metadata), full_env(full))];
+    for alone in ["catalyst-edge", "catalyst", "xtask"] {
+        steps.push(tests(&[alone.to_owned()], full_env(full)));
+    }
+    steps
+}
+
+fn doc(metadata: &Metadata) -> Step {
+    let mut args: Vec<String> = ["doc", "--no-deps", "--profile", "ci"].map(str::to_owned).to_vec();
+    for package in libraries(metadata) {
+        args.extend(["--package".to_owned(), package]);
+    }
+    Step::Cargo(args, vec![("RUSTDOCFLAGS".to_owned(), "--deny warnings".to_owned())])
+}
+
+fn build() -> Vec<Step> {
+    vec![cargo("build --profile ci --package catalyst-edge"), cargo("build --profile ci --package catalyst")]
+}
+
+fn e2e(metadata: &Metadata, full: bool) -> Step {
+    let built = metadata.target_directory.join("ci");
+    let path = |name: &str| built.join(name).to_string_lossy().into_owned();
+    let mut env = full_env(full);
+    env.push(("CATALYST_BIN".to_owned(), path("catalyst")));
+    env.push(("CATALYST_EDGE_BIN".to_owned(), path("catalyst-edge")));
+    tests(&["catalyst-e2e".to_owned()], env)
+}
+
+fn size(metadata: &Metadata) -> Vec<Step> {
+    let binary = metadata.target_directory.join("edge/catalyst-edge");
+    vec![
+        cargo("build --profile edge --package catalyst-edge"),
+        Step::SizeAtMost(binary.to_string_lossy().into_owned(), EDGE_BINARY_MOST),
+    ]
+}
+
+/// The stages to run: those named and what they need, or all of the ordinary ones.
+///
+/// # Errors
+/// Says which name is unknown, and which there are.
+pub fn choose(stages: &[Stage], names: &[String], full: bool) -> Result<Vec<Stage>, String> {
+    for name in names {
+        if stages.iter().all(|stage| stage.name != name) {
+            let known: Vec<_> = stages.iter().map(|stage| stage.name).collect();
+            return Err(format!("there is no stage `{name}`; the stages are: {}", known.join(", ")));
+        }
+    }
+    let named = |name: &str| names.iter().any(|wanted| wanted == name);
+    let needed = |name: &str| stages.iter().any(|stage| named(stage.name) && stage.after.contains(&name));
+    let wanted = |stage: &&Stage| {
+        if names.is_empty() { full || !stage.full } else { named(stage.name) || needed(stage.name) }
+    };
+    Ok(stages.iter().filter(wanted).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::Package;
+
+    fn metadata() -> Metadata {
+        let package = |name: &str, manifest: &str| Package {
+            name: name.to_owned(),
+            version: "0.1.0".to_owned(),
+            license: None,
+            manifest: manifest.into(),
+            member: true,
+            dependencies: Vec::new(),
+            targets: Vec::new(),
+        };
+        Metadata {
+            packages: vec![
+                package("catalyst-names", "/r/shared/names/Cargo.toml"),
+                package("catalyst", "/r/node-cloud/Cargo.toml"),
+            ],
+            target_directory: "/r/target".into(),
+        }
+    }
+
+    fn names(stages: &[Stage]) -> Vec<&str> {
+        stages.iter().map(|stage| stage.name).collect()
+    }
+
+    #[test]
+    fn full_adds_stages() {
+        let stages = all(&metadata(), false);
+        let ordinary = choose(&stages, &[], false).unwrap();
+        assert!(names(&ordinary).contains(&"e2e") && !names(&ordinary).contains(&"size"));
+        assert_eq!(choose(&stages, &[], true).unwrap().len(), stages.len());
+    }
+
+    #[test]
+    fn a_named_stage_brings_what_it_needs_in_order() {
+        let stages = all(&metadata(), false);
+        let chosen = choose(&stages, &["e2e".to_owned()], false).unwrap();
+        assert_eq!(names(&chosen), ["build", "e2e"]);
+        assert_eq!(names(&choose(&stages, &["size".to_owned()], false).unwrap()), ["size"]);
+    }
+
+    #[test]
+    fn an_unknown_stage_is_refused() {
+        let error = choose(&all(&metadata(), false), &["nonsense".to_owned()], false).unwrap_err();
+        assert!(error.contains("no stage `nonsense`") && error.contains("clippy"));
+    }
+
+    #[test]
+    fn binaries_are_built_and_tested_alone() {
+        let stages = all(&metadata(), false);
+        for stage in stages.iter().filter(|stage| matches!(stage.name, "unit" | "build")) {
+            for step in &stage.steps {
+                let Step::Cargo(args, _) = step else { continue };
+                let packages: Vec<_> =
+                    args.windows(2).filter(|pair| pair[0] == "--package").map(|pair| &pair[1]).collect();
+                assert!(packages.len() == 1 || !packages.iter().any(|name| *name == "catalyst"), "{args:?}");
+                assert!(!args.contains(&"--workspace".to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_stage_comes_after_what_it_needs() {
+        let stages = all(&metadata(), true);
+        for (index, stage) in stages.iter().enumerate() {
+            for needed in stage.after {
+                assert!(stages[..index].iter().any(|earlier| earlier.name == *needed), "{}", stage.name);
+            }
+        }
+    }
+}
