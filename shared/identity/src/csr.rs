@@ -70,6 +70,10 @@ fn proven_key(csr: &X509CertificationRequest<'_>) -> Result<RequestKey, Identity
     {
         return Err(IdentityError::CsrKey);
     }
+    // Both are whole bytes in DER; anything else was tampered with.
+    if spki.subject_public_key.unused_bits != 0 || csr.signature_value.unused_bits != 0 {
+        return Err(IdentityError::CsrSignature);
+    }
     let point = spki.subject_public_key.data.as_ref();
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
         .verify(csr.certification_request_info.raw, &csr.signature_value.data)

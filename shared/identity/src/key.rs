@@ -70,7 +70,13 @@ impl NodeKey {
                 _ => {}
             }
         }
-        let der = found.ok_or(IdentityError::Missing { what: WHAT, label: LABEL })?;
+        let der = match found {
+            Some(der) => der,
+            None if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
+                return Err(IdentityError::Key { reason: "it is encrypted with a password".to_owned() });
+            }
+            None => return Err(IdentityError::Missing { what: WHAT, label: LABEL }),
+        };
         let pair = KeyPair::from_pkcs8_der_and_sign_algo(
             &PrivatePkcs8KeyDer::from(der.as_slice()),
             &PKCS_ECDSA_P256_SHA256,

@@ -1,7 +1,7 @@
 //! Reading and writing PEM (RFC 7468) within bounds.
 
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::{PemObject, SectionKind};
+use rustls_pki_types::pem::{self, PemObject, SectionKind};
 
 use crate::error::IdentityError;
 use crate::limits::Limits;
@@ -19,7 +19,22 @@ pub(crate) fn blocks(
     }
     <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes())
         .collect::<Result<_, _>>()
-        .map_err(|e| IdentityError::Pem { what, label, reason: e.to_string() })
+        .map_err(|e| IdentityError::Pem { what, label, reason: reason(&e).to_owned() })
+}
+
+/// The reader's own messages quote the offending line, and that line may hold a private key (a file whose line
+/// ends were lost is one line), so they are replaced by words of our own.
+fn reason(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => {
+            "a block has no matching '-----END' line (were the line ends lost, or the end of the file?)"
+        }
+        pem::Error::IllegalSectionStart { .. } => {
+            "a '-----BEGIN' line does not end as it should (were the line ends lost?)"
+        }
+        pem::Error::Base64Decode(_) => "a block holds something that is not base64",
+        _ => "it is not well formed",
+    }
 }
 
 /// The certificates of a text that may hold nothing else, at least one and at most `max`.
@@ -54,8 +69,8 @@ pub(crate) fn certificates(
 
 /// One block of PEM text with Unix line ends.
 pub(crate) fn write(label: &str, der: &[u8]) -> String {
-    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_config(&pem::Pem::new(label, der), config)
+    let config = ::pem::EncodeConfig::new().set_line_ending(::pem::LineEnding::LF);
+    ::pem::encode_config(&::pem::Pem::new(label, der), config)
 }
 
 /// Certificates as PEM text, in order.
