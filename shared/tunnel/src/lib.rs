@@ -1,1 +1,21 @@
-//! Stream header, flow table and forwarding table of the data path.
+//! What the data path knows, without touching a socket or a clock: the header that starts each stream, the
+//! codes that refuse one, where flows of a service go, and which flows are alive.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`header`] | the bytes before the payload of a stream |
+//! | [`refusal`] | why a flow was not carried: a status byte, and the code of a stream reset |
+//! | [`forward`] | services, their ranked endpoints, and who of another organisation may use them |
+//! | [`flows`] | live flows, their counters, and which of them must end when a permission goes |
+#![no_std]
+
+extern crate alloc;
+
+pub mod header;
+mod limits;
+pub mod refusal;
+
+pub use catalyst_names as names;
+pub use header::{HeaderError, StreamHeader, TraceContext};
+pub use limits::Limits;
+pub use refusal::Refusal;

@@ -1,0 +1,190 @@
+//! Data connections: dialled with the first flow, by the side that dialled the control session, and gone with it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use catalyst_tunnel::header::{PREFIX, StreamHeader};
+use catalyst_tunnel::names::NodeName;
+use catalyst_tunnel::{Limits as TunnelLimits, Refusal};
+use quinn::{Connection, RecvStream, SendStream, VarInt};
+
+use crate::code;
+use crate::error::{DialError, FlowError, explain};
+use crate::event::Event;
+use crate::flow::FlowStream;
+use crate::frame::DIAL_DATA;
+use crate::quic;
+use crate::state::{DataPlan, Shared};
+use crate::watch::until_over;
+
+/// Between two tries of one `open_flow`, when a connection broke under it.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// Opens a flow to `peer`: waits for a data connection, sends the header, reads the answer.
+pub(crate) async fn open_flow(
+    shared: &Arc<Shared>,
+    peer: &NodeName,
+    header: &StreamHeader,
+) -> Result<FlowStream, FlowError> {
+    let mut buf = [0; TunnelLimits::HEADER];
+    let len = header.encode(&mut buf)?;
+    let header = buf.get(..len).unwrap_or_default();
+    let deadline = shared.rt.now() + shared.limits.answer;
+    let opening = Opening { shared, peer, deadline };
+    loop {
+        let connection = opening.connection().await?;
+        match opening.within("opening a stream", opening.stream(&connection, header)).await?? {
+            Some(flow) => return Ok(flow),
+            // The connection broke before the peer answered: nothing has been promised to anyone yet.
+            None => opening.within("waiting for a new data connection", shared.rt.sleep(RETRY)).await?,
+        }
+    }
+}
+
+struct Opening<'a> {
+    shared: &'a Arc<Shared>,
+    peer: &'a NodeName,
+    deadline: Instant,
+}
+
+impl Opening<'_> {
+    async fn within<T>(&self, doing: &'static str, work: impl Future<Output = T>) -> Result<T, FlowError> {
+        let left = self.deadline.saturating_duration_since(self.shared.rt.now());
+        let waited = self.shared.limits.answer;
+        let late = |_| FlowError::TimedOut { peer: self.peer.clone(), doing, waited };
+        self.shared.rt.timeout(left, work).await.map_err(late)
+    }
+
+    async fn connection(&self) -> Result<Connection, FlowError> {
+        let (waiter, answer) = async_channel::bounded(1);
+        match self.shared.plan_data(self.peer, waiter) {
+            DataPlan::Have(connection) => return Ok(connection),
+            DataPlan::NoSession => return Err(FlowError::NoSession(self.peer.clone())),
+            DataPlan::Full => return Err(FlowError::TooManyWaiting(self.shared.limits.waiting_flows)),
+            DataPlan::Dial(remote) => spawn_dial(self.shared, self.peer.clone(), remote),
+            DataPlan::Ask(outbox) => outbox.send_own(Bytes::from_static(&DIAL_DATA)),
+            DataPlan::Wait => {}
+        }
+        match self.within("waiting for a data connection", answer.recv()).await? {
+            Ok(answer) => answer.map_err(FlowError::Lost),
+            Err(_) => Err(FlowError::NoSession(self.peer.clone())),
+        }
+    }
+
+    /// `None` when the connection broke.
+    async fn stream(&self, connection: &Connection, header: &[u8]) -> Result<Option<FlowStream>, FlowError> {
+        let Ok((send, recv)) = connection.open_bi().await else { return Ok(None) };
+        let mut flow = FlowStream::new(send, recv, Refusal::Aborted);
+        if flow.send.write_all(header).await.is_err() && connection.close_reason().is_some() {
+            return Ok(None);
+        }
+        let mut status = [0];
+        match flow.recv.read_exact(&mut status).await {
+            Ok(()) => match Refusal::from_status(status[0]) {
+                None => Ok(Some(flow)),
+                Some(refusal) => Err(FlowError::Refused(refusal)),
+            },
+            Err(quinn::ReadExactError::ReadError(quinn::ReadError::Reset(code))) => {
+                Err(FlowError::Refused(Refusal::from_reset(code.into_inner())))
+            }
+            Err(_) if connection.close_reason().is_some() => Ok(None),
+            Err(e) => Err(FlowError::Lost(e.to_string())),
+        }
+    }
+}
+
+/// Dials a data connection to a peer whose control session this node dialled, unless there is one.
+pub(crate) fn dial_if_none(shared: &Arc<Shared>, peer: &NodeName) {
+    let dialled = shared.sessions(Some(peer)).into_iter().rfind(|s| s.dialled);
+    if let Some(session) = dialled
+        && shared.must_dial_data(peer)
+    {
+        spawn_dial(shared, peer.clone(), session.remote);
+    }
+}
+
+fn spawn_dial(shared: &Arc<Shared>, peer: NodeName, remote: SocketAddr) {
+    let own = Arc::clone(shared);
+    shared.rt.spawn(async move {
+        match dial(&own, &peer, remote).await {
+            Ok(connection) if own.add_data(&peer, &connection, true) => serve(&own, &peer, connection).await,
+            Ok(connection) => connection.close(code::NO_SESSION, b"the session has ended"),
+            Err(e) => {
+                tracing::debug!(%peer, error = %e, "no data connection");
+                own.data_failed(&peer, e.to_string());
+            }
+        }
+    });
+}
+
+async fn dial(shared: &Shared, peer: &NodeName, remote: SocketAddr) -> Result<Connection, DialError> {
+    let profile = shared.profile_of(peer);
+    let client = crate::rt::lock(&shared.dialling).client(quic::DATA, &shared.limits, &profile)?;
+    let connecting = shared
+        .endpoint
+        .connect_with(client, remote, catalyst_identity::SERVER_NAME)
+        .map_err(|source| DialError::Connect { remote, source })?;
+    let late = |_| DialError::NoAnswer { remote, waited: profile.connect };
+    let connection = shared
+        .rt
+        .timeout(profile.connect, connecting)
+        .await
+        .map_err(late)?
+        .map_err(|e| DialError::Handshake { remote, reason: explain(&e) })?;
+    let found = quic::name_of(&connection).map_err(|reason| DialError::Handshake { remote, reason })?;
+    if found != *peer {
+        connection.close(code::WRONG_NODE, b"dialled as another node");
+        return Err(DialError::WrongNode { remote, found, wanted: peer.clone() });
+    }
+    Ok(connection)
+}
+
+/// The accepting side of a data connection.
+pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: Connection) {
+    if !shared.add_data(peer, &connection, false) {
+        connection.close(code::NO_SESSION, b"no control session with this node");
+        return;
+    }
+    connection.set_max_concurrent_bi_streams(VarInt::from_u32(shared.limits.flows_per_peer));
+    serve(shared, peer, connection).await;
+}
+
+/// Takes the peer's flows until the connection ends; both sides may open them.
+async fn serve(shared: &Arc<Shared>, peer: &NodeName, connection: Connection) {
+    let flows = async {
+        while let Ok((send, recv)) = connection.accept_bi().await {
+            // A task each: one opener that stays silent must not hold up the next.
+            let (shared_, peer) = (Arc::clone(shared), peer.clone());
+            shared.rt.spawn(async move { incoming(&shared_, peer, send, recv).await });
+        }
+    };
+    let profile = shared.profile_of(peer);
+    let over = until_over(&shared.rt, &connection, profile);
+    futures_lite::future::or(flows, over).await;
+    shared.remove_data(peer, &connection);
+}
+
+async fn incoming(shared: &Shared, peer: NodeName, send: SendStream, recv: RecvStream) {
+    // Dropped unanswered, by the shell or here, it tells the opener that there is no way on.
+    let mut flow = FlowStream::new(send, recv, Refusal::NoEndpoint);
+    match shared.rt.timeout(shared.limits.answer, read_header(&mut flow.recv)).await {
+        Ok(Ok(header)) => shared.emit(Event::Flow { peer, header, flow }).await,
+        Ok(Err(e)) => {
+            tracing::debug!(%peer, error = %e, "a flow without a header");
+            flow.reset(Refusal::BadHeader);
+        }
+        Err(_) => flow.reset(Refusal::BadHeader),
+    }
+}
+
+async fn read_header(recv: &mut RecvStream) -> Result<StreamHeader, FlowError> {
+    let lost = |e: quinn::ReadExactError| FlowError::Lost(e.to_string());
+    let mut buf = [0; TunnelLimits::HEADER];
+    let (prefix, fields) = buf.split_at_mut(PREFIX);
+    recv.read_exact(prefix).await.map_err(lost)?;
+    let rest = StreamHeader::needs(prefix)?.saturating_sub(PREFIX);
+    recv.read_exact(fields.get_mut(..rest).unwrap_or_default()).await.map_err(lost)?;
+    Ok(StreamHeader::decode(&buf)?.0)
+}

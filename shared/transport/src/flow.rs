@@ -1,0 +1,125 @@
+//! One flow: a stream of a data connection, behind its header.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+
+use catalyst_tunnel::Refusal;
+use quinn::{RecvStream, SendStream, VarInt};
+
+use crate::error::FlowError;
+use crate::rt::lock;
+
+/// The two halves of a flow. Dropped before both ended, it is reset, so that a cut flow never looks like a whole one.
+pub struct FlowStream {
+    pub(crate) send: SendStream,
+    pub(crate) recv: RecvStream,
+    /// Our half has been finished or reset.
+    pub(crate) ended: bool,
+    /// The code of the reset that dropping makes.
+    pub(crate) on_drop: Refusal,
+}
+
+impl fmt::Debug for FlowStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FlowStream({})", self.send.id())
+    }
+}
+
+pub(crate) fn reset_code(refusal: Refusal) -> VarInt {
+    VarInt::from_u32(u32::from(refusal.code()))
+}
+
+impl FlowStream {
+    pub(crate) fn new(send: SendStream, recv: RecvStream, on_drop: Refusal) -> Self {
+        FlowStream { send, recv, ended: false, on_drop }
+    }
+
+    /// Tells the opener that the target is connected; bytes may follow.
+    ///
+    /// # Errors
+    /// [`FlowError::Lost`], when the opener gave up or the connection is gone.
+    pub async fn accept(mut self) -> Result<FlowStream, FlowError> {
+        self.send.write_all(&[Refusal::CONNECTED]).await.map_err(|e| FlowError::Lost(e.to_string()))?;
+        self.on_drop = Refusal::Aborted;
+        Ok(self)
+    }
+
+    /// Tells the opener why not.
+    pub async fn refuse(mut self, why: Refusal) {
+        self.on_drop = why;
+        if self.send.write_all(&[why.code()]).await.is_ok() && self.send.finish().is_ok() {
+            self.ended = true;
+        }
+    }
+
+    /// Ends both halves at once, with a reason.
+    pub fn reset(mut self, why: Refusal) {
+        self.on_drop = why;
+    }
+}
+
+impl Drop for FlowStream {
+    fn drop(&mut self) {
+        // Both answer with an error when that half is over already, which is fine.
+        if !self.ended {
+            let _ = self.send.reset(reset_code(self.on_drop));
+        }
+        let _ = self.recv.stop(reset_code(self.on_drop));
+    }
+}
+
+/// What the rest of the node sees of a running flow: its counters, and a way to cut it.
+#[derive(Debug, Default)]
+pub struct FlowControl {
+    up: AtomicU64,
+    down: AtomicU64,
+    cut: Mutex<(Option<Refusal>, Option<Waker>)>,
+}
+
+impl FlowControl {
+    /// For one flow.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Bytes from the local socket to the peer.
+    pub fn up(&self) -> u64 {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// Bytes from the peer to the local socket.
+    pub fn down(&self) -> u64 {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_up(&self, bytes: usize) {
+        self.up.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_down(&self, bytes: usize) {
+        self.down.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Ends the flow now: both sockets are reset, with this reason for the peer. The first reason stays.
+    pub fn cut(&self, why: Refusal) {
+        let mut cut = lock(&self.cut);
+        if cut.0.is_none() {
+            cut.0 = Some(why);
+        }
+        if let Some(waker) = cut.1.take() {
+            waker.wake();
+        }
+    }
+
+    /// The reason if the flow was cut; else wakes the task when it is.
+    pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Option<Refusal> {
+        let mut cut = lock(&self.cut);
+        if cut.0.is_none() && !cut.1.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            cut.1 = Some(cx.waker().clone());
+        }
+        cut.0
+    }
+}

@@ -1,0 +1,78 @@
+//! Every capacity of the driver.
+
+use std::time::Duration;
+
+/// Capacities. Each node chooses its own; the two below are made for a board and for a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Control sessions. When full: a dialling peer is told so and refused; sessions that are up stay.
+    pub sessions: usize,
+    /// Handshakes under way on the accepting side. When full: new ones are refused before any work is done for
+    /// them; from half of it on, a caller must first prove its address (RFC 9000 section 8.1.2).
+    pub handshakes: usize,
+    /// Flows that one peer may have open towards this node. When full: the peer's next flow waits for one to end.
+    pub flows_per_peer: u32,
+    /// Flows that wait for a data connection to one peer. When full: `open_flow` answers at once that it is.
+    pub waiting_flows: usize,
+    /// Unacknowledged and unread bytes of one connection. When full: the sender waits.
+    pub receive_window: u32,
+    /// The same of one stream. When full: that stream's sender waits, others go on.
+    pub stream_window: u32,
+    /// Bytes that QUIC keeps until they are acknowledged, for each connection. When full: writers wait.
+    pub send_window: u64,
+    /// Bytes of datagrams that wait in each direction. When full: the oldest is dropped, as UDP does.
+    pub datagrams: usize,
+    /// Within this time a dialled peer must open its control stream, and an opened flow must be answered.
+    pub answer: Duration,
+    /// How long a session that is being closed waits for the peer to take its last frames.
+    pub close: Duration,
+}
+
+impl Limits {
+    /// Bytes of frames that the core may hand over before it must wait for `Writable`. When exceeded: the session is closed.
+    pub const SESSION_CREDIT: usize = 64 * 1024;
+    /// Control connections of one peer: two while a double dial is being settled. When full: the newest replaces the oldest.
+    pub const CONTROL_PER_PEER: usize = 2;
+    /// Data connections of one peer. When full: the newest replaces the oldest.
+    pub const DATA_PER_PEER: usize = 2;
+    /// Addresses of one host name that a dialler tries in turn. When full: the rest is left out.
+    pub const ADDRESSES: usize = 8;
+
+    /// For a board: the windows that keep QUIC below 1 MB under load.
+    pub const EDGE: Limits = Limits {
+        sessions: 16,
+        handshakes: 16,
+        flows_per_peer: 1024,
+        waiting_flows: 64,
+        receive_window: 256 * 1024,
+        stream_window: 64 * 1024,
+        send_window: 256 * 1024,
+        datagrams: 64 * 1024,
+        answer: Duration::from_secs(10),
+        close: Duration::from_millis(500),
+    };
+
+    /// For a server: windows for 100 Mbit/s over 80 ms.
+    pub const CLOUD: Limits = Limits {
+        sessions: 4096,
+        handshakes: 256,
+        flows_per_peer: 4096,
+        waiting_flows: 1024,
+        receive_window: 4 * 1024 * 1024,
+        stream_window: 1024 * 1024,
+        send_window: 4 * 1024 * 1024,
+        datagrams: 256 * 1024,
+        answer: Duration::from_secs(10),
+        close: Duration::from_millis(500),
+    };
+
+    /// An upper bound of the bytes that all sessions together may hold at once.
+    #[must_use]
+    pub fn max_bytes(&self) -> usize {
+        let connection = self.receive_window as usize
+            + usize::try_from(self.send_window).unwrap_or(usize::MAX / 4)
+            + 2 * self.datagrams;
+        let per_peer = (Self::CONTROL_PER_PEER + Self::DATA_PER_PEER).saturating_mul(connection);
+        self.sessions.saturating_mul(per_peer.saturating_add(Self::SESSION_CREDIT))
+    }
+}

@@ -1,0 +1,382 @@
+//! What all tasks of the driver share: who is connected, and to whom connections are wanted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use async_channel::Sender;
+use catalyst_tunnel::names::NodeName;
+use quinn::{Connection, Endpoint};
+
+use crate::code;
+use crate::config::Resolver;
+use crate::event::{DownReason, Event, SessionId};
+use crate::limits::Limits;
+use crate::outbox::Outbox;
+use crate::profile::LinkProfile;
+use crate::quic::Dialling;
+use crate::rt::{Bell, Rt, Signal, lock};
+
+/// What a task that waits for a data connection gets.
+pub(crate) type DataAnswer = Result<Connection, String>;
+
+/// Shared by the handle and every task.
+pub(crate) struct Shared {
+    pub rt: Rt,
+    pub endpoint: Endpoint,
+    pub events: Sender<Event>,
+    pub limits: Limits,
+    pub profile: LinkProfile,
+    pub seed: u64,
+    pub resolver: Resolver,
+    pub dialling: Mutex<Dialling>,
+    /// The whole driver stops.
+    pub stop: Signal,
+    /// Rings when the last session has gone.
+    pub empty: Bell,
+    pub refused: AtomicU64,
+    pub protocol_errors: AtomicU64,
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+#[derive(Default)]
+struct State {
+    last_session: u64,
+    sessions: BTreeMap<SessionId, Session>,
+    peers: BTreeMap<NodeName, Peer>,
+    handshakes: usize,
+}
+
+/// One control connection.
+struct Session {
+    peer: NodeName,
+    dialled: bool,
+    remote: SocketAddr,
+    outbox: Arc<Outbox>,
+}
+
+/// A neighbour that is configured, connected, or both.
+#[derive(Default)]
+struct Peer {
+    dialler: Option<Dialler>,
+    profile: Option<LinkProfile>,
+    /// Newest last.
+    data: Vec<Connection>,
+    /// This node is dialling the data connection.
+    dialling_data: bool,
+    /// The peer was asked to dial it.
+    asked: Option<Instant>,
+    waiting: Vec<Sender<DataAnswer>>,
+}
+
+/// The task that dials one peer.
+#[derive(Clone)]
+pub(crate) struct Dialler {
+    pub address: String,
+    pub stop: Signal,
+    /// "Do not wait, dial now."
+    pub now: Bell,
+    /// "A session with this peer has ended."
+    pub free: Bell,
+}
+
+/// A session as the rest of the driver sees it.
+#[derive(Clone)]
+pub(crate) struct SessionRef {
+    pub dialled: bool,
+    pub remote: SocketAddr,
+    pub outbox: Arc<Outbox>,
+}
+
+/// What to do about a data connection that is not there.
+pub(crate) enum DataPlan {
+    /// Here it is.
+    Have(Connection),
+    /// This node dialled the control connection, and must dial: wait for the answer on the channel.
+    Dial(SocketAddr),
+    /// The peer must dial: send it DIAL_DATA on this session.
+    Ask(Arc<Outbox>),
+    /// Somebody is at it already.
+    Wait,
+    /// There is no session.
+    NoSession,
+    /// Too many wait.
+    Full,
+}
+
+impl Shared {
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        rt: Rt,
+        endpoint: Endpoint,
+        events: Sender<Event>,
+        limits: Limits,
+        profile: LinkProfile,
+        seed: u64,
+        resolver: Resolver,
+        dialling: Dialling,
+    ) -> Arc<Self> {
+        Arc::new(Shared {
+            rt,
+            endpoint,
+            events,
+            limits,
+            profile,
+            seed,
+            resolver,
+            dialling: Mutex::new(dialling),
+            stop: Signal::new(),
+            empty: Bell::new(),
+            refused: AtomicU64::new(0),
+            protocol_errors: AtomicU64::new(0),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Hands an event to the shell; waits while the channel is full. Without a reader nothing more matters.
+    pub async fn emit(&self, event: Event) {
+        let _ = self.events.send(event).await;
+    }
+
+    /// Counts somebody who was turned away, and says so if there is room.
+    pub fn refuse(&self, remote: SocketAddr, reason: String) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(%remote, reason, "refused a connection");
+        let _ = self.events.try_send(Event::Refused { remote, reason });
+    }
+
+    /// Takes one of the places for handshakes; `false` when none is free.
+    pub fn begin_handshake(&self) -> bool {
+        let mut state = lock(&self.state);
+        let free = state.handshakes < self.limits.handshakes;
+        state.handshakes += usize::from(free);
+        free
+    }
+
+    /// Whether so many handshakes are under way that callers must prove their address first.
+    pub fn is_busy(&self) -> bool {
+        lock(&self.state).handshakes * 2 >= self.limits.handshakes
+    }
+
+    pub fn end_handshake(&self) {
+        lock(&self.state).handshakes -= 1;
+    }
+
+    /// The profile of the link to `peer`.
+    pub fn profile_of(&self, peer: &NodeName) -> LinkProfile {
+        lock(&self.state).peers.get(peer).and_then(|p| p.profile).unwrap_or(self.profile)
+    }
+
+    // Sessions.
+
+    pub fn session_count(&self) -> usize {
+        lock(&self.state).sessions.len()
+    }
+
+    pub fn has_session(&self, peer: &NodeName) -> bool {
+        lock(&self.state).sessions.values().any(|s| s.peer == *peer)
+    }
+
+    /// Enters a session; the oldest of the peer's goes if there are too many.
+    pub fn add_session(
+        &self,
+        peer: &NodeName,
+        dialled: bool,
+        remote: SocketAddr,
+    ) -> (SessionId, Arc<Outbox>) {
+        let outbox = Arc::new(Outbox::new());
+        let mut state = lock(&self.state);
+        let of_peer: Vec<_> = state.sessions.values().filter(|s| s.peer == *peer).collect();
+        if of_peer.len() >= Limits::CONTROL_PER_PEER
+            && let Some(oldest) = of_peer.first()
+        {
+            oldest.outbox.kill(DownReason::Replaced);
+        }
+        state.last_session += 1;
+        let id = SessionId(state.last_session);
+        let session = Session { peer: peer.clone(), dialled, remote, outbox: Arc::clone(&outbox) };
+        state.sessions.insert(id, session);
+        state.peers.entry(peer.clone()).or_default();
+        (id, outbox)
+    }
+
+    /// Removes a session. With the last one of a peer its data connections go too.
+    pub fn remove_session(&self, id: SessionId) {
+        let mut state = lock(&self.state);
+        let Some(Session { peer: name, .. }) = state.sessions.remove(&id) else { return };
+        if state.sessions.is_empty() {
+            self.empty.ring();
+        }
+        if state.sessions.values().any(|s| s.peer == name) {
+            return;
+        }
+        let Some(peer) = state.peers.get_mut(&name) else { return };
+        for connection in peer.data.drain(..) {
+            connection.close(code::CLOSED, b"the session has ended");
+        }
+        peer.asked = None;
+        peer.answer(&Err("the session has ended".to_owned()));
+        if let Some(dialler) = &peer.dialler {
+            dialler.free.ring();
+        } else if peer.profile.is_none() {
+            state.peers.remove(&name);
+        }
+    }
+
+    pub fn outbox(&self, id: SessionId) -> Option<Arc<Outbox>> {
+        lock(&self.state).sessions.get(&id).map(|s| Arc::clone(&s.outbox))
+    }
+
+    /// Of one peer, or of all; oldest first.
+    pub fn sessions(&self, peer: Option<&NodeName>) -> Vec<SessionRef> {
+        let state = lock(&self.state);
+        let wanted = state.sessions.values().filter(|s| peer.is_none_or(|p| s.peer == *p));
+        wanted
+            .map(|s| SessionRef { dialled: s.dialled, remote: s.remote, outbox: Arc::clone(&s.outbox) })
+            .collect()
+    }
+
+    // Diallers.
+
+    /// Configures a peer; returns the dialler that was there before, and whether it must go.
+    pub fn set_peer(
+        &self,
+        name: &NodeName,
+        profile: Option<LinkProfile>,
+        dialler: Option<Dialler>,
+    ) -> Configured {
+        let mut state = lock(&self.state);
+        let peer = state.peers.entry(name.clone()).or_default();
+        peer.profile = Some(profile.unwrap_or(self.profile));
+        match (&peer.dialler, dialler) {
+            (Some(old), Some(new)) if old.address == new.address => Configured { start: None, stop: None },
+            (_, new) => Configured { stop: std::mem::replace(&mut peer.dialler, new.clone()), start: new },
+        }
+    }
+
+    /// Forgets a peer's configuration; returns its dialler.
+    pub fn remove_peer(&self, name: &NodeName) -> Option<Dialler> {
+        let mut state = lock(&self.state);
+        let connected = state.sessions.values().any(|s| s.peer == *name);
+        let peer = state.peers.get_mut(name)?;
+        peer.profile = None;
+        let dialler = peer.dialler.take();
+        if !connected {
+            state.peers.remove(name);
+        }
+        dialler
+    }
+
+    pub fn dialler(&self, name: &NodeName) -> Option<Dialler> {
+        lock(&self.state).peers.get(name)?.dialler.clone()
+    }
+
+    // Data connections.
+
+    /// What a new flow to `name` needs; unless the connection is there, `waiter` gets the answer.
+    pub fn plan_data(&self, name: &NodeName, waiter: Sender<DataAnswer>) -> DataPlan {
+        let now = self.rt.now();
+        let mut state = lock(&self.state);
+        let Some(session) = state.sessions.values().rfind(|s| s.peer == *name).map(|s| SessionRef {
+            dialled: s.dialled,
+            remote: s.remote,
+            outbox: Arc::clone(&s.outbox),
+        }) else {
+            return DataPlan::NoSession;
+        };
+        let peer = state.peers.entry(name.clone()).or_default();
+        if let Some(connection) = peer.live_data() {
+            return DataPlan::Have(connection);
+        }
+        peer.waiting.retain(|w| !w.is_closed());
+        if peer.waiting.len() >= self.limits.waiting_flows {
+            return DataPlan::Full;
+        }
+        peer.waiting.push(waiter);
+        if session.dialled {
+            if std::mem::replace(&mut peer.dialling_data, true) {
+                return DataPlan::Wait;
+            }
+            return DataPlan::Dial(session.remote);
+        }
+        // One question at a time; it is repeated only when the peer had time enough to answer.
+        let patience = peer.profile.unwrap_or(self.profile).connect;
+        if peer.asked.is_some_and(|at| now.saturating_duration_since(at) < patience) {
+            return DataPlan::Wait;
+        }
+        peer.asked = Some(now);
+        DataPlan::Ask(session.outbox)
+    }
+
+    /// The peer asks for a data connection over a session that this node dialled: `true` if this node has none and
+    /// is not dialling one yet.
+    pub fn must_dial_data(&self, name: &NodeName) -> bool {
+        let mut state = lock(&self.state);
+        let Some(peer) = state.peers.get_mut(name) else { return false };
+        peer.live_data().is_none() && !std::mem::replace(&mut peer.dialling_data, true)
+    }
+
+    /// The dial that `dialling_data` stands for has ended without a connection.
+    pub fn data_failed(&self, name: &NodeName, why: String) {
+        if let Some(peer) = lock(&self.state).peers.get_mut(name) {
+            peer.dialling_data = false;
+            peer.answer(&Err(why));
+        }
+    }
+
+    /// Enters a data connection and hands it to those who wait. `false` without a session: the caller closes it.
+    pub fn add_data(&self, name: &NodeName, connection: &Connection, dialled: bool) -> bool {
+        let mut state = lock(&self.state);
+        let connected = state.sessions.values().any(|s| s.peer == *name);
+        let Some(peer) = state.peers.get_mut(name) else { return false };
+        if dialled {
+            peer.dialling_data = false;
+        }
+        if !connected {
+            return false;
+        }
+        peer.asked = None;
+        peer.data.retain(|c| c.close_reason().is_none());
+        if peer.data.len() >= Limits::DATA_PER_PEER {
+            peer.data.remove(0).close(code::REPLACED, b"a newer data connection took its place");
+        }
+        peer.data.push(connection.clone());
+        peer.answer(&Ok(connection.clone()));
+        true
+    }
+
+    /// Forgets a data connection that has ended.
+    pub fn remove_data(&self, name: &NodeName, connection: &Connection) {
+        if let Some(peer) = lock(&self.state).peers.get_mut(name) {
+            peer.data.retain(|c| c.stable_id() != connection.stable_id());
+        }
+    }
+}
+
+/// What `set_peer` found.
+pub(crate) struct Configured {
+    pub start: Option<Dialler>,
+    pub stop: Option<Dialler>,
+}
+
+impl Peer {
+    fn live_data(&mut self) -> Option<Connection> {
+        self.data.retain(|c| c.close_reason().is_none());
+        self.data.last().cloned()
+    }
+
+    fn answer(&mut self, answer: &DataAnswer) {
+        for waiter in self.waiting.drain(..) {
+            let _ = waiter.try_send(answer.clone());
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The handle: what the shell calls.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_channel::Sender;
+use bytes::Bytes;
+use catalyst_identity::{Credentials, PeerVerifier};
+use catalyst_tunnel::StreamHeader;
+use catalyst_tunnel::names::NodeName;
+use quinn::{Endpoint, EndpointConfig, Runtime};
+
+use crate::config::{DialTarget, TransportConfig};
+use crate::error::{FlowError, SendError, TransportError};
+use crate::event::{Event, SessionId};
+use crate::flow::FlowStream;
+use crate::quic::{self, Dialling};
+use crate::rt::{Bell, Rt, Signal, lock};
+use crate::state::{Configured, Dialler, Shared};
+use crate::{accept, code, data, dial};
+
+/// A running driver. Dropping it cuts everything; [`Transport::shutdown`] ends it in order.
+#[derive(Debug)]
+pub struct Transport {
+    shared: Arc<Shared>,
+    local: SocketAddr,
+    listen: bool,
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Control sessions that are up.
+    pub sessions: usize,
+    /// Connections that were turned away before they became sessions.
+    pub refused: u64,
+    /// Sessions that ended because the peer broke the protocol.
+    pub protocol_errors: u64,
+}
+
+impl Transport {
+    /// Opens the socket and starts to listen, if asked to. Must be called where `runtime` can make sockets: with
+    /// tokio, inside its context.
+    ///
+    /// # Errors
+    /// Says what about the socket or the identity is wrong, and how to mend it.
+    pub fn start(
+        config: TransportConfig,
+        runtime: Arc<dyn Runtime>,
+        events: Sender<Event>,
+    ) -> Result<Transport, TransportError> {
+        let TransportConfig {
+            bind,
+            listen,
+            credentials,
+            verifier,
+            prefer_chacha,
+            resolver,
+            profile,
+            limits,
+            seed,
+        } = config;
+        let failed = |source| TransportError::socket(bind, source);
+        let server =
+            if listen { Some(quic::server(&credentials, &verifier, &limits, &profile)?) } else { None };
+        let socket = UdpSocket::bind(bind).map_err(failed)?;
+        let rt = Rt::new(runtime);
+        let endpoint =
+            Endpoint::new(EndpointConfig::default(), server, socket, rt.inner()).map_err(failed)?;
+        let local = endpoint.local_addr().map_err(failed)?;
+        let dialling = Dialling::new(credentials, verifier, prefer_chacha);
+        let shared = Shared::new(rt, endpoint, events, limits, profile, seed, resolver, dialling);
+        if listen {
+            shared.rt.spawn(accept::run(Arc::clone(&shared)));
+        }
+        Ok(Transport { shared, local, listen })
+    }
+
+    /// The address of the socket; useful after binding port 0.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Configures a neighbour; with an address it is dialled from now on, again after every loss. A changed
+    /// address closes the session that was dialled to the old one.
+    pub fn set_peer(&self, target: DialTarget) {
+        let DialTarget { name, address, profile } = target;
+        let dialler = address.map(|address| Dialler {
+            address,
+            stop: Signal::new(),
+            now: Bell::new(),
+            free: Bell::new(),
+        });
+        let Configured { start, stop } = self.shared.set_peer(&name, profile, dialler);
+        if let Some(old) = stop {
+            old.stop.raise();
+        }
+        if let Some(new) = start {
+            self.shared.rt.spawn(dial::run(Arc::clone(&self.shared), name, new));
+        }
+    }
+
+    /// Forgets a neighbour: stops to dial it, closes its sessions in order.
+    pub fn remove_peer(&self, name: &NodeName) {
+        if let Some(old) = self.shared.remove_peer(name) {
+            old.stop.raise();
+        }
+        for session in self.shared.sessions(Some(name)) {
+            session.outbox.finish(None);
+        }
+    }
+
+    /// Cuts the wait of the neighbour's dialler short: for a link that just came up.
+    pub fn dial_now(&self, name: &NodeName) {
+        if let Some(dialler) = self.shared.dialler(name) {
+            dialler.now.ring();
+        }
+    }
+
+    /// Queues one whole frame.
+    ///
+    /// # Errors
+    /// When the session is over, or the frame exceeds its credit; the latter closes the session.
+    pub fn send(&self, session: SessionId, frame: Bytes) -> Result<(), SendError> {
+        self.shared.outbox(session).ok_or(SendError::Closed)?.send(frame)
+    }
+
+    /// Closes a session in order: what is queued, then `last`, whatever the credit. The peer has
+    /// [`crate::Limits::close`] to take it. `SessionDown` follows.
+    pub fn close(&self, session: SessionId, last: Option<Bytes>) {
+        if let Some(outbox) = self.shared.outbox(session) {
+            outbox.finish(last);
+        }
+    }
+
+    /// Opens a flow to a neighbour with which there is a session; waits for its answer.
+    ///
+    /// # Errors
+    /// The neighbour's refusal, or why there was none.
+    pub async fn open_flow(&self, peer: &NodeName, header: &StreamHeader) -> Result<FlowStream, FlowError> {
+        data::open_flow(&self.shared, peer, header).await
+    }
+
+    /// Uses a renewed certificate for every handshake from now on; what is connected stays.
+    ///
+    /// # Errors
+    /// When the identity makes no TLS configuration; the old one stays in use then.
+    pub fn set_identity(
+        &self,
+        credentials: Credentials,
+        verifier: PeerVerifier,
+    ) -> Result<(), TransportError> {
+        let shared = &self.shared;
+        if self.listen {
+            let server = quic::server(&credentials, &verifier, &shared.limits, &shared.profile)?;
+            shared.endpoint.set_server_config(Some(server));
+        }
+        lock(&shared.dialling).renew(credentials, verifier);
+        Ok(())
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            sessions: self.shared.session_count(),
+            refused: self.shared.refused.load(Ordering::Relaxed),
+            protocol_errors: self.shared.protocol_errors.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Closes all sessions in order and the socket after them, within about twice [`crate::Limits::close`].
+    pub async fn shutdown(&self) {
+        let shared = &self.shared;
+        shared.stop.raise();
+        let gone = async {
+            while shared.session_count() > 0 {
+                shared.empty.heard().await;
+            }
+        };
+        // Late ones are cut by the next line.
+        let _ = shared.rt.timeout(shared.limits.close * 3 / 2, gone).await;
+        shared.endpoint.close(code::CLOSED, b"");
+        let _ = shared.rt.timeout(shared.limits.close / 2, shared.endpoint.wait_idle()).await;
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.shared.stop.raise();
+        self.shared.endpoint.close(code::CLOSED, b"");
+    }
+}

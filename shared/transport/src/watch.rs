@@ -1,0 +1,49 @@
+//! Notices that a peer has gone silent.
+
+use std::time::Duration;
+
+use futures_lite::future;
+use quinn::Connection;
+
+use crate::event::DownReason;
+use crate::profile::LinkProfile;
+use crate::rt::Rt;
+
+/// Looks so often in the time that the profile allows.
+const LOOKS: u32 = 4;
+
+/// Ends when nothing came for the profile's time. Time in which this process itself did not run counts as two
+/// looks at most: a board that was busy, or a laptop that slept, first gets the chance to read what has arrived.
+pub(crate) async fn silence(rt: &Rt, connection: &Connection, profile: LinkProfile) -> DownReason {
+    let step = profile.silence / LOOKS;
+    let mut seen = connection.stats().udp_rx.datagrams;
+    let mut quiet = Duration::ZERO;
+    let mut last = rt.now();
+    loop {
+        rt.sleep(step).await;
+        let now = rt.now();
+        let datagrams = connection.stats().udp_rx.datagrams;
+        if datagrams == seen {
+            quiet += now.saturating_duration_since(last).min(step * 2);
+        } else {
+            seen = datagrams;
+            quiet = Duration::ZERO;
+        }
+        last = now;
+        if quiet >= profile.silence {
+            return DownReason::Silent;
+        }
+    }
+}
+
+/// Ends when the connection does, or when it has gone silent and is closed for it.
+pub(crate) async fn until_over(rt: &Rt, connection: &Connection, profile: LinkProfile) {
+    let closed = async {
+        connection.closed().await;
+    };
+    let quiet = async {
+        silence(rt, connection, profile).await;
+        connection.close(crate::code::SILENT, b"nothing heard for too long");
+    };
+    future::or(closed, quiet).await;
+}
