@@ -223,3 +223,40 @@ fn an_open_in_order_leaves_a_count_of_none() {
     let line = fs::read_to_string(&lock).unwrap();
     assert_eq!(line.split_whitespace().nth(1), Some("0"), "{line:?}");
 }
+
+const CHILD: &str = "CATALYST_STORE_TEST_CHILD";
+
+/// Not a test of its own: what the test below runs in a process that aborts on a panic, as the edge does.
+#[test]
+fn child_that_aborts_on_a_panic() {
+    let Some(file) = std::env::var_os(CHILD) else { return };
+    std::panic::set_hook(Box::new(|_| std::process::abort()));
+    let (store, _) = RedbStore::open(PathBuf::from(file)).unwrap();
+    store.put(SERVICES, b"again", b"1").unwrap();
+}
+
+#[test]
+fn a_build_that_aborts_on_a_panic_starts_again_after_a_few_tries() {
+    let (_folder, file) = place();
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let (bytes, _) = sample();
+    for block in (0..bytes.len()).step_by(4096) {
+        let mut bytes = bytes.clone();
+        let end = bytes.len().min(block + 4096);
+        bytes[block..end].fill(0xff);
+        fs::write(&file, &bytes).unwrap();
+        let started = (0..=Limits::CRASHED_OPENS).any(|_| {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "child_that_aborts_on_a_panic"])
+                .env(CHILD, &file)
+                .output()
+                .unwrap()
+                .status
+                .success()
+        });
+        assert!(started, "block {block}");
+        let (store, opened) = RedbStore::open(&file).unwrap();
+        assert_eq!(opened, Opened::Existing, "block {block}");
+        assert_eq!(store.get(SERVICES, b"again").unwrap().unwrap(), b"1");
+    }
+}
