@@ -12,6 +12,7 @@ mod golden_bytes;
 mod licences;
 mod module_circles;
 mod no_runtime;
+mod no_std;
 mod no_unsafe;
 mod one_tls;
 mod pure_crates;
@@ -91,6 +92,7 @@ const LAWS: &[Law] = &[
         says: "no paths of one machine, no ignored tests, nothing left to do",
         run: words::run,
     },
+    Law { name: "no-std", says: "the pure crates link into a binary without std", run: no_std::run },
     Law { name: "unsafe", says: "unsafe code is forbidden in every crate", run: no_unsafe::run },
 ];
 
