@@ -439,6 +439,31 @@ fn trust_withdrawn_holds_for_the_next_handshake_because_nothing_is_resumed() {
 }
 
 #[test]
+fn neither_end_resumes_with_a_peer_that_would() {
+    let (_, a, b) = pair_of_one();
+    let server = b.server();
+    assert_eq!((server.send_tls13_tickets, server.max_early_data_size), (0, 0));
+    assert!(!server.session_storage.can_cache() && !server.ticketer.enabled());
+    let client = a.client();
+    assert!(!client.enable_early_data && !client.enable_sni);
+
+    let mut generous = ServerConfig::clone(&server);
+    generous.session_storage = rustls::server::ServerSessionMemoryCache::new(8);
+    generous.send_tls13_tickets = 2;
+    let generous = Arc::new(generous);
+    let mut eager = ClientConfig::clone(&client);
+    eager.resumption = rustls::client::Resumption::in_memory_sessions(8);
+    let eager = Arc::new(eager);
+    let second = |client: &Arc<ClientConfig>, server: &Arc<ServerConfig>| {
+        handshake(client, server).both();
+        handshake(client, server).both().1.handshake_kind().unwrap()
+    };
+    assert_eq!(second(&eager, &generous), HandshakeKind::Resumed, "the test can see a resumption");
+    assert_eq!(second(&client, &generous), HandshakeKind::Full);
+    assert_eq!(second(&eager, &server), HandshakeKind::Full);
+}
+
+#[test]
 fn both_roots_count_while_a_root_is_being_replaced() {
     let (old, new) = (root("acme.example"), root("acme.example"));
     let b = End::new(enrol(&old, "cloud-1"), &[&old]);

@@ -55,8 +55,14 @@ pub fn service(text: &str, what: &'static str) -> Result<usize, NameError> {
         label(text, what)?;
         return Err(NameError { what, at: text.len(), reason: Reason::NoOrganisation });
     };
-    label(text.get(..dot).unwrap_or(""), what)?;
-    org(text.get(dot + 1..).unwrap_or(""), what).map_err(|e| NameError { at: e.at + dot + 1, ..e })?;
+    let (first, rest) = (text.get(..dot).unwrap_or(""), text.get(dot + 1..).unwrap_or(""));
+    if first.is_empty() || rest.is_empty() {
+        // Not `Empty`: there is a name, and a dot at one of its ends.
+        let at = if first.is_empty() { 0 } else { dot + 1 };
+        return Err(NameError { what, at, reason: Reason::EmptyLabel });
+    }
+    label(first, what)?;
+    org(rest, what).map_err(|e| NameError { at: e.at + dot + 1, ..e })?;
     Ok(dot)
 }
 

@@ -2,12 +2,15 @@
 
 use core::fmt;
 
+use crate::limits::Limits;
+
 /// A name that could not be accepted. It does not keep the offending text: callers that may show it add it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameError {
     /// What the name should have been: "organisation", "node", "service", ...
     pub what: &'static str,
-    /// Byte offset of the first offending character.
+    /// Byte offset of the first offending character in the text that was parsed. Of a text that is too long it is
+    /// the limit, which may lie inside a character: do not slice by it.
     pub at: usize,
     /// What is wrong there.
     pub reason: Reason,
@@ -39,7 +42,15 @@ impl fmt::Display for NameError {
         let NameError { what, at, reason } = self;
         match reason {
             Reason::Empty => write!(f, "the {what} is empty"),
-            Reason::TooLong(max) => write!(f, "the {what} is longer than {max} characters"),
+            Reason::TooLong(Limits::LABEL) => {
+                write!(f, "a label of the {what} is longer than {} characters", Limits::LABEL)
+            }
+            Reason::TooLong(max) if *what == "organisation" => {
+                write!(f, "the {what} is longer than {max} characters")
+            }
+            Reason::TooLong(max) => {
+                write!(f, "the organisation of the {what} is longer than {max} characters")
+            }
             Reason::Character => {
                 write!(
                     f,

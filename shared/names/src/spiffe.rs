@@ -7,6 +7,8 @@ use crate::error::{NameError, Reason};
 use crate::org::{NodeId, OrgId, ServiceLabel};
 use crate::pair::NodeName;
 
+const SCHEME: &str = "spiffe://";
+
 /// `spiffe://acme.example/node/edge-1` or `spiffe://acme.example/svc/inventory`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpiffeId {
@@ -47,13 +49,16 @@ impl FromStr for SpiffeId {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let bad = NameError { what: "SPIFFE ID", at: 0, reason: Reason::NotSpiffe };
-        let rest = text.strip_prefix("spiffe://").ok_or(bad)?;
+        let rest = text.strip_prefix(SCHEME).ok_or(bad)?;
         let (org, path) = rest.split_once('/').ok_or(bad)?;
-        let org = OrgId::parse(org)?;
         let (kind, name) = path.split_once('/').ok_or(bad)?;
+        // The parsers of the parts count from the start of their part.
+        let shift = |by: usize| move |e: NameError| NameError { at: e.at + by, ..e };
+        let org = OrgId::parse(org).map_err(shift(SCHEME.len()))?;
+        let before_name = text.len() - name.len();
         let kind = match kind {
-            "node" => SpiffeKind::Node(NodeId::parse(name)?),
-            "svc" => SpiffeKind::Service(ServiceLabel::parse(name)?),
+            "node" => SpiffeKind::Node(NodeId::parse(name).map_err(shift(before_name))?),
+            "svc" => SpiffeKind::Service(ServiceLabel::parse(name).map_err(shift(before_name))?),
             _ => return Err(bad),
         };
         Ok(SpiffeId { org, kind })
