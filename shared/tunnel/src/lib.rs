@@ -11,11 +11,15 @@
 
 extern crate alloc;
 
+pub mod flows;
+pub mod forward;
 pub mod header;
 mod limits;
 pub mod refusal;
 
 pub use catalyst_names as names;
+pub use flows::{Flow, FlowId, FlowTable};
+pub use forward::{Caller, Choice, Endpoint, ForwardTable, NextHop};
 pub use header::{HeaderError, StreamHeader, TraceContext};
 pub use limits::Limits;
 pub use refusal::Refusal;

@@ -1,0 +1,250 @@
+//! Where a flow of a service goes next, and who may ask for it.
+//!
+//! The table holds, for each service, its endpoints in the order of the route table's ranking. Callers of other
+//! organisations need a *grant*, a pair of neighbour and service; without one they are refused before anything
+//! is looked up, so that they cannot even learn which services exist.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::fmt;
+
+use catalyst_names::{NodeName, OriginId, Protocol, ServiceName};
+
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+
+/// One way to reach a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The origin that it leads to.
+    pub origin: OriginId,
+    /// The next step towards it.
+    pub next: NextHop,
+    /// Its share among equals. Not used yet: the first that can be used gets all.
+    pub weight: u32,
+}
+
+/// The next step of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextHop {
+    /// The service is on this node.
+    Local,
+    /// Through this neighbour.
+    Peer(NodeName),
+}
+
+/// Who wants a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller<'a> {
+    /// A client on this node.
+    Local,
+    /// A neighbour of this organisation.
+    Internal(&'a NodeName),
+    /// A neighbour of another organisation.
+    External(&'a NodeName),
+}
+
+impl<'a> Caller<'a> {
+    /// The neighbour that the flow came from.
+    #[must_use]
+    pub fn neighbour(self) -> Option<&'a NodeName> {
+        match self {
+            Caller::Local => None,
+            Caller::Internal(peer) | Caller::External(peer) => Some(peer),
+        }
+    }
+}
+
+/// The table has no room for one more; what it holds is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// What there is no room for: "services" or "grants".
+    pub what: &'static str,
+    /// How many it holds.
+    pub limit: usize,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the forwarding table is full: it holds {} {}. Raise the limit, or take some away",
+            self.limit, self.what
+        )
+    }
+}
+
+impl core::error::Error for Full {}
+
+/// Services with their endpoints, and grants.
+#[derive(Clone, Debug)]
+pub struct ForwardTable {
+    limits: Limits,
+    services: BTreeMap<ServiceName, Entry>,
+    grants: BTreeMap<NodeName, BTreeSet<ServiceName>>,
+    grant_count: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    protocol: Protocol,
+    endpoints: Vec<Endpoint>,
+}
+
+/// The endpoints that a flow may use, best first; there is at least one.
+#[derive(Clone, Debug)]
+pub struct Choice<'a> {
+    /// What the service speaks.
+    pub protocol: Protocol,
+    /// The best endpoint.
+    pub best: &'a Endpoint,
+    /// What to write into the header of the next node. (Of no use when the endpoint is local.)
+    pub hop_limit: u8,
+    rest: &'a [Endpoint],
+    filter: Filter<'a>,
+}
+
+/// What makes an endpoint of no use to one flow.
+#[derive(Clone, Copy, Debug)]
+struct Filter<'a> {
+    from: Option<&'a NodeName>,
+    origin: Option<&'a OriginId>,
+    may_go_on: bool,
+}
+
+impl Filter<'_> {
+    fn passes(&self, endpoint: &Endpoint) -> bool {
+        self.origin.is_none_or(|o| *o == endpoint.origin)
+            && match &endpoint.next {
+                NextHop::Local => true,
+                NextHop::Peer(peer) => self.may_go_on && self.from != Some(peer),
+            }
+    }
+}
+
+impl<'a> Choice<'a> {
+    /// What to try when the best endpoint does not connect, in order.
+    pub fn alternatives(&self) -> impl Iterator<Item = &'a Endpoint> {
+        let filter = self.filter;
+        self.rest.iter().filter(move |e| filter.passes(e))
+    }
+}
+
+impl ForwardTable {
+    /// An empty table: nothing is reachable and nobody may ask.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        ForwardTable { limits, services: BTreeMap::new(), grants: BTreeMap::new(), grant_count: 0 }
+    }
+
+    /// Sets a service's endpoints, best first, in place of what it had. Returns how many were left out because
+    /// there were more than [`Limits::endpoints`].
+    ///
+    /// # Errors
+    /// [`Full`] when the service is new and [`Limits::services`] are there.
+    pub fn set(
+        &mut self,
+        service: &ServiceName,
+        protocol: Protocol,
+        endpoints: impl IntoIterator<Item = Endpoint>,
+    ) -> Result<usize, Full> {
+        if !self.services.contains_key(service) && self.services.len() >= self.limits.services {
+            return Err(Full { what: "services", limit: self.limits.services });
+        }
+        let mut endpoints = endpoints.into_iter();
+        let kept = endpoints.by_ref().take(self.limits.endpoints).collect();
+        let left_out = endpoints.count();
+        self.services.insert(service.clone(), Entry { protocol, endpoints: kept });
+        Ok(left_out)
+    }
+
+    /// Takes a service away. Its grants stay: they are about permission, not about reachability.
+    pub fn remove(&mut self, service: &ServiceName) -> bool {
+        self.services.remove(service).is_some()
+    }
+
+    /// Allows a neighbour of another organisation to use a service, known or not yet. `false` if it was already.
+    ///
+    /// # Errors
+    /// [`Full`] when [`Limits::grants`] are there.
+    pub fn grant(&mut self, peer: &NodeName, service: &ServiceName) -> Result<bool, Full> {
+        if self.is_granted(peer, service) {
+            return Ok(false);
+        }
+        if self.grant_count >= self.limits.grants {
+            return Err(Full { what: "grants", limit: self.limits.grants });
+        }
+        self.grants.entry(peer.clone()).or_default().insert(service.clone());
+        self.grant_count += 1;
+        Ok(true)
+    }
+
+    /// Takes a grant back; live flows are for [`crate::FlowTable::revoked`]. `false` if there was none.
+    pub fn revoke(&mut self, peer: &NodeName, service: &ServiceName) -> bool {
+        let Some(of_peer) = self.grants.get_mut(peer) else { return false };
+        let was = of_peer.remove(service);
+        if of_peer.is_empty() {
+            self.grants.remove(peer);
+        }
+        self.grant_count -= usize::from(was);
+        was
+    }
+
+    /// Takes all grants of a neighbour back, and returns what they were for.
+    pub fn revoke_all(&mut self, peer: &NodeName) -> Vec<ServiceName> {
+        let gone = self.grants.remove(peer).unwrap_or_default();
+        self.grant_count -= gone.len();
+        gone.into_iter().collect()
+    }
+
+    /// Whether the neighbour may use the service.
+    #[must_use]
+    pub fn is_granted(&self, peer: &NodeName, service: &ServiceName) -> bool {
+        self.grants.get(peer).is_some_and(|g| g.contains(service))
+    }
+
+    /// The services of the table, by name, with protocol and endpoints.
+    pub fn services(&self) -> impl Iterator<Item = (&ServiceName, Protocol, &[Endpoint])> {
+        self.services.iter().map(|(name, entry)| (name, entry.protocol, entry.endpoints.as_slice()))
+    }
+
+    /// Finds the endpoints for a flow: the best of the ranking that does not lead back to where the flow came
+    /// from, and the alternatives behind it. `hop_limit` is what the flow's header says, or [`Limits::HOPS`] for
+    /// a local client.
+    ///
+    /// # Errors
+    /// In this order: [`Refusal::NotPermitted`] for a neighbour of another organisation without a grant,
+    /// [`Refusal::NoSuchService`], [`Refusal::HopLimit`] when only the hop limit is in the way,
+    /// [`Refusal::NoEndpoint`].
+    pub fn resolve<'a>(
+        &'a self,
+        from: Caller<'a>,
+        service: &ServiceName,
+        origin: Option<&'a OriginId>,
+        hop_limit: u8,
+    ) -> Result<Choice<'a>, Refusal> {
+        if let Caller::External(peer) = from
+            && !self.is_granted(peer, service)
+        {
+            return Err(Refusal::NotPermitted);
+        }
+        let entry = self.services.get(service).ok_or(Refusal::NoSuchService)?;
+        let filter = Filter { from: from.neighbour(), origin, may_go_on: hop_limit > 0 };
+        let mut rest = entry.endpoints.as_slice();
+        while let Some((endpoint, behind)) = rest.split_first() {
+            rest = behind;
+            if filter.passes(endpoint) {
+                let hop_limit = hop_limit.saturating_sub(1);
+                return Ok(Choice { protocol: entry.protocol, best: endpoint, hop_limit, rest, filter });
+            }
+        }
+        let unlimited = Filter { may_go_on: true, ..filter };
+        if entry.endpoints.iter().any(|e| unlimited.passes(e)) {
+            return Err(Refusal::HopLimit);
+        }
+        Err(Refusal::NoEndpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests;
