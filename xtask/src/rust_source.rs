@@ -281,6 +281,22 @@ mod tests {
     }
 
     #[test]
+    fn our_own_sources_keep_their_lengths_and_brackets() {
+        let repo = crate::repo::Repo::find().unwrap();
+        let files = repo.sources(|path| path.starts_with("xtask/src/") && path.ends_with(".rs")).unwrap();
+        assert!(files.len() > 10);
+        for file in files {
+            let code = code_only(&file.text);
+            assert_eq!(code.len(), file.text.len(), "{}", file.path);
+            assert_eq!(code_without_tests(&file.text).len(), file.text.len(), "{}", file.path);
+            for (open, close) in [('{', '}'), ('(', ')'), ('[', ']')] {
+                let count = |mark: char| code.matches(mark).count();
+                assert_eq!(count(open), count(close), "{} {open}", file.path);
+            }
+        }
+    }
+
+    #[test]
     fn words_are_whole() {
         assert_eq!(find_words("Instant InstantX XInstant a::Instant", "Instant").count(), 2);
         assert_eq!(find_words("std::time::X mystd::time", "std::time").count(), 1);

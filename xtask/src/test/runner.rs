@@ -171,10 +171,14 @@ fn kill_tree(id: u32) {
     }
 }
 
+/// Each thread lists the processes that it started.
 fn children(id: u32) -> Vec<u32> {
-    let tasks = format!("/proc/{id}/task/{id}/children");
-    let text = std::fs::read_to_string(tasks).unwrap_or_default();
-    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{id}/task")) else { return Vec::new() };
+    let lists =
+        threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 #[cfg(test)]
