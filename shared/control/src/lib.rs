@@ -1,1 +1,51 @@
 //! The core: events in, effects out.
+//!
+//! [`Core`] is a value that a shell feeds and drains; it does no I/O, reads no clock and waits for nobody.
+//!
+//! ```text
+//!   Event ─> phase 1: plugins read &State, write a Delta ─> commit: Changes { key, old_best, new_best }
+//!         ─> phase 2: plugins read &State and Changes ─> marks on the export groups, effects
+//!   drained by the shell: poll_effect(), poll_transmit(), next_deadline()
+//! ```
+//!
+//! A peer is a cursor into the journal of its export group, so a slow peer delays nobody and bursts coalesce.
+//! Every [`Event`] can be serialised; a recording of them replays to the same [`Core::digest`].
+//!
+//! To add behaviour without editing this crate, implement one of the traits in [`plugin`].
+#![no_std]
+
+extern crate alloc;
+
+mod changes;
+mod commit;
+mod config;
+mod core;
+mod delta;
+mod digest;
+mod effect;
+mod event;
+pub mod export;
+mod limits;
+mod link;
+mod now;
+pub mod plugin;
+pub mod plugins;
+pub mod record;
+mod sessions;
+mod state;
+pub mod view;
+
+pub use crate::core::Core;
+pub use changes::Changes;
+pub use config::{LocalService, PeerConfig, Settings};
+pub use delta::{Conflict, Count, Delta, Write};
+pub use effect::{Effect, Endpoint, Forward, NextHop, Notice};
+pub use event::{Event, SessionId};
+pub use limits::Limits;
+pub use now::Now;
+pub use state::{Counters, Peer, State};
+
+#[cfg(test)]
+extern crate std;
+#[cfg(test)]
+mod tests;

@@ -54,10 +54,10 @@ impl Established {
         if now >= self.heard.saturating_add(hold) {
             return Err(Failure::Hold(now - self.heard));
         }
-        if let (Some(since), Some(limit)) = (self.blocked_since, self.send_hold()) {
-            if now >= since.saturating_add(limit) {
-                return Err(Failure::SendHold(now - since));
-            }
+        if let (Some(since), Some(limit)) = (self.blocked_since, self.send_hold())
+            && now >= since.saturating_add(limit)
+        {
+            return Err(Failure::SendHold(now - since));
         }
         let due = now >= self.next_keepalive;
         if due {

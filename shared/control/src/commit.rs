@@ -1,0 +1,235 @@
+//! The commit of phase 1: the only place that mutates the tables.
+
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use catalyst_names::NodeName;
+use catalyst_route_table::{Rank, Refusal, RouteKey, Store, Sym};
+use catalyst_wire::Attrs;
+
+use crate::changes::Changes;
+use crate::config::PeerConfig;
+use crate::delta::{Count, Delta, Write};
+use crate::effect::{Effect, Notice};
+use crate::plugins;
+use crate::state::{Peer, State};
+
+/// Warn when a peer has used this share of its limit, in percent.
+const WARN_PERCENT: usize = 80;
+
+impl<S: Store> State<S> {
+    /// Applies the wishes of phase 1.
+    pub(crate) fn apply(&mut self, delta: Delta<'_>, effects: &mut Vec<Effect>) -> Changes {
+        let mut changes = Changes::default();
+        for write in delta.writes {
+            match write {
+                Write::Announce { neighbour, service, origin, rank, protocol, weight, attrs } => {
+                    let put =
+                        Put { neighbour, names: (&service, &origin), rank, data: (protocol, weight), attrs };
+                    self.put(put, &mut changes, effects);
+                }
+                Write::Withdraw { neighbour, service, origin } => {
+                    if let Some(key) = self.table.key(&service, &origin) {
+                        self.take(neighbour, key, &mut changes);
+                    }
+                }
+                Write::Flush(neighbour) => self.flush(neighbour, &mut changes),
+                Write::Reimport(neighbour) => self.reimport(neighbour, &mut changes, effects),
+                Write::Count(neighbour, count) => self.count(neighbour, count, effects),
+                Write::SetService(service) => {
+                    self.services.insert(service.label.clone(), service);
+                }
+                Write::RemoveService(label) => {
+                    self.services.remove(&label);
+                }
+                Write::SetPeer(config) => self.set_peer(*config, &mut changes, effects),
+                Write::RemovePeer(name) => self.remove_peer(&name, &mut changes),
+            }
+        }
+        changes
+    }
+
+    fn peer_mut(&mut self, sym: Sym) -> Option<&mut Peer> {
+        self.peers.get_mut(self.by_sym.get(&sym)?)
+    }
+
+    fn put(&mut self, put: Put<'_>, changes: &mut Changes, effects: &mut Vec<Effect>) {
+        let key = self.table.key(put.names.0, put.names.1);
+        let known = key.and_then(|key| self.table.route(key, put.neighbour)).map(|r| r.attrs.as_ref().len());
+        if let Some(why) = self.over_limit(put.neighbour, put.attrs.len(), known) {
+            if let Some(key) = key {
+                // What stands there is no longer what the neighbour announces.
+                self.take(put.neighbour, key, changes);
+            }
+            return self.refuse(put.neighbour, &put, why, effects);
+        }
+        match self.table.announce(put.neighbour, put.names, put.rank, put.data, &put.attrs) {
+            Ok(outcome) => {
+                changes.routes.extend(outcome.change);
+                let new_len = put.attrs.len();
+                if let Some(peer) = self.peer_mut(put.neighbour) {
+                    peer.routes += usize::from(outcome.old_len.is_none());
+                    peer.bytes = (peer.bytes + new_len).saturating_sub(outcome.old_len.unwrap_or(0));
+                }
+                self.warn(put.neighbour, effects);
+            }
+            Err(refusal) => {
+                if let (Refusal::Attrs, Some(key)) = (refusal, key) {
+                    self.take(put.neighbour, key, changes);
+                }
+                self.refuse(put.neighbour, &put, refusal.to_string(), effects);
+            }
+        }
+    }
+
+    fn over_limit(&self, neighbour: Sym, new: usize, known: Option<usize>) -> Option<String> {
+        let peer = self.peer_by_sym(neighbour)?;
+        let max_routes = peer.max_routes(self.settings.limits.routes_per_peer);
+        if known.is_none() && peer.routes >= max_routes {
+            return Some(alloc::format!("the limit of {max_routes} routes for this peer is reached"));
+        }
+        let max_bytes = peer.max_bytes();
+        if peer.bytes + new > max_bytes.saturating_add(known.unwrap_or(0)) {
+            return Some(alloc::format!("the limit of {max_bytes} bytes of routes for this peer is reached"));
+        }
+        None
+    }
+
+    fn refuse(&mut self, neighbour: Sym, put: &Put<'_>, why: String, effects: &mut Vec<Effect>) {
+        self.counters.refused += 1;
+        if let Some(peer) = self.peer_mut(neighbour) {
+            let first = peer.refused == 0 || peer.refused_why.as_deref() != Some(&why);
+            peer.refused = peer.refused.saturating_add(1);
+            peer.refused_why = Some(why.clone());
+            if first {
+                effects.push(Effect::Notice(Notice::Refusing(peer.config.name.clone(), why)));
+            }
+        } else if let Some((label, _)) = put.names.0.split_once('.')
+            && let Ok(label) = catalyst_names::ServiceLabel::parse(label)
+        {
+            self.services.remove(&label);
+            effects.push(Effect::Notice(Notice::ServiceRefused(label, why)));
+        }
+    }
+
+    fn warn(&mut self, neighbour: Sym, effects: &mut Vec<Effect>) {
+        let internal = self.settings.limits.routes_per_peer;
+        let Some(peer) = self.peer_mut(neighbour).filter(|p| !p.warned) else { return };
+        let near = |used: usize, max: usize| used.saturating_mul(100) >= max.saturating_mul(WARN_PERCENT);
+        let bytes = peer.max_bytes();
+        if near(peer.routes, peer.max_routes(internal)) || (bytes < usize::MAX && near(peer.bytes, bytes)) {
+            peer.warned = true;
+            effects.push(Effect::Notice(Notice::NearLimit(peer.config.name.clone())));
+        }
+    }
+
+    fn take(&mut self, neighbour: Sym, key: RouteKey, changes: &mut Changes) {
+        let outcome = self.table.withdraw(neighbour, key);
+        changes.routes.extend(outcome.change);
+        if let (Some(len), Some(peer)) = (outcome.old_len, self.peer_mut(neighbour)) {
+            peer.routes = peer.routes.saturating_sub(1);
+            peer.bytes = peer.bytes.saturating_sub(len);
+        }
+    }
+
+    fn flush(&mut self, neighbour: Sym, changes: &mut Changes) {
+        let mut after = None;
+        while let Some(key) = self.table.next_of(neighbour, after) {
+            self.take(neighbour, key, changes);
+            after = Some(key);
+        }
+        if let Some(peer) = self.peer_mut(neighbour) {
+            peer.refused = 0;
+            peer.refused_why = None;
+            peer.warned = false;
+        }
+    }
+
+    /// Asks import again about every route of a neighbour.
+    fn reimport(&mut self, neighbour: Sym, changes: &mut Changes, effects: &mut Vec<Effect>) {
+        let mut after = None;
+        while let Some(key) = self.table.next_of(neighbour, after) {
+            after = Some(key);
+            let Some(peer) = self.peer_by_sym(neighbour) else { return };
+            let Some(route) = self.table.route(key, neighbour) else { continue };
+            let (bytes, data, old): (Vec<u8>, _, Rank) =
+                (route.attrs.as_ref().to_vec(), (route.protocol, route.weight), route.rank);
+            let service = self.table.text(key.service).to_string();
+            let Ok(attrs) = Attrs::read(&bytes) else { continue };
+            match plugins::judge(self, peer, &service, &attrs) {
+                plugins::Verdict::Keep(rank) if rank == old => {}
+                plugins::Verdict::Keep(rank) => {
+                    let origin = self.table.text(key.origin).to_string();
+                    let names = (service.as_str(), origin.as_str());
+                    self.put(
+                        Put { neighbour, names, rank, data, attrs: Cow::Owned(bytes) },
+                        changes,
+                        effects,
+                    );
+                }
+                plugins::Verdict::Drop(_) => self.take(neighbour, key, changes),
+            }
+        }
+    }
+
+    fn count(&mut self, neighbour: Sym, count: Count, effects: &mut Vec<Effect>) {
+        let Some(peer) = self.peer_mut(neighbour) else { return };
+        match count {
+            Count::Malformed(what) => {
+                peer.malformed = peer.malformed.saturating_add(1);
+                effects.push(Effect::Notice(Notice::MalformedRoute(peer.config.name.clone(), what)));
+            }
+            Count::Looped => peer.looped = peer.looped.saturating_add(1),
+            Count::Denied => peer.denied = peer.denied.saturating_add(1),
+        }
+    }
+
+    fn set_peer(&mut self, config: PeerConfig, changes: &mut Changes, effects: &mut Vec<Effect>) {
+        changes.policy.insert(config.name.clone());
+        let own_org = self.settings.name.org_id();
+        if let Some(peer) = self.peers.get_mut(&config.name) {
+            let (session, agreed) = (peer.session, peer.agreed);
+            let fresh = Peer::new(config, peer.sym, own_org.as_str());
+            *peer = Peer {
+                session,
+                agreed,
+                relation: fresh.relation,
+                agreement: fresh.agreement,
+                config: fresh.config,
+                ..peer.clone()
+            };
+            return;
+        }
+        let full = self.peers.len() >= self.settings.limits.peers;
+        match self.table.intern(config.name.as_str()) {
+            Ok(sym) if !full => {
+                self.by_sym.insert(sym, config.name.clone());
+                self.peers.insert(config.name.clone(), Peer::new(config, sym, own_org.as_str()));
+            }
+            Ok(sym) => {
+                self.table.release_name(sym);
+                let why = "the limit of configured peers is reached".to_string();
+                effects.push(Effect::Notice(Notice::Refusing(config.name, why)));
+            }
+            Err(refusal) => effects.push(Effect::Notice(Notice::Refusing(config.name, refusal.to_string()))),
+        }
+    }
+
+    fn remove_peer(&mut self, name: &NodeName, changes: &mut Changes) {
+        let Some(sym) = self.peers.get(name).map(|p| p.sym) else { return };
+        self.flush(sym, changes);
+        self.peers.remove(name);
+        self.by_sym.remove(&sym);
+        self.table.release_name(sym);
+    }
+}
+
+/// An announcement on its way into the table.
+struct Put<'a> {
+    neighbour: Sym,
+    names: (&'a str, &'a str),
+    rank: Rank,
+    data: (catalyst_names::Protocol, u16),
+    attrs: Cow<'a, [u8]>,
+}

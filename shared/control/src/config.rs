@@ -1,0 +1,60 @@
+//! What the core is told about itself, its peers and its services.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use catalyst_names::{NodeName, Protocol, ServiceLabel};
+use catalyst_policy::Agreement;
+
+use crate::limits::Limits;
+
+/// What does not change while the node runs.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Settings {
+    /// The name of this node.
+    pub name: NodeName,
+    /// Which run of this node it is.
+    pub incarnation: u64,
+    /// Keeps origin ids beyond the border opaque. Not in recordings.
+    #[serde(skip)]
+    pub border_secret: [u8; 32],
+    /// Capacities.
+    pub limits: Limits,
+}
+
+impl core::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Settings")
+            .field("name", &self.name)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A configured neighbour.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PeerConfig {
+    /// Its name, as its certificate has it.
+    pub name: NodeName,
+    /// The agreement with its organisation; without one, a neighbour of another organisation gets and gives nothing.
+    pub agreement: Option<Agreement>,
+    /// The hold time to offer, in milliseconds; 0 is off.
+    pub hold_ms: u32,
+}
+
+/// A service that this node offers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LocalService {
+    /// Its first label; the organisation is the node's.
+    pub label: ServiceLabel,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Lower is better.
+    pub cost: u32,
+    /// Share among equals.
+    pub weight: u16,
+    /// `org:tag`.
+    pub tags: Vec<String>,
+    /// Whether it may be announced: false while a health check fails.
+    pub healthy: bool,
+}

@@ -1,0 +1,153 @@
+//! What phase 1 wants to change. Nothing is changed before all plugins have spoken.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use catalyst_names::{NodeName, Protocol, ServiceLabel};
+use catalyst_route_table::{Rank, Sym};
+
+use crate::config::{LocalService, PeerConfig};
+
+/// Things that are counted per peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// A route whose attributes or key were malformed, and what was wrong.
+    Malformed(String),
+    /// A route that had already passed here.
+    Looped,
+    /// A route that policy does not let in.
+    Denied,
+}
+
+/// One wish.
+#[derive(Clone, Debug)]
+pub enum Write<'e> {
+    /// Put a route into Adj-RIB-In.
+    Announce {
+        /// Who announced it.
+        neighbour: Sym,
+        /// The service's full name.
+        service: Cow<'e, str>,
+        /// The origin id.
+        origin: Cow<'e, str>,
+        /// What best path compares.
+        rank: Rank,
+        /// What the service speaks.
+        protocol: Protocol,
+        /// Share among equals.
+        weight: u16,
+        /// The attributes, encoded.
+        attrs: Cow<'e, [u8]>,
+    },
+    /// Take a route out of Adj-RIB-In.
+    Withdraw {
+        /// Who withdrew it.
+        neighbour: Sym,
+        /// The service's full name.
+        service: Cow<'e, str>,
+        /// The origin id.
+        origin: Cow<'e, str>,
+    },
+    /// Take all routes of a neighbour out.
+    Flush(Sym),
+    /// Rank all routes of a neighbour again.
+    Reimport(Sym),
+    /// Count something against a peer.
+    Count(Sym, Count),
+    /// Remember a service of this node.
+    SetService(LocalService),
+    /// Forget a service of this node.
+    RemoveService(ServiceLabel),
+    /// Remember a peer.
+    SetPeer(Box<PeerConfig>),
+    /// Forget a peer.
+    RemovePeer(NodeName),
+}
+
+/// What one plugin wants.
+#[derive(Debug, Default)]
+pub struct Delta<'e> {
+    /// The wishes, in order.
+    pub writes: Vec<Write<'e>>,
+}
+
+/// What a wish is about: no two plugins may wish for the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject<'a> {
+    Route(Sym, &'a str, &'a str),
+    Neighbour(Sym),
+    Service(&'a str),
+    Peer(&'a str),
+}
+
+/// Two plugins wrote one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The key, in words.
+    pub key: String,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "two plugins wrote the same key ({}); the event was dropped; remove one of the plugins",
+            self.key
+        )
+    }
+}
+
+impl core::error::Error for Conflict {}
+
+impl<'e> Delta<'e> {
+    /// Adds a wish.
+    pub fn push(&mut self, write: Write<'e>) {
+        self.writes.push(write);
+    }
+
+    /// Whether nothing is wished for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    fn subjects(&self) -> BTreeSet<Subject<'_>> {
+        self.writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::Announce { neighbour, service, origin, .. }
+                | Write::Withdraw { neighbour, service, origin } => {
+                    Some(Subject::Route(*neighbour, service, origin))
+                }
+                Write::Flush(neighbour) | Write::Reimport(neighbour) => Some(Subject::Neighbour(*neighbour)),
+                Write::SetService(service) => Some(Subject::Service(service.label.as_str())),
+                Write::RemoveService(label) => Some(Subject::Service(label.as_str())),
+                Write::SetPeer(peer) => Some(Subject::Peer(peer.name.as_str())),
+                Write::RemovePeer(name) => Some(Subject::Peer(name.as_str())),
+                Write::Count(..) => None,
+            })
+            .collect()
+    }
+
+    /// Joins what several plugins want.
+    ///
+    /// # Errors
+    /// [`Conflict`] when two of them wrote one key. Costs nothing while only one plugin has anything to say.
+    pub fn join(deltas: Vec<Delta<'e>>) -> Result<Delta<'e>, Conflict> {
+        let mut speaking = deltas.into_iter().filter(|d| !d.is_empty());
+        let Some(mut joined) = speaking.next() else { return Ok(Delta::default()) };
+        for next in speaking {
+            let both =
+                joined.subjects().intersection(&next.subjects()).next().map(|s| alloc::format!("{s:?}"));
+            if let Some(key) = both {
+                return Err(Conflict { key });
+            }
+            joined.writes.extend(next.writes);
+        }
+        Ok(joined)
+    }
+}

@@ -1,0 +1,73 @@
+//! Everything that can happen to the core.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use catalyst_names::{NodeName, ServiceLabel};
+use catalyst_policy::{ExportRule, ImportRule};
+
+use crate::config::{LocalService, PeerConfig};
+
+/// One control connection. Numbers are the transport's and are not used twice in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct SessionId(pub u64);
+
+/// An input. All inputs of a run, in order, lead to the same state again.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Event {
+    /// A peer was configured, or its configuration changed.
+    PeerConfigured(Box<PeerConfig>),
+    /// A peer is no longer configured.
+    PeerRemoved(NodeName),
+    /// The export and import rules are these now.
+    PolicyChanged {
+        /// All export rules.
+        exports: Vec<ExportRule>,
+        /// All import rules.
+        imports: Vec<ImportRule>,
+    },
+    /// A control connection is up; the certificate at its other end belongs to this node.
+    SessionUp {
+        /// The connection.
+        session: SessionId,
+        /// Whose certificate it is.
+        peer: NodeName,
+        /// We dialled it.
+        dialled: bool,
+    },
+    /// One whole frame came.
+    PeerFrame {
+        /// The connection.
+        session: SessionId,
+        /// The frame, header included.
+        #[serde(with = "crate::record::hex")]
+        frame: Vec<u8>,
+    },
+    /// The connection can take this many bytes more.
+    Writable {
+        /// The connection.
+        session: SessionId,
+        /// Bytes of credit.
+        bytes: usize,
+    },
+    /// The connection is gone.
+    SessionDown {
+        /// The connection.
+        session: SessionId,
+    },
+    /// A service of this node appeared or changed.
+    ServiceUp(LocalService),
+    /// A service of this node is no longer offered.
+    ServiceDown(ServiceLabel),
+    /// A health check changed its mind.
+    Health {
+        /// The service.
+        label: ServiceLabel,
+        /// Whether it answers.
+        healthy: bool,
+    },
+    /// Time has passed.
+    Tick,
+    /// The node is about to stop: end all sessions in order.
+    Stop,
+}

@@ -1,0 +1,272 @@
+//! One export group: table, journal, cursors.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use catalyst_names::OrgId;
+use catalyst_policy::{Digest, Relation};
+use catalyst_route_table::{RouteKey, Sym};
+use catalyst_wire::{Full, HEADER, Limits as WireLimits, Reader, UpdateWriter, Writer};
+
+use crate::event::SessionId;
+
+/// What the peers of a group have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupKind {
+    /// Nodes of our own organisation.
+    Internal,
+    /// Nodes of one other organisation under one agreement.
+    External {
+        /// The organisation.
+        org: OrgId,
+        /// What it is to us.
+        relation: Relation,
+        /// The agreement.
+        agreement: Digest,
+    },
+}
+
+#[derive(Debug)]
+struct Entry {
+    version: u64,
+    source: Sym,
+    /// A cursor of `source` may hold what this key was under another source: it needs a withdrawal.
+    moved: bool,
+    withdrawn: bool,
+    element: Arc<[u8]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    peer: Sym,
+    at: u64,
+    sync_until: Option<u64>,
+}
+
+/// What a poll of one cursor gave.
+pub(crate) enum Fill<'b> {
+    /// An UPDATE frame.
+    Update(&'b [u8]),
+    /// The table that stood at the start of the session has been sent.
+    EndOfRib,
+    /// There is something, but not within this many bytes.
+    Blocked,
+    /// Nothing to send.
+    Idle,
+}
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) kind: GroupKind,
+    head: u64,
+    entries: BTreeMap<RouteKey, Entry>,
+    journal: BTreeMap<u64, RouteKey>,
+    tombstones: BTreeSet<u64>,
+    cursors: BTreeMap<SessionId, Cursor>,
+}
+
+/// The withdrawal element of an announcement element: its two leading texts with a length of their own.
+fn key_element(announcement: &[u8]) -> Option<Arc<[u8]>> {
+    let mut outer = Reader::new(announcement);
+    let body = outer.bytes(WireLimits::ENTRY).ok()?;
+    let mut inner = Reader::new(body);
+    inner.text(WireLimits::ENTRY).ok()?;
+    inner.text(WireLimits::ENTRY).ok()?;
+    let key = body.get(..body.len() - inner.rest().len())?;
+    let mut buf = [0u8; 512];
+    let mut out = Writer::new(&mut buf);
+    out.bytes(key).ok()?;
+    Some(Arc::from(out.written()))
+}
+
+impl Group {
+    pub(crate) fn new(kind: GroupKind) -> Self {
+        Group {
+            kind,
+            head: 0,
+            entries: BTreeMap::new(),
+            journal: BTreeMap::new(),
+            tombstones: BTreeSet::new(),
+            cursors: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a cursor at the beginning.
+    pub(crate) fn join(&mut self, session: SessionId, peer: Sym) {
+        self.cursors.insert(session, Cursor { peer, at: 0, sync_until: None });
+    }
+
+    /// The full table is in the journal: END_OF_RIB is due when the cursor has passed what stands there now.
+    pub(crate) fn sync(&mut self, session: SessionId) {
+        let head = self.head;
+        if let Some(cursor) = self.cursors.get_mut(&session) {
+            cursor.sync_until = Some(head);
+        }
+    }
+
+    /// Takes a cursor away; true when it was the last.
+    pub(crate) fn leave(&mut self, session: SessionId) -> bool {
+        self.cursors.remove(&session);
+        self.cursors.is_empty()
+    }
+
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.cursors.keys().copied()
+    }
+
+    /// The only peer that listens, if there is only one.
+    pub(crate) fn sole_member(&self) -> Option<Sym> {
+        let mut peers = self.cursors.values().map(|c| c.peer);
+        let first = peers.next()?;
+        peers.all(|p| p == first).then_some(first)
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = RouteKey> {
+        self.entries.keys().copied()
+    }
+
+    pub(crate) fn is_announced(&self, key: RouteKey) -> bool {
+        self.entries.get(&key).is_some_and(|e| !e.withdrawn)
+    }
+
+    /// Keys that are announced, tombstones aside.
+    pub(crate) fn announced(&self) -> impl Iterator<Item = RouteKey> {
+        self.entries.iter().filter(|(_, e)| !e.withdrawn).map(|(k, _)| *k)
+    }
+
+    pub(crate) fn tombstones(&self) -> usize {
+        self.tombstones.len()
+    }
+
+    /// The session furthest behind.
+    pub(crate) fn slowest(&self) -> Option<SessionId> {
+        self.cursors.iter().min_by_key(|(_, c)| c.at).map(|(s, _)| *s)
+    }
+
+    fn stamp(&mut self, key: RouteKey, old: Option<u64>) -> u64 {
+        if let Some(old) = old {
+            self.journal.remove(&old);
+            self.tombstones.remove(&old);
+        }
+        self.head += 1;
+        self.journal.insert(self.head, key);
+        self.head
+    }
+
+    /// Puts an announcement into the table. Returns whether the key is new, and whether anything changed.
+    pub(crate) fn announce(&mut self, key: RouteKey, source: Sym, element: Arc<[u8]>) -> (bool, bool) {
+        let old = self.entries.get(&key);
+        if old.is_some_and(|e| !e.withdrawn && e.source == source && e.element == element) {
+            return (false, false);
+        }
+        let moved = old.is_some_and(|e| e.moved || e.withdrawn || e.source != source);
+        let (fresh, old_version) = (old.is_none(), old.map(|e| e.version));
+        let version = self.stamp(key, old_version);
+        self.entries.insert(key, Entry { version, source, moved, withdrawn: false, element });
+        (fresh, true)
+    }
+
+    /// Turns an announcement into a tombstone. Returns whether anything changed.
+    pub(crate) fn withdraw(&mut self, key: RouteKey) -> bool {
+        let Some(entry) = self.entries.get(&key).filter(|e| !e.withdrawn) else { return false };
+        let (old, source, moved) = (entry.version, entry.source, entry.moved);
+        // An element that was announced is readable; an empty withdrawal would be ignored by every receiver.
+        let element = key_element(&entry.element).unwrap_or_else(|| Arc::from(&[0u8][..]));
+        let version = self.stamp(key, Some(old));
+        self.tombstones.insert(version);
+        self.entries.insert(key, Entry { version, source, moved, withdrawn: true, element });
+        true
+    }
+
+    /// Forgets tombstones that every cursor has passed; returns their keys.
+    pub(crate) fn sweep(&mut self) -> Vec<RouteKey> {
+        let mut gone = Vec::new();
+        let passed = self.cursors.values().map(|c| c.at).min().unwrap_or(u64::MAX);
+        while let Some(version) = self.tombstones.first().copied().filter(|v| *v <= passed) {
+            self.tombstones.remove(&version);
+            if let Some(key) = self.journal.remove(&version) {
+                self.entries.remove(&key);
+                gone.push(key);
+            }
+        }
+        gone
+    }
+
+    /// Whether a sweep may find something, now that a cursor moved from `old` to `new`.
+    fn may_sweep(&self, old: u64, new: u64) -> bool {
+        self.tombstones.first().is_some_and(|first| old < *first && new >= *first)
+    }
+
+    /// Fills `buf` with what comes after a cursor, at most `max` bytes, and moves the cursor.
+    /// The second value says whether [`Group::sweep`] is worth a call.
+    pub(crate) fn fill<'b>(&mut self, session: SessionId, max: usize, buf: &'b mut [u8]) -> (Fill<'b>, bool) {
+        let Some(cursor) = self.cursors.get(&session).copied() else { return (Fill::Idle, false) };
+        let room = max.min(HEADER + WireLimits::FRAME_BODY).min(buf.len());
+        // The lengths of both regions, three bytes each.
+        let mut used = HEADER + 6;
+        let mut at = cursor.at;
+        let mut announced: Vec<&[u8]> = Vec::new();
+        let mut withdrawn: Vec<&[u8]> = Vec::new();
+        let mut blocked = false;
+        for (version, key) in self.journal.range(cursor.at + 1..) {
+            let Some(entry) = self.entries.get(key) else { continue };
+            let own = entry.source == cursor.peer;
+            let element = match (own, entry.withdrawn) {
+                // Its own route, and it never heard another: nothing to say.
+                (true, _) if !entry.moved => None,
+                // Its own route now, but it may hold what came from another: split horizon as a withdrawal.
+                (true, _) => Some(true),
+                (false, withdrawn) => Some(withdrawn),
+            };
+            if let Some(is_withdrawal) = element {
+                if used + entry.element.len() > room {
+                    blocked = true;
+                    break;
+                }
+                used += entry.element.len();
+                if is_withdrawal { withdrawn.push(&entry.element) } else { announced.push(&entry.element) }
+            }
+            at = *version;
+        }
+        let written = if announced.is_empty() && withdrawn.is_empty() {
+            Ok(0)
+        } else {
+            write(&announced, &withdrawn, buf)
+        };
+        let Ok(len) = written else { return (Fill::Blocked, false) };
+        let sweep = self.may_sweep(cursor.at, at);
+        let due = cursor.sync_until.is_some_and(|v| at >= v);
+        if let Some(place) = self.cursors.get_mut(&session) {
+            place.at = at;
+            if len == 0 && due {
+                place.sync_until = None;
+            }
+        }
+        let fill = match len {
+            0 if blocked => Fill::Blocked,
+            0 if due => Fill::EndOfRib,
+            0 => Fill::Idle,
+            len => buf.get(..len).map_or(Fill::Idle, Fill::Update),
+        };
+        (fill, sweep)
+    }
+
+    /// Whether a cursor has anything to send.
+    pub(crate) fn pending(&self, session: SessionId) -> bool {
+        self.cursors.get(&session).is_some_and(|c| c.at < self.head || c.sync_until.is_some())
+    }
+}
+
+fn write(announced: &[&[u8]], withdrawn: &[&[u8]], buf: &mut [u8]) -> Result<usize, Full> {
+    let mut out = UpdateWriter::new(buf)?;
+    announced.iter().try_for_each(|e| out.announce(e))?;
+    for element in withdrawn {
+        // A withdrawal to the source of an announcement carries only the key of it.
+        match key_element(element) {
+            Some(key) => out.withdraw(&key)?,
+            None => out.withdraw(element)?,
+        }
+    }
+    Ok(out.finish()?.len())
+}

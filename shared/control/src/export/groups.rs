@@ -1,0 +1,182 @@
+//! All export groups: who is in which, and what a mark means for them.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use catalyst_route_table::{RouteKey, RouteTable, Store, Sym};
+
+use crate::event::SessionId;
+use crate::export::group::{Fill, Group, GroupKind};
+use crate::export::marks::Mark;
+
+/// Names a group while it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupId(u32);
+
+/// What a plugin may know of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupInfo {
+    /// The group.
+    pub id: GroupId,
+    /// What its peers have in common.
+    pub kind: GroupKind,
+    /// The only peer in it, if there is only one: its own routes need not be announced to anyone.
+    pub sole_member: Option<Sym>,
+}
+
+/// A service that a group of another organisation may use from now on, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GrantChange {
+    pub(crate) group: GroupId,
+    pub(crate) service: Sym,
+    pub(crate) granted: bool,
+}
+
+/// All groups with at least one established session.
+#[derive(Debug, Default)]
+pub struct Groups {
+    groups: BTreeMap<GroupId, Group>,
+    infos: Vec<GroupInfo>,
+    of_session: BTreeMap<SessionId, GroupId>,
+    grants: BTreeMap<(GroupId, Sym), u32>,
+    next: u32,
+}
+
+impl Groups {
+    /// The groups there are.
+    #[must_use]
+    pub fn infos(&self) -> &[GroupInfo] {
+        &self.infos
+    }
+
+    /// The sessions of a group.
+    pub(crate) fn sessions(&self, group: GroupId) -> impl Iterator<Item = SessionId> {
+        self.groups.get(&group).into_iter().flat_map(Group::sessions)
+    }
+
+    fn refresh_infos(&mut self) {
+        let info = |(id, g): (&GroupId, &Group)| GroupInfo {
+            id: *id,
+            kind: g.kind.clone(),
+            sole_member: g.sole_member(),
+        };
+        self.infos = self.groups.iter().map(info).collect();
+    }
+
+    /// Puts a session into the group of its kind. The second value says whether the whole table must be looked at,
+    /// because the group is new or is no longer of one member.
+    pub(crate) fn join(&mut self, kind: &GroupKind, session: SessionId, peer: Sym) -> (GroupId, bool) {
+        let known = self.groups.iter().find(|(_, g)| g.kind == *kind).map(|(id, _)| *id);
+        let id = known.unwrap_or_else(|| {
+            self.next = self.next.wrapping_add(1);
+            GroupId(self.next)
+        });
+        let group = self.groups.entry(id).or_insert_with(|| Group::new(kind.clone()));
+        let before = group.sole_member();
+        group.join(session, peer);
+        let build = known.is_none() || before != group.sole_member();
+        self.of_session.insert(session, id);
+        self.refresh_infos();
+        (id, build)
+    }
+
+    /// The full table is in the group's journal.
+    pub(crate) fn sync(&mut self, session: SessionId) {
+        if let Some(group) = self.of_session.get(&session).and_then(|id| self.groups.get_mut(id)) {
+            group.sync(session);
+        }
+    }
+
+    /// Takes a session out; an empty group is forgotten with all that it holds.
+    pub(crate) fn leave<S: Store>(&mut self, session: SessionId, table: &mut RouteTable<S>) {
+        let Some(id) = self.of_session.remove(&session) else { return };
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let last = group.leave(session);
+        let gone = if last { group.keys().collect() } else { group.sweep() };
+        gone.into_iter().for_each(|key| table.release(key));
+        if last {
+            self.groups.remove(&id);
+            self.grants.retain(|(group, _), _| *group != id);
+        }
+        self.refresh_infos();
+    }
+
+    /// Services that the peers of a session's group may use.
+    pub(crate) fn granted(&self, session: SessionId) -> Vec<Sym> {
+        let Some(id) = self.of_session.get(&session) else { return Vec::new() };
+        let range = (*id, Sym(0))..=(*id, Sym(u32::MAX));
+        self.grants.range(range).map(|((_, service), _)| *service).collect()
+    }
+
+    /// Applies one mark. Returns whether the group's sessions have something new to send, and a changed grant.
+    pub(crate) fn apply<S: Store>(
+        &mut self,
+        mark: Mark,
+        table: &mut RouteTable<S>,
+    ) -> (bool, Option<GrantChange>) {
+        let Some(group) = self.groups.get_mut(&mark.group) else { return (false, None) };
+        let was = group.is_announced(mark.key);
+        let changed = match mark.announce {
+            Some((source, element)) => {
+                let (fresh, changed) = group.announce(mark.key, source, element);
+                if fresh {
+                    table.retain(mark.key);
+                }
+                changed
+            }
+            None => group.withdraw(mark.key),
+        };
+        let is = group.is_announced(mark.key);
+        let external = matches!(group.kind, GroupKind::External { .. });
+        if was == is || !external {
+            return (changed, None);
+        }
+        let service = mark.key.service;
+        let count = self.grants.entry((mark.group, service)).or_insert(0);
+        let before = *count;
+        *count = if is { before + 1 } else { before.saturating_sub(1) };
+        let after = *count;
+        if after == 0 {
+            self.grants.remove(&(mark.group, service));
+        }
+        let flipped = (before == 0) != (after == 0);
+        (changed, flipped.then_some(GrantChange { group: mark.group, service, granted: is }))
+    }
+
+    /// The next frame for a session.
+    pub(crate) fn fill<'b, S: Store>(
+        &mut self,
+        session: SessionId,
+        max: usize,
+        buf: &'b mut [u8],
+        table: &mut RouteTable<S>,
+    ) -> Fill<'b> {
+        let Some(group) = self.of_session.get(&session).and_then(|id| self.groups.get_mut(id)) else {
+            return Fill::Idle;
+        };
+        let (fill, sweep) = group.fill(session, max, buf);
+        if sweep {
+            group.sweep().into_iter().for_each(|key| table.release(key));
+        }
+        fill
+    }
+
+    /// Whether a session has anything to send.
+    pub(crate) fn pending(&self, session: SessionId) -> bool {
+        self.of_session.get(&session).and_then(|id| self.groups.get(id)).is_some_and(|g| g.pending(session))
+    }
+
+    /// The slowest session of each group that holds more tombstones than it may.
+    pub(crate) fn overdue(&self, limit: usize) -> Vec<SessionId> {
+        self.groups.values().filter(|g| g.tombstones() > limit).filter_map(Group::slowest).collect()
+    }
+
+    /// Keys announced to a session's group: Adj-RIB-Out, but for split horizon.
+    pub fn announced(&self, session: SessionId) -> impl Iterator<Item = RouteKey> {
+        self.of_session
+            .get(&session)
+            .and_then(|id| self.groups.get(id))
+            .into_iter()
+            .flat_map(Group::announced)
+    }
+}

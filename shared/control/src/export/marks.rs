@@ -1,0 +1,50 @@
+//! What phase 2 wants neighbours to hear.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use catalyst_route_table::{RouteKey, Sym};
+
+use crate::export::groups::{GroupId, GroupInfo};
+
+/// One wish about one key of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The group.
+    pub group: GroupId,
+    /// The key.
+    pub key: RouteKey,
+    /// The neighbour whose route it is, and the encoded announcement; nothing to withdraw.
+    pub announce: Option<(Sym, Arc<[u8]>)>,
+}
+
+/// The wishes so far, and the groups there are. A later wish for the same key of the same group wins.
+#[derive(Debug)]
+pub struct Marks<'a> {
+    groups: &'a [GroupInfo],
+    pub(crate) list: Vec<Mark>,
+}
+
+impl<'a> Marks<'a> {
+    /// No wishes yet.
+    #[must_use]
+    pub fn new(groups: &'a [GroupInfo]) -> Self {
+        Marks { groups, list: Vec::new() }
+    }
+
+    /// The groups that have at least one established session.
+    #[must_use]
+    pub fn groups(&self) -> &'a [GroupInfo] {
+        self.groups
+    }
+
+    /// The group shall hear `element` of `key`, which is a route of `source`.
+    pub fn announce(&mut self, group: GroupId, key: RouteKey, source: Sym, element: &[u8]) {
+        self.list.push(Mark { group, key, announce: Some((source, Arc::from(element))) });
+    }
+
+    /// The group shall no longer hear of `key`. Costs nothing if it never did.
+    pub fn withdraw(&mut self, group: GroupId, key: RouteKey) {
+        self.list.push(Mark { group, key, announce: None });
+    }
+}

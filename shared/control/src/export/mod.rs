@@ -1,0 +1,13 @@
+//! Export groups: peers with the same export policy share one post-policy table and one journal.
+//!
+//! A peer is a cursor into the journal. When it can take bytes, the newest state of the keys after its cursor is
+//! sent. A slow peer therefore costs a cursor, bursts coalesce, and one stuck peer delays no other.
+
+mod group;
+mod groups;
+mod marks;
+
+pub(crate) use group::Fill;
+pub use group::GroupKind;
+pub use groups::{GroupId, GroupInfo, Groups};
+pub use marks::{Mark, Marks};

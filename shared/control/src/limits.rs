@@ -1,0 +1,54 @@
+//! Capacities of the core. The route table has its own.
+
+/// How much the core may hold. Given once, at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Limits {
+    /// Configured peers. When full: the configuration is refused.
+    pub peers: usize,
+    /// Services of this node. When full: registration is refused.
+    pub services: usize,
+    /// Control connections of one peer at a time, running and pending. When full: a new one is refused.
+    pub links_per_peer: usize,
+    /// Routes of one internal neighbour. When full: new ones are refused, old ones stay, the session stays.
+    pub routes_per_peer: usize,
+    /// Effects that the shell has not drained. When full: the oldest notices are dropped and counted; nothing else is.
+    pub notices: usize,
+    /// Withdrawals that a slow peer may leave behind in a journal. When full: the slowest session is ended, to start afresh.
+    pub tombstones: usize,
+}
+
+impl Limits {
+    /// What a cloud node starts with.
+    pub const CLOUD: Limits = Limits {
+        peers: 4_096,
+        services: 100_000,
+        links_per_peer: 4,
+        routes_per_peer: 1_000_000,
+        notices: 1_024,
+        tombstones: 100_000,
+    };
+    /// What an edge node starts with.
+    pub const EDGE: Limits = Limits {
+        peers: 16,
+        services: 256,
+        links_per_peer: 4,
+        routes_per_peer: 1_024,
+        notices: 128,
+        tombstones: 1_024,
+    };
+
+    /// The most memory of everything counted here, in bytes, export groups of 128-byte entries included.
+    #[must_use]
+    pub fn max_bytes(&self) -> usize {
+        self.peers * 2_048
+            + self.services * 512
+            + self.notices * 256
+            + (self.routes_per_peer + self.tombstones) * 256
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits::CLOUD
+    }
+}

@@ -1,0 +1,63 @@
+//! One control connection as the core sees it: session, credit, frames waiting.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use catalyst_names::NodeName;
+use catalyst_peering::Session;
+
+/// Frames other than UPDATE that may wait: OPEN, one KEEPALIVE, one REFUSED.
+const QUEUE: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: NodeName,
+    pub(crate) dialled: bool,
+    pub(crate) session: Session,
+    pub(crate) incarnation: u64,
+    pub(crate) credit: usize,
+    queue: VecDeque<Vec<u8>>,
+    /// How many refusals the peer was told of.
+    pub(crate) told_refused: u32,
+    /// Stands in the list of links with something to send.
+    pub(crate) listed: bool,
+    /// When its timer is set.
+    pub(crate) timer: Option<u64>,
+}
+
+impl Link {
+    pub(crate) fn new(peer: NodeName, dialled: bool, session: Session) -> Self {
+        Link {
+            peer,
+            dialled,
+            session,
+            incarnation: 0,
+            credit: 0,
+            queue: VecDeque::new(),
+            told_refused: 0,
+            listed: false,
+            timer: None,
+        }
+    }
+
+    /// Queues a frame. When full: the frame is left out; a KEEPALIVE behind others would say nothing new.
+    pub(crate) fn queue(&mut self, frame: &[u8]) {
+        if self.queue.len() < QUEUE {
+            self.queue.push_back(frame.to_vec());
+        }
+    }
+
+    pub(crate) fn queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// The next waiting frame that fits the credit.
+    pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
+        if self.queue.front()?.len() > self.credit {
+            return None;
+        }
+        let frame = self.queue.pop_front()?;
+        self.credit -= frame.len();
+        Some(frame)
+    }
+}

@@ -1,0 +1,154 @@
+//! Frames and peer events into Adj-RIB-In: loop check, import policy, treat-as-withdraw.
+
+use alloc::borrow::Cow;
+use alloc::string::ToString;
+
+use catalyst_names::{NodeName, Protocol};
+use catalyst_policy::{Denied, ImportFacts, Relation};
+use catalyst_route_table::{Rank, Store, Sym};
+use catalyst_wire::{Announced, Attrs, Frame, FrameType, RouteEntry, Update, Withdrawn};
+
+use crate::delta::{Count, Delta, Write};
+use crate::event::Event;
+use crate::plugin::RouteTablePlugin;
+use crate::state::{Peer, State};
+
+/// Takes routes in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Routes;
+
+/// What import says of one entry.
+pub(crate) enum Verdict {
+    /// Keep it, with this rank.
+    Keep(Rank),
+    /// Do not keep it, and count this.
+    Drop(Count),
+}
+
+/// Import: may the route stay, and how does it rank? Pure, so that a change of policy can ask again.
+pub(crate) fn judge<S: Store>(state: &State<S>, peer: &Peer, service: &str, attrs: &Attrs<'_>) -> Verdict {
+    let own = &state.settings.name;
+    let internal = peer.relation == Some(Relation::Internal);
+    let drop_malformed = |why: &str| Verdict::Drop(Count::Malformed(why.to_string()));
+    if attrs.org_path.contains(own.org()) || (internal && attrs.node_path.contains(own.node())) {
+        return Verdict::Drop(Count::Looped);
+    }
+    if internal && attrs.node_path.first() != Some(peer.config.name.node()) {
+        return drop_malformed("node_path does not begin with the neighbour");
+    }
+    if !internal && !attrs.node_path.is_empty() {
+        return drop_malformed("node_path crossed a border");
+    }
+    let (label, service_org) = service.split_once('.').unwrap_or((service, ""));
+    let facts = ImportFacts {
+        own_org: own.org(),
+        neighbour_org: peer.config.name.org(),
+        relation: peer.relation,
+        label,
+        service_org,
+        first_org: attrs.org_path.first(),
+        last_org: attrs.org_path.last(),
+        local_pref: attrs.local_pref,
+    };
+    match catalyst_policy::import(&state.imports, &facts) {
+        Ok(pref) => Verdict::Keep(Rank::of(attrs, pref, false)),
+        // Kept in Adj-RIB-In, so that a later import rule finds it; never used until then.
+        Err(Denied::NotImported) => Verdict::Keep(Rank { eligible: false, ..Rank::of(attrs, 0, false) }),
+        Err(_) => Verdict::Drop(Count::Denied),
+    }
+}
+
+fn withdraw<'e>(neighbour: Sym, service: &'e str, origin: &'e str) -> Write<'e> {
+    Write::Withdraw { neighbour, service: Cow::Borrowed(service), origin: Cow::Borrowed(origin) }
+}
+
+fn announce<'e>(neighbour: Sym, entry: &RouteEntry<'e>, rank: Rank, protocol: Protocol) -> Write<'e> {
+    Write::Announce {
+        neighbour,
+        service: Cow::Borrowed(entry.service),
+        origin: Cow::Borrowed(entry.origin),
+        rank,
+        protocol,
+        weight: entry.attrs.weight,
+        attrs: Cow::Borrowed(entry.raw),
+    }
+}
+
+fn update<'e, S: Store>(state: &State<S>, peer: &Peer, update: &Update<'e>, delta: &mut Delta<'e>) {
+    let sym = peer.sym;
+    for element in update.announced() {
+        match element {
+            Announced::Route(entry) => match judge(state, peer, entry.service, &entry.attrs) {
+                Verdict::Keep(rank) => delta.push(announce(sym, &entry, rank, entry.attrs.protocol)),
+                Verdict::Drop(count) => {
+                    // What it announced before under this key is no longer what it announces.
+                    delta.push(withdraw(sym, entry.service, entry.origin));
+                    delta.push(Write::Count(sym, count));
+                }
+            },
+            Announced::Malformed { service, origin, why } => {
+                delta.push(withdraw(sym, service, origin));
+                let text = alloc::format!("{service} from {origin}: {why}");
+                delta.push(Write::Count(sym, Count::Malformed(text)));
+            }
+            Announced::NoKey => {
+                delta
+                    .push(Write::Count(sym, Count::Malformed("an entry without a readable key".to_string())));
+            }
+        }
+    }
+    for element in update.withdrawn() {
+        match element {
+            Withdrawn::Key { service, origin } => delta.push(withdraw(sym, service, origin)),
+            Withdrawn::NoKey => {
+                delta.push(Write::Count(
+                    sym,
+                    Count::Malformed("a withdrawal without a readable key".to_string()),
+                ));
+            }
+        }
+    }
+}
+
+impl<S: Store> RouteTablePlugin<S> for Routes {
+    fn name(&self) -> &'static str {
+        "routes"
+    }
+
+    fn apply<'e>(&self, event: &'e Event, state: &State<S>) -> Delta<'e> {
+        let mut delta = Delta::default();
+        match event {
+            Event::PeerFrame { session, frame } => {
+                let Some(peer) = state.peer_of(*session) else { return delta };
+                let Ok(frame) = Frame::whole(frame) else { return delta };
+                if frame.kind() != Ok(Some(FrameType::Update)) {
+                    return delta;
+                }
+                if let Ok(content) = Update::read(frame.body) {
+                    update(state, peer, &content, &mut delta);
+                }
+            }
+            // The routes of a session go with it, before anything of the next one comes.
+            Event::SessionDown { session } => {
+                if let Some(peer) = state.peer_of(*session) {
+                    delta.push(Write::Flush(peer.sym));
+                }
+            }
+            Event::PeerConfigured(config) => delta.push(Write::SetPeer(config.clone())),
+            Event::PeerRemoved(name) => remove(state, name, &mut delta),
+            Event::PolicyChanged { .. } => {
+                for peer in state.peers().filter(|p| p.relation.is_some_and(Relation::is_external)) {
+                    delta.push(Write::Reimport(peer.sym));
+                }
+            }
+            _ => {}
+        }
+        delta
+    }
+}
+
+fn remove<S: Store>(state: &State<S>, name: &NodeName, delta: &mut Delta<'_>) {
+    if state.peer(name).is_some() {
+        delta.push(Write::RemovePeer(name.clone()));
+    }
+}

@@ -1,0 +1,356 @@
+//! Control connections: up, frames, timers, down; and what goes out on them.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use catalyst_names::NodeName;
+use catalyst_peering::{Agreed, Contender, Failure, Input, Keep, Session, Terms, resolve};
+use catalyst_policy::Relation;
+use catalyst_route_table::Store;
+use catalyst_wire::{Frame, FrameError, Keepalive, Limits as WireLimits, Notify, NotifyCode, Refused, small};
+
+use crate::config::PeerConfig;
+use crate::core::Core;
+use crate::effect::{Effect, Notice};
+use crate::event::{Event, SessionId};
+use crate::export::{Fill, GroupKind};
+use crate::link::Link;
+use crate::now::Now;
+
+/// Room for any frame that is not an UPDATE.
+const SMALL: usize = 64 + WireLimits::REASON + WireLimits::DOCUMENT;
+
+/// A NOTIFY frame.
+fn notify(code: NotifyCode, reason: &str, document: &str) -> Vec<u8> {
+    let mut buf = [0u8; SMALL];
+    Notify { code, reason, document }.write(&mut buf).map(<[u8]>::to_vec).unwrap_or_default()
+}
+
+impl<S: Store> Core<S> {
+    pub(crate) fn session_up(&mut self, session: SessionId, name: &NodeName, dialled: bool, now: Now) {
+        let Some(peer) = self.state.peers.get(name) else {
+            self.state.counters.unconfigured += 1;
+            let reason = alloc::format!(
+                "'{name}' is not a configured peer of '{}'; add it to 'peers' there",
+                self.state.settings.name
+            );
+            self.end_unknown(session, name, NotifyCode::UNCONFIGURED, &reason);
+            return;
+        };
+        let count = self.links.values().filter(|l| l.peer == *name).count();
+        if count >= self.state.settings.limits.links_per_peer {
+            self.end_unknown(session, name, NotifyCode::LIMIT, "too many connections of this peer at once");
+            return;
+        }
+        let settings = &self.state.settings;
+        let mut terms =
+            Terms::new(settings.name.clone(), name.clone(), settings.incarnation, peer.config.hold_ms);
+        terms.agreement = peer.agreement;
+        let mut buf = [0u8; 1024];
+        let open = terms.open(&mut buf).map(<[u8]>::to_vec).unwrap_or_default();
+        let mut link = Link::new(name.clone(), dialled, Session::start(terms, now.mono));
+        link.queue(&open);
+        self.links.insert(session, link);
+        self.set_timer(session);
+        self.mark_ready(session);
+    }
+
+    /// Ends a connection that never became a link.
+    fn end_unknown(&mut self, session: SessionId, name: &NodeName, code: NotifyCode, reason: &str) {
+        self.state.counters.sessions_ended += 1;
+        self.push_effect(Effect::Close { session, last: notify(code, reason, "") });
+        self.notice(Notice::SessionEnded(name.clone(), code, reason.to_string()));
+    }
+
+    pub(crate) fn frame(&mut self, session: SessionId, bytes: &[u8], event: &Event, now: Now) {
+        let Some(link) = self.links.get_mut(&session) else { return };
+        let received =
+            Frame::whole(bytes).map_err(Failure::Malformed).and_then(|f| link.session.receive(f, now.mono));
+        match received {
+            Ok(Input::Nothing) => {}
+            Ok(Input::Established(agreed)) => self.open_fits(session, agreed, now),
+            Ok(Input::Update(_)) => {
+                self.step(event);
+                self.tell_refused(session);
+            }
+            Ok(Input::EndOfRib) => {
+                let name = link.peer.clone();
+                if let Some(peer) = self.state.peers.get_mut(&name).filter(|p| p.session == Some(session)) {
+                    peer.synced = true;
+                }
+            }
+            Ok(Input::Refused(refused)) => {
+                let name = link.peer.clone();
+                let reason = refused.reason.to_string();
+                if let Some(peer) = self.state.peers.get_mut(&name) {
+                    peer.refused_by_peer = (refused.count, reason.clone());
+                }
+                self.notice(Notice::RefusedBy(name, refused.count, reason));
+            }
+            Ok(Input::Ended(said)) => {
+                let (code, reason, document) =
+                    (said.code, said.reason.to_string(), said.document.to_string());
+                let name = link.peer.clone();
+                let text = alloc::format!("the peer ended the session ({code}): {reason}");
+                self.notice(Notice::NotifiedBy(name, code, reason, document));
+                self.push_effect(Effect::Close { session, last: Vec::new() });
+                self.session_down(session, &text, now);
+            }
+            Err(failure) => self.fail(session, &failure, now),
+        }
+    }
+
+    /// Ends a session from our side, for cause.
+    fn fail(&mut self, session: SessionId, failure: &Failure, now: Now) {
+        if matches!(failure, Failure::Malformed(FrameError::TooLong(_)) | Failure::Malformed(_)) {
+            self.state.counters.malformed_frames += 1;
+        }
+        let document = match failure {
+            Failure::Agreement { .. } => self.document(session),
+            _ => String::new(),
+        };
+        self.end(session, failure.code(), &failure.to_string(), &document, now);
+    }
+
+    /// The agreement that this side holds, in words for the other.
+    fn document(&self, session: SessionId) -> String {
+        let mut text = String::new();
+        let peer = self.links.get(&session).and_then(|l| self.state.peers.get(&l.peer));
+        if let Some(agreement) = peer.and_then(|p| p.config.agreement.as_ref()) {
+            let _ = agreement.write_canonical(&mut text);
+        }
+        text
+    }
+
+    fn end(&mut self, session: SessionId, code: NotifyCode, reason: &str, document: &str, now: Now) {
+        let Some(link) = self.links.get(&session) else { return };
+        let name = link.peer.clone();
+        self.state.counters.sessions_ended += 1;
+        self.push_effect(Effect::Close { session, last: notify(code, reason, document) });
+        self.notice(Notice::SessionEnded(name, code, reason.to_string()));
+        self.session_down(session, reason, now);
+    }
+
+    /// Their OPEN fits ours: settle which connection stays, then start to exchange routes.
+    fn open_fits(&mut self, session: SessionId, agreed: Agreed, now: Now) {
+        let Some(link) = self.links.get_mut(&session) else { return };
+        link.incarnation = agreed.incarnation;
+        let new = Contender { dialled_by_us: link.dialled, incarnation: agreed.incarnation };
+        let name = link.peer.clone();
+        let running = self.state.peers.get(&name).and_then(|p| p.session);
+        if let Some((old_session, old)) = running.and_then(|s| Some((s, self.links.get(&s)?))) {
+            let old = Contender { dialled_by_us: old.dialled, incarnation: old.incarnation };
+            match resolve(&self.state.settings.name, &name, old, new) {
+                Keep::Old => {
+                    self.end(
+                        session,
+                        NotifyCode::COLLISION,
+                        "both sides dialled; the other connection stays",
+                        "",
+                        now,
+                    );
+                    return;
+                }
+                Keep::New => {
+                    self.end(old_session, NotifyCode::SUPERSEDED, "a newer connection took over", "", now);
+                }
+            }
+        }
+        let Some(peer) = self.state.peers.get_mut(&name) else { return };
+        peer.session = Some(session);
+        peer.agreed = Some(agreed);
+        peer.since = now.mono;
+        peer.synced = false;
+        peer.sessions = peer.sessions.saturating_add(1);
+        peer.refused_by_peer = (0, String::new());
+        let sym = peer.sym;
+        let kind = match (peer.relation, peer.agreement) {
+            (Some(Relation::Internal), _) => Some(GroupKind::Internal),
+            (Some(relation), Some(agreement)) => {
+                Some(GroupKind::External { org: name.org_id(), relation, agreement })
+            }
+            _ => None,
+        };
+        self.state.by_session.insert(session, name.clone());
+        if let Some(kind) = kind {
+            let (_, build) = self.groups.join(&kind, session, sym);
+            if build {
+                self.rebuild_all();
+            } else {
+                self.groups.granted(session).into_iter().for_each(|s| self.grant(session, s, true));
+            }
+            self.groups.sync(session);
+        }
+        self.set_timer(session);
+        self.mark_ready(session);
+        self.notice(Notice::PeerUp(name, session));
+    }
+
+    pub(crate) fn session_down(&mut self, session: SessionId, why: &str, now: Now) {
+        let Some(link) = self.links.remove(&session) else { return };
+        if let Some(at) = link.timer {
+            self.timers.remove(&(at, session));
+        }
+        let running = self.state.peers.get(&link.peer).is_some_and(|p| p.session == Some(session));
+        if !running {
+            return;
+        }
+        self.groups.granted(session).into_iter().for_each(|s| self.ungrant(&link.peer, s));
+        self.groups.leave(session, &mut self.state.table);
+        self.step(&Event::SessionDown { session });
+        self.state.by_session.remove(&session);
+        if let Some(peer) = self.state.peers.get_mut(&link.peer) {
+            peer.session = None;
+            peer.agreed = None;
+            peer.synced = false;
+            peer.since = now.mono;
+            peer.last_end = why.to_string();
+        }
+        self.notice(Notice::PeerDown(link.peer, why.to_string()));
+    }
+
+    fn ungrant(&mut self, peer: &NodeName, service: catalyst_route_table::Sym) {
+        if let Ok(service) = catalyst_names::ServiceName::parse(self.state.table.text(service)) {
+            self.push_effect(Effect::Grant { peer: peer.clone(), service, granted: false });
+        }
+    }
+
+    pub(crate) fn writable(&mut self, session: SessionId, bytes: usize) {
+        if let Some(link) = self.links.get_mut(&session) {
+            link.credit = link.credit.saturating_add(bytes);
+            link.session.moved();
+            self.mark_ready(session);
+        }
+    }
+
+    pub(crate) fn peer_configured(&mut self, config: &PeerConfig, event: &Event, now: Now) {
+        let same = self.state.peers.get(&config.name).is_some_and(|p| p.config == *config);
+        if same {
+            return;
+        }
+        // Other terms need another OPEN.
+        let sessions: Vec<SessionId> = self.sessions_of(&config.name);
+        for session in sessions {
+            self.end(session, NotifyCode::REMOVED, "the peer's configuration changed; dial again", "", now);
+        }
+        self.step(event);
+    }
+
+    pub(crate) fn peer_removed(&mut self, name: &NodeName, event: &Event, now: Now) {
+        for session in self.sessions_of(name) {
+            self.end(session, NotifyCode::REMOVED, "the peer was removed from the configuration", "", now);
+        }
+        self.step(event);
+    }
+
+    fn sessions_of(&self, name: &NodeName) -> Vec<SessionId> {
+        self.links.iter().filter(|(_, l)| l.peer == *name).map(|(s, _)| *s).collect()
+    }
+
+    /// Tells a peer how many of its routes are refused, when that number grew.
+    fn tell_refused(&mut self, session: SessionId) {
+        let Some(link) = self.links.get_mut(&session) else { return };
+        let Some(peer) = self.state.peers.get(&link.peer) else { return };
+        // One frame waits at most; a burst of refusals is told when it has gone out.
+        if peer.refused <= link.told_refused || link.queued() {
+            return;
+        }
+        let mut buf = [0u8; SMALL];
+        let reason = peer.refused_why.as_deref().unwrap_or_default();
+        if let Ok(frame) = (Refused { count: peer.refused, reason }).write(&mut buf) {
+            link.told_refused = peer.refused;
+            link.queue(frame);
+            self.mark_ready(session);
+        }
+    }
+
+    pub(crate) fn tick(&mut self, now: Now) {
+        while let Some((at, session)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
+            self.timers.remove(&(at, session));
+            let Some(link) = self.links.get_mut(&session) else { continue };
+            link.timer = None;
+            match link.session.tick(now.mono) {
+                Ok(due) => {
+                    if due && !link.queued() {
+                        let mut buf = [0u8; 64];
+                        if let Ok(frame) = Keepalive::default().write(&mut buf) {
+                            link.queue(frame);
+                        }
+                    }
+                    if link.credit == 0 && (link.queued() || self.groups.pending(session)) {
+                        link.session.blocked(now.mono);
+                    }
+                    self.set_timer(session);
+                    self.mark_ready(session);
+                    self.tell_refused(session);
+                }
+                Err(failure) => self.fail(session, &failure, now),
+            }
+        }
+        for session in self.groups.overdue(self.state.settings.limits.tombstones) {
+            self.end(session, NotifyCode::SEND_HOLD, "the peer reads too slowly; starting afresh", "", now);
+        }
+    }
+
+    /// Ends all sessions in order, because the node stops.
+    pub(crate) fn stop(&mut self) {
+        let sessions: Vec<SessionId> = self.links.keys().copied().collect();
+        for session in sessions {
+            self.end(session, NotifyCode::SHUTDOWN, "the node stops", "", Now::default());
+        }
+    }
+
+    fn set_timer(&mut self, session: SessionId) {
+        let Some(link) = self.links.get_mut(&session) else { return };
+        if let Some(at) = link.timer.take() {
+            self.timers.remove(&(at, session));
+        }
+        if let Some(at) = link.session.deadline() {
+            link.timer = Some(at);
+            self.timers.insert((at, session));
+        }
+    }
+
+    pub(crate) fn mark_ready(&mut self, session: SessionId) {
+        if let Some(link) = self.links.get_mut(&session)
+            && !link.listed
+        {
+            link.listed = true;
+            self.ready.push_back(session);
+        }
+    }
+
+    /// The next frame to send, and on which connection. Connections take turns; each gets at most its credit.
+    pub fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
+        while let Some(session) = self.ready.pop_front() {
+            let Some(link) = self.links.get_mut(&session) else { continue };
+            link.listed = false;
+            if link.queued() {
+                if let Some(frame) = link.next() {
+                    self.mark_ready(session);
+                    return Some((session, frame));
+                }
+                continue;
+            }
+            let credit = link.credit;
+            match self.groups.fill(session, credit, &mut self.scratch, &mut self.state.table) {
+                Fill::Update(frame) => {
+                    let frame = frame.to_vec();
+                    link.credit = credit.saturating_sub(frame.len());
+                    self.mark_ready(session);
+                    return Some((session, frame));
+                }
+                Fill::EndOfRib => {
+                    let mut buf = [0u8; 16];
+                    if let Ok(frame) = small::write_end_of_rib(&mut buf) {
+                        link.queue(frame);
+                    }
+                    self.mark_ready(session);
+                }
+                Fill::Blocked | Fill::Idle => {}
+            }
+        }
+        self.state.table.collect();
+        None
+    }
+}

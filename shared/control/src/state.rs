@@ -1,0 +1,217 @@
+//! Everything the core knows. Only a commit changes the tables.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use catalyst_names::{NodeName, ServiceLabel};
+use catalyst_peering::Agreed;
+use catalyst_policy::{Agreement, Digest, ExportRule, ImportRule, Relation};
+use catalyst_route_table::{Refusal, RouteTable, Store, Sym};
+
+use crate::config::{LocalService, PeerConfig, Settings};
+use crate::event::SessionId;
+
+/// A neighbour, its session and what it sent.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its configuration.
+    pub config: PeerConfig,
+    /// Its interned name.
+    pub sym: Sym,
+    /// What it is to us; `None` for another organisation without an agreement.
+    pub relation: Option<Relation>,
+    /// Digest of the agreement.
+    pub agreement: Option<Digest>,
+    /// The established session.
+    pub session: Option<SessionId>,
+    /// What both sides agreed on, while established.
+    pub agreed: Option<Agreed>,
+    /// When the session was established or lost, by the monotonic clock.
+    pub since: u64,
+    /// Whether its END_OF_RIB came.
+    pub synced: bool,
+    /// Routes of it in Adj-RIB-In.
+    pub routes: usize,
+    /// Bytes of their attributes.
+    pub bytes: usize,
+    /// How often a route of it was refused for want of room in this session.
+    pub refused: u32,
+    /// Why the last was refused.
+    pub refused_why: Option<String>,
+    /// How many routes it says it does not hold, and why.
+    pub refused_by_peer: (u32, String),
+    /// Malformed routes.
+    pub malformed: u32,
+    /// Routes that had already passed here.
+    pub looped: u32,
+    /// Routes that policy does not let in.
+    pub denied: u32,
+    /// A warning that it nears its limit was given.
+    pub warned: bool,
+    /// Why the last session ended.
+    pub last_end: String,
+    /// Sessions established so far.
+    pub sessions: u32,
+}
+
+impl Peer {
+    pub(crate) fn new(config: PeerConfig, sym: Sym, own_org: &str) -> Self {
+        let relation = relation(&config, own_org);
+        let agreement = config.agreement.as_ref().map(Agreement::digest);
+        Peer {
+            config,
+            sym,
+            relation,
+            agreement,
+            session: None,
+            agreed: None,
+            since: 0,
+            synced: false,
+            routes: 0,
+            bytes: 0,
+            refused: 0,
+            refused_why: None,
+            refused_by_peer: (0, String::new()),
+            malformed: 0,
+            looped: 0,
+            denied: 0,
+            warned: false,
+            last_end: String::new(),
+            sessions: 0,
+        }
+    }
+
+    /// How many routes it may have here: by the agreement, or by our own limit inside the organisation.
+    #[must_use]
+    pub fn max_routes(&self, internal: usize) -> usize {
+        match &self.config.agreement {
+            Some(a) => a.party(self.config.name.org()).map_or(0, |p| p.max_services as usize),
+            None => internal,
+        }
+    }
+
+    /// How many bytes of attributes it may have here.
+    #[must_use]
+    pub fn max_bytes(&self) -> usize {
+        match &self.config.agreement {
+            Some(a) => a.party(self.config.name.org()).map_or(0, |p| p.max_bytes as usize),
+            None => usize::MAX,
+        }
+    }
+}
+
+/// What a configured neighbour is to us.
+pub(crate) fn relation(config: &PeerConfig, own_org: &str) -> Option<Relation> {
+    let org = config.name.org();
+    if org == own_org {
+        return Some(Relation::Internal);
+    }
+    config.agreement.as_ref().and_then(|a| a.relation(own_org, org))
+}
+
+/// Counters of the whole node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// Connections of nodes that are not configured.
+    pub unconfigured: u64,
+    /// Sessions that we ended for cause.
+    pub sessions_ended: u64,
+    /// Frames that could not be understood.
+    pub malformed_frames: u64,
+    /// Routes refused for want of room.
+    pub refused: u64,
+    /// Notices dropped because nobody drained them.
+    pub dropped_notices: u64,
+    /// Events dropped because two plugins wrote one key.
+    pub plugin_conflicts: u64,
+}
+
+/// Everything the core knows.
+#[derive(Debug)]
+pub struct State<S> {
+    pub(crate) settings: Settings,
+    pub(crate) own: Sym,
+    pub(crate) table: RouteTable<S>,
+    pub(crate) peers: BTreeMap<NodeName, Peer>,
+    pub(crate) by_sym: BTreeMap<Sym, NodeName>,
+    pub(crate) by_session: BTreeMap<SessionId, NodeName>,
+    pub(crate) services: BTreeMap<ServiceLabel, LocalService>,
+    pub(crate) exports: Vec<ExportRule>,
+    pub(crate) imports: Vec<ImportRule>,
+    pub(crate) counters: Counters,
+}
+
+impl<S: Store> State<S> {
+    pub(crate) fn new(settings: Settings, store: S) -> Result<Self, Refusal> {
+        let mut table = RouteTable::new(store);
+        let own = table.intern(settings.name.as_str())?;
+        Ok(State {
+            settings,
+            own,
+            table,
+            peers: BTreeMap::new(),
+            by_sym: BTreeMap::new(),
+            by_session: BTreeMap::new(),
+            services: BTreeMap::new(),
+            exports: Vec::new(),
+            imports: Vec::new(),
+            counters: Counters::default(),
+        })
+    }
+
+    /// The settings of this node.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The interned name under which this node's own services stand in Adj-RIB-In.
+    pub fn own(&self) -> Sym {
+        self.own
+    }
+
+    /// Adj-RIB-In and Loc-RIB.
+    pub fn table(&self) -> &RouteTable<S> {
+        &self.table
+    }
+
+    /// All configured peers, by name.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.values()
+    }
+
+    /// A configured peer.
+    pub fn peer(&self, name: &NodeName) -> Option<&Peer> {
+        self.peers.get(name)
+    }
+
+    /// The peer whose established session this is.
+    pub fn peer_of(&self, session: SessionId) -> Option<&Peer> {
+        self.peers.get(self.by_session.get(&session)?)
+    }
+
+    /// The peer with this interned name.
+    pub fn peer_by_sym(&self, sym: Sym) -> Option<&Peer> {
+        self.peers.get(self.by_sym.get(&sym)?)
+    }
+
+    /// The services of this node.
+    pub fn services(&self) -> impl Iterator<Item = &LocalService> {
+        self.services.values()
+    }
+
+    /// The export rules.
+    pub fn exports(&self) -> &[ExportRule] {
+        &self.exports
+    }
+
+    /// The import rules.
+    pub fn imports(&self) -> &[ImportRule] {
+        &self.imports
+    }
+
+    /// Counters of the whole node.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}

@@ -1,0 +1,91 @@
+//! The state in rows, for commands and pages.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use catalyst_route_table::{RouteKey, Store, Sym};
+use catalyst_wire::Attrs;
+
+use crate::state::State;
+
+/// One route of Adj-RIB-In.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RouteRow {
+    /// The service's full name.
+    pub service: String,
+    /// The origin id.
+    pub origin: String,
+    /// What the service speaks.
+    pub protocol: String,
+    /// The neighbour that announced it, or this node.
+    pub via: String,
+    /// `best`, `next`, `alternative` or `ineligible`.
+    pub standing: String,
+    /// Organisations passed, nearest first.
+    pub org_path: Vec<String>,
+    /// Nodes of this organisation passed, nearest first.
+    pub node_path: Vec<String>,
+    /// Rank inside the organisation.
+    pub local_pref: u32,
+    /// Lower is better.
+    pub cost: u32,
+    /// Share among equals.
+    pub weight: u16,
+    /// `org:tag`.
+    pub tags: Vec<String>,
+    /// Whether the service answers.
+    pub healthy: bool,
+}
+
+impl<S: Store> State<S> {
+    /// All routes, services in the order of their names, best first within a key.
+    #[must_use]
+    pub fn route_rows(&self) -> Vec<RouteRow> {
+        let mut rows: Vec<RouteRow> = Vec::new();
+        let mut senders: Vec<Sym> = self.by_sym.keys().copied().collect();
+        senders.push(self.own);
+        for sender in senders {
+            let mut after = None;
+            while let Some(key) = self.table.next_of(sender, after) {
+                rows.extend(self.row(key, sender));
+                after = Some(key);
+            }
+        }
+        let order = |r: &RouteRow| match r.standing.as_str() {
+            "best" => 0,
+            "next" => 1,
+            "alternative" => 2,
+            _ => 3,
+        };
+        rows.sort_by(|a, b| {
+            (&a.service, &a.origin, order(a), &a.via).cmp(&(&b.service, &b.origin, order(b), &b.via))
+        });
+        rows
+    }
+
+    fn row(&self, key: RouteKey, sender: Sym) -> Option<RouteRow> {
+        let route = self.table.route(key, sender)?;
+        let attrs = Attrs::read(route.attrs.as_ref()).ok()?;
+        let best = self.table.best(key).map(|(best, _)| best);
+        let standing = match best {
+            Some(b) if b.best == sender => "best",
+            Some(b) if b.next == Some(sender) => "next",
+            _ if route.rank.eligible => "alternative",
+            _ => "ineligible",
+        };
+        Some(RouteRow {
+            service: self.table.text(key.service).to_string(),
+            origin: self.table.text(key.origin).to_string(),
+            protocol: route.protocol.to_string(),
+            via: self.table.text(sender).to_string(),
+            standing: standing.to_string(),
+            org_path: attrs.org_path.iter().map(ToString::to_string).collect(),
+            node_path: attrs.node_path.iter().map(ToString::to_string).collect(),
+            local_pref: route.rank.local_pref,
+            cost: attrs.cost,
+            weight: attrs.weight,
+            tags: attrs.tags.iter().map(ToString::to_string).collect(),
+            healthy: attrs.health == catalyst_wire::Health::Up,
+        })
+    }
+}
