@@ -64,10 +64,17 @@ impl Repo {
         Ok(files)
     }
 
-    /// Those of [`Repo::files`] whose path `wanted` accepts, with their text.
+    /// Those of [`Repo::files`] whose path `wanted` accepts, with their text. One that vanishes meanwhile is left out.
     pub fn sources(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<SourceFile>> {
-        let paths = self.files()?.into_iter().filter(|path| wanted(path));
-        paths.map(|path| Ok(SourceFile { text: self.read(&path)?, path })).collect()
+        let mut sources = Vec::new();
+        for path in self.files()?.into_iter().filter(|path| wanted(path)) {
+            match self.read(&path) {
+                Ok(text) => sources.push(SourceFile { path, text }),
+                Err(_) if !self.root.join(&path).exists() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sources)
     }
 
     /// A path below the root, written as the laws write it; other paths stay as they are.

@@ -1,6 +1,10 @@
 //! One path through each pure crate: two nodes greet each other, a route is written, read, decided and
 //! forgotten, an agreement is hashed, a stream gets its header. `None` means that a step went wrong.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use catalyst_control::{Core, Event, LocalService, Now, PeerConfig, SessionId, Settings};
 use catalyst_names::{NodeName, OriginId, Protocol, ServiceName, SpiffeId};
 use catalyst_peering::{Input, Session, Terms};
 use catalyst_policy::{Agreement, Party, Role, border_origin};
@@ -97,4 +101,64 @@ pub fn tunnel() -> Option<()> {
     let length = header.encode(&mut buf).ok()?;
     let (read, used) = StreamHeader::decode(buf.get(..length)?).ok()?;
     (read == header && used == length).then_some(())
+}
+
+/// Control: an edge with a fixed store registers a service, and the cloud node beside it holds the route.
+pub fn control() -> Option<()> {
+    let mut edge = core("edge-1.acme.example", Fixed::<8, 16, 512, 240>::new(8))?;
+    let limits = Limits { routes: 8, names: 16, attrs: 256 };
+    let mut cloud = core("cloud-1.acme.example", Heap::new(limits))?;
+    join(&mut edge, "cloud-1.acme.example", true)?;
+    join(&mut cloud, "edge-1.acme.example", false)?;
+    let service = LocalService {
+        label: "inventory".parse().ok()?,
+        protocol: Protocol::default(),
+        cost: 0,
+        weight: 100,
+        tags: Vec::new(),
+        healthy: true,
+    };
+    edge.handle(&Event::ServiceUp(service), Now::mono(1));
+    settle(&mut edge, &mut cloud);
+    let learned = cloud.state().route_rows().len();
+    while cloud.poll_effect().is_some() {}
+    cloud.handle(&Event::SessionDown { session: SessionId(1) }, Now::mono(2));
+    cloud.next_deadline();
+    (learned == 1 && cloud.state().route_rows().is_empty()).then_some(())
+}
+
+fn core<S: Store>(name: &str, store: S) -> Option<Core<S>> {
+    let settings = Settings {
+        name: name.parse().ok()?,
+        incarnation: 1,
+        border_secret: [7; 32],
+        limits: catalyst_control::Limits::EDGE,
+    };
+    Core::new(settings, store).ok()
+}
+
+fn join<S: Store>(core: &mut Core<S>, peer: &str, dialled: bool) -> Option<()> {
+    let (now, session) = (Now::mono(0), SessionId(1));
+    let name: NodeName = peer.parse().ok()?;
+    let config = PeerConfig { name: name.clone(), agreement: None, hold_ms: 3_000 };
+    core.handle(&Event::PeerConfigured(Box::new(config)), now);
+    core.handle(&Event::SessionUp { session, peer: name, dialled }, now);
+    core.handle(&Event::Writable { session, bytes: 1 << 16 }, now);
+    Some(())
+}
+
+/// Carries frames between the two until both are quiet.
+fn settle<A: Store, B: Store>(a: &mut Core<A>, b: &mut Core<B>) {
+    loop {
+        let (from_a, from_b) = (a.poll_transmit(), b.poll_transmit());
+        if from_a.is_none() && from_b.is_none() {
+            return;
+        }
+        if let Some((session, frame)) = from_a {
+            b.handle(&Event::PeerFrame { session, frame }, Now::mono(1));
+        }
+        if let Some((session, frame)) = from_b {
+            a.handle(&Event::PeerFrame { session, frame }, Now::mono(1));
+        }
+    }
 }
