@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything a change must pass, in stages.
 
 mod count;
+mod excerpt;
 mod report;
 mod runner;
 mod stages;
@@ -26,7 +27,7 @@ pub const HELP: &str = "\
 cargo xtask test [STAGE...] [--full] [--list] [--verbose]
 
 Runs the stages in order, or those named and what they need, and ends with a table of results and times.
-Output is shown for what fails; all of it is in target/xtask/STAGE.log. Needs no root and no network beyond
+For what fails the telling part of its output is shown; all of it is in target/xtask/STAGE.log. Needs no root and no network beyond
 the crates. Exits with 1 when a stage fails.
 
   --full       the long stages too, and longer fuzzing and more random networks in the tests
@@ -38,9 +39,6 @@ Examples:
   cargo xtask test unit e2e
   cargo xtask test --full
 ";
-
-/// How many lines of a failed stage are shown; the log has the rest.
-const TAIL: usize = 150;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
@@ -136,7 +134,8 @@ fn run_stage(repo: &Repo, stage: &Stage, log: &Path, verbose: bool) -> Result<Ro
     println!("{:<10}{:<8}{:>7.1} s", stage.name, if ok { "ok" } else { "FAILED" }, time.as_secs_f64());
     if !ok {
         if !verbose {
-            print_tail(log);
+            let text = std::fs::read(log).unwrap_or_default();
+            excerpt::of(&String::from_utf8_lossy(&text)).iter().for_each(|line| println!("  {line}"));
         }
         failed_tests.iter().for_each(|name| println!("failed: {name}"));
         println!("all of it: {}; again: cargo xtask test {}", repo.relative(log), stage.name);
@@ -175,17 +174,6 @@ fn size_at_most(path: &Path, most: u64) -> Result<Outcome> {
     let ok = size <= most;
     let why = format!("{} has {size} bytes, {most} at most", path.display());
     Ok(Outcome { ok, why: Some(why), ..Outcome::default() })
-}
-
-fn print_tail(log: &Path) {
-    let text = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    let start = lines.len().saturating_sub(TAIL);
-    if start > 0 {
-        println!("  ... {start} lines more");
-    }
-    lines.iter().skip(start).for_each(|line| println!("  {line}"));
 }
 
 /// Fails before anything is built when a tool is missing, with the command that installs it.

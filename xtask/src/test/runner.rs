@@ -88,7 +88,7 @@ pub fn run(
         .append(true)
         .open(log)
         .with_context(|| format!("cannot write {}", log.display()))?;
-    writeln!(file, "$ {command:?}")?;
+    writeln!(file, "$ {}", describe(&command))?;
     let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
@@ -125,6 +125,17 @@ pub fn run(
     progress.clear();
     (outcome.ok, outcome.why) = judge(status, limit);
     Ok(outcome)
+}
+
+/// The command as one would type it, with the variables it sets and without those it removes.
+fn describe(command: &Command) -> String {
+    let variables = command.get_envs().filter_map(|(key, value)| Some((key, value?)));
+    let mut words: Vec<String> =
+        variables.map(|(key, value)| format!("{}={:?}", key.to_string_lossy(), value)).collect();
+    let program = Path::new(command.get_program());
+    words.push(program.file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned());
+    words.extend(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
+    words.join(" ")
 }
 
 fn judge(status: Option<ExitStatus>, limit: Duration) -> (bool, Option<String>) {
@@ -203,6 +214,13 @@ mod tests {
         assert_eq!(outcome.count, Count { passed: 2, failed: 1 });
         assert_eq!(outcome.failed_tests, ["a"]);
         assert!(log.contains("test a ... FAILED"));
+    }
+
+    #[test]
+    fn a_command_is_described_as_one_would_type_it() {
+        let mut command = Command::new("/some/where/cargo");
+        command.args(["test", "-p", "a"]).env("KEY", "value").env_remove("CARGO_MANIFEST_DIR");
+        assert_eq!(describe(&command), "KEY=\"value\" cargo test -p a");
     }
 
     #[test]
