@@ -1,1 +1,54 @@
-//! catalyst.json: schema, flags, environment and validation.
+//! `catalyst.json`: one description of every key, and what follows from it.
+//!
+//! [`keys::ROOT`] describes each key once: its type, default, meaning and how to mend it. From that come the
+//! JSON Schema ([`schema_json`]), the environment variables (`CATALYST_LIMITS__ROUTES`), the overrides of
+//! the command line (`--set limits.routes=512`), validation, and the page of documentation.
+//! Precedence: flags, then environment, then file, then default.
+//!
+//! ```text
+//!   text -> read -> tree --+-- given (environment, flags)
+//!                          v
+//!                   check (types, unknown keys) -> complete (defaults) -> build -> cross -> Config
+//! ```
+//!
+//! Nothing starts on a half-understood configuration: an unknown key is an error, so is a key that stands
+//! twice, and all errors are reported at once, each with its place, its JSON pointer (RFC 6901), what was
+//! expected, what was found and a likely fix.
+//!
+//! Only [`load`], [`agreement::load`] and [`files`] touch the disk; everything else is pure.
+#![forbid(unsafe_code)]
+
+mod address;
+pub mod agreement;
+mod build;
+mod check;
+mod compiled;
+mod complete;
+mod config;
+mod cross;
+mod error;
+pub mod files;
+mod form;
+mod given;
+mod key;
+pub mod keys;
+mod limits;
+mod load;
+mod print;
+mod read;
+mod schema;
+mod suggest;
+mod tree;
+
+pub use address::HostPort;
+pub use compiled::{Build, Compiled};
+pub use config::{
+    Admin, Capacities, Config, ConfigPath, Export, Expose, Foreign, Identity, Import, LinkProfile, LogLevel,
+    PathKind, Peer, Selector, Service,
+};
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use given::RESERVED_ENVIRONMENT;
+pub use key::{Key, KeyInfo, Kind, Need};
+pub use limits::Limits;
+pub use load::{LoadRequest, environment, from_text, load};
+pub use schema::{agreement_schema_json, explain, key_list, schema_json};

@@ -1,0 +1,124 @@
+//! Addresses: where a peer or a target is, and where to listen.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// A host name or IP address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPort {
+    /// A DNS name, an IPv4 address, or an IPv6 address without its brackets.
+    pub host: String,
+    /// Never 0.
+    pub port: u16,
+}
+
+impl HostPort {
+    /// Reads `host:port`, with an IPv6 address in brackets (RFC 3986 section 3.2.2).
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (host, port) = split(text)?;
+        let port = match port.parse::<u16>() {
+            Ok(0) => {
+                return Err("port 0 cannot be reached: give the port that the other side listens on".into());
+            }
+            Ok(n) if port.bytes().all(|b| b.is_ascii_digit()) => n,
+            _ => {
+                return Err(format!(
+                    "'{}' is not a port: give a number from 1 to 65535",
+                    crate::print::cut(port)
+                ));
+            }
+        };
+        Ok(HostPort { host: host.to_owned(), port })
+    }
+
+    /// The address, when the host is one and needs no look-up.
+    #[must_use]
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+fn split(text: &str) -> Result<(&str, &str), String> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, after) = rest.split_once(']').ok_or("the bracket of the IPv6 address is not closed")?;
+        if host.parse::<Ipv6Addr>().is_err() {
+            return Err("what stands in the brackets is not an IPv6 address".into());
+        }
+        let port = after.strip_prefix(':').ok_or_else(no_port)?;
+        return Ok((host, port));
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!("an IPv6 address stands in brackets, with a port: [{text}]:7443"));
+    }
+    if text.contains("://") {
+        return Err("give host:port alone, without a scheme such as http://".into());
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(no_port)?;
+    host_name(host)?;
+    Ok((host, port))
+}
+
+fn no_port() -> String {
+    "the port is missing: host:port, such as gateway.acme.example:7443".into()
+}
+
+/// RFC 1123 section 2.1, with the underscores that container networks put into names.
+fn host_name(host: &str) -> Result<(), String> {
+    if host.is_empty() {
+        return Err("the host is missing: host:port, such as 127.0.0.1:8080".into());
+    }
+    if host.contains(':') {
+        return Err("an IPv6 address stands in brackets: [::1]:8080".into());
+    }
+    let all_digits = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if all_digits && host.parse::<IpAddr>().is_err() {
+        return Err("the host looks like an IPv4 address and is none".into());
+    }
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if host.len() > 253 || !host.strip_suffix('.').unwrap_or(host).split('.').all(label) {
+        return Err("the host is neither a DNS name nor an IP address".into());
+    }
+    Ok(())
+}
+
+/// Reads an address to listen on: an IP address and a port; port 0 takes a free one.
+///
+/// # Errors
+/// One line that says what is wrong.
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse::<SocketAddr>().map_err(|_| match text.rsplit_once(':') {
+        _ if text.parse::<Ipv6Addr>().is_ok() => {
+            format!("an IPv6 address stands in brackets, with a port: [{text}]:7443")
+        }
+        None => "an address to listen on has a port: 127.0.0.1:9001, 0.0.0.0:7443, [::]:7443".into(),
+        Some(("", port)) => {
+            format!("give the address too: 127.0.0.1:{port} for this machine, 0.0.0.0:{port} for all")
+        }
+        Some(("localhost", port)) => format!("give it as an IP address: 127.0.0.1:{port}"),
+        Some((host, _)) if host.parse::<IpAddr>().is_ok() => {
+            "the port must be a number from 0 to 65535".into()
+        }
+        Some(_) => {
+            "an address to listen on is an IP address of this machine: 127.0.0.1, 0.0.0.0 or [::]".into()
+        }
+    })
+}

@@ -1,0 +1,120 @@
+//! The checked tree as a [`Config`].
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use catalyst_names::{OrgId, ServiceLabel};
+
+use crate::address::{self, HostPort};
+use crate::config::{
+    Admin, Capacities, Config, Export, Expose, Foreign, Identity, Import, LinkProfile, Peer, Selector,
+    Service,
+};
+use crate::tree::Tree;
+
+/// Reads the tree. `None` where the check found an error in what every configuration needs; elements of a
+/// list in which it found one are left out.
+pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Config> {
+    let org: OrgId = read(tree, "org")?;
+    let node: catalyst_names::NodeId = read(tree, "node")?;
+    let path = |tree: &Tree, name: &str, default: PathBuf| {
+        base.join(tree.get(name).and_then(Tree::text).map_or(default, PathBuf::from))
+    };
+    let state_dir = path(tree, "state_dir", PathBuf::from("state"));
+    let files = tree.get("identity")?;
+    let identity = Identity {
+        key: path(files, "key", format!("{node}.key").into()),
+        certificate: path(files, "certificate", format!("{node}.crt").into()),
+        bundle: path(files, "bundle", format!("{org}.bundle.pem").into()),
+    };
+    let profile = read(tree, "profile")?;
+    let limits = tree.get("limits")?;
+    Some(Config {
+        file: file.map(Path::to_path_buf),
+        listen: match tree.get("listen") {
+            Some(listen) => Some(address::listen(listen.text()?).ok()?),
+            None => None,
+        },
+        admin: Admin { socket: path(tree.get("admin")?, "socket", state_dir.join("admin.sock")) },
+        log: read(tree, "log")?,
+        peers: list(tree, "peers", |p| peer(p, &org, profile, base)),
+        services: list(tree, "services", service),
+        exports: list(tree, "exports", |e| Some(Export { service: selector(e)?, to: read(e, "to")? })),
+        imports: list(tree, "imports", |i| Some(Import { service: selector(i)?, from: read(i, "from")? })),
+        expose: list(tree, "expose", |e| {
+            let listen = address::listen(e.get("listen")?.text()?).ok()?;
+            Some(Expose { service: read(e, "service")?, listen })
+        }),
+        limits: Capacities {
+            routes: number(limits, "routes")?,
+            peers: number(limits, "peers")?,
+            services: number(limits, "services")?,
+            flows: number(limits, "flows")?,
+            routes_per_peer: number(limits, "routes_per_peer")?,
+            expose: number(limits, "expose")?,
+        },
+        org,
+        node,
+        state_dir,
+        identity,
+        profile,
+    })
+}
+
+fn read<T: FromStr>(tree: &Tree, name: &str) -> Option<T> {
+    tree.get(name)?.text()?.parse().ok()
+}
+
+fn number<T: TryFrom<u64>>(tree: &Tree, name: &str) -> Option<T> {
+    T::try_from(tree.get(name)?.number()?).ok()
+}
+
+fn list<T>(tree: &Tree, name: &str, one: impl Fn(&Tree) -> Option<T>) -> Vec<T> {
+    tree.get(name).map(Tree::items).unwrap_or_default().iter().filter_map(one).collect()
+}
+
+fn selector(tree: &Tree) -> Option<Selector> {
+    match tree.get("service")?.text()? {
+        "*" => Some(Selector::All),
+        label => ServiceLabel::parse(label).ok().map(Selector::One),
+    }
+}
+
+fn peer(tree: &Tree, own: &OrgId, profile: LinkProfile, base: &Path) -> Option<Peer> {
+    let path = |name: &str| tree.get(name).and_then(Tree::text).map(|text| base.join(text));
+    let org = match tree.get("org") {
+        Some(_) => read(tree, "org")?,
+        None => own.clone(),
+    };
+    Some(Peer {
+        node: read(tree, "node")?,
+        address: match tree.get("address") {
+            Some(address) => Some(HostPort::parse(address.text()?).ok()?),
+            None => None,
+        },
+        foreign: match (path("bundle"), path("agreement")) {
+            (Some(bundle), Some(agreement)) if org != *own => Some(Foreign { bundle, agreement }),
+            _ => None,
+        },
+        profile: match tree.get("profile") {
+            Some(_) => read(tree, "profile")?,
+            None => profile,
+        },
+        org,
+    })
+}
+
+fn service(tree: &Tree) -> Option<Service> {
+    let mut tags: Vec<String> =
+        tree.get("tags")?.items().iter().filter_map(|t| t.text().map(str::to_owned)).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    Some(Service {
+        name: read(tree, "name")?,
+        protocol: read(tree, "protocol")?,
+        target: HostPort::parse(tree.get("target")?.text()?).ok()?,
+        cost: number(tree, "cost")?,
+        weight: number(tree, "weight")?,
+        tags,
+    })
+}

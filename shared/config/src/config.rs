@@ -1,0 +1,269 @@
+//! The configuration as the nodes use it: typed, complete, with absolute or base-relative paths resolved.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel, ServiceName};
+
+use crate::address::HostPort;
+
+/// A whole configuration. Every default is filled in; every cross check has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The file it came from, if there was one.
+    pub file: Option<PathBuf>,
+    /// The organisation of this node.
+    pub org: OrgId,
+    /// The name of this node.
+    pub node: NodeId,
+    /// The folder of everything that survives a restart.
+    pub state_dir: PathBuf,
+    /// Key, certificate and bundle.
+    pub identity: Identity,
+    /// Where neighbours may dial this node; `None` dials only. Always `None` on the edge.
+    pub listen: Option<SocketAddr>,
+    /// The admin API.
+    pub admin: Admin,
+    /// The link profile of neighbours that name none.
+    pub profile: LinkProfile,
+    /// What is logged.
+    pub log: LogLevel,
+    /// The neighbours, each once.
+    pub peers: Vec<Peer>,
+    /// Local services, each label once.
+    pub services: Vec<Service>,
+    /// What other organisations may learn.
+    pub exports: Vec<Export>,
+    /// What is accepted of other organisations.
+    pub imports: Vec<Import>,
+    /// Local ports for remote services.
+    pub expose: Vec<Expose>,
+    /// Capacities, each at most what the build can serve.
+    pub limits: Capacities,
+}
+
+/// The files that say who a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Private key, PEM, mode 0600.
+    pub key: PathBuf,
+    /// Certificate, PEM.
+    pub certificate: PathBuf,
+    /// Roots of the own organisation, PEM.
+    pub bundle: PathBuf,
+}
+
+/// How the command line reaches a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// A Unix socket.
+    pub socket: PathBuf,
+}
+
+/// A neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name in its organisation.
+    pub node: NodeId,
+    /// Its organisation.
+    pub org: OrgId,
+    /// Where to dial it; `None` waits for its dial.
+    pub address: Option<HostPort>,
+    /// Present exactly when `org` is another organisation.
+    pub foreign: Option<Foreign>,
+    /// The kind of link.
+    pub profile: LinkProfile,
+}
+
+/// What is held about another organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// Its roots, PEM.
+    pub bundle: PathBuf,
+    /// The agreement with it; read it with [`crate::agreement::load`].
+    pub agreement: PathBuf,
+}
+
+/// A local service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its label.
+    pub name: ServiceLabel,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Where it is.
+    pub target: HostPort,
+    /// Lower is better.
+    pub cost: u32,
+    /// Share among equals.
+    pub weight: u16,
+    /// `org:tag`, sorted, each once.
+    pub tags: Vec<String>,
+}
+
+/// One service or all of an organisation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Selector {
+    /// `*`
+    All,
+    /// This label.
+    One(ServiceLabel),
+}
+
+impl Selector {
+    /// Whether it takes the service of this label.
+    #[must_use]
+    pub fn matches(&self, label: &str) -> bool {
+        match self {
+            Selector::All => true,
+            Selector::One(own) => own.as_str() == label,
+        }
+    }
+}
+
+/// Permission for another organisation to learn a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// Which services of the own organisation.
+    pub service: Selector,
+    /// Who may learn them.
+    pub to: OrgId,
+}
+
+/// Permission to accept a service of another organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Which services of that organisation.
+    pub service: Selector,
+    /// Whose services.
+    pub from: OrgId,
+}
+
+/// A local port for a remote service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expose {
+    /// The service.
+    pub service: ServiceName,
+    /// The local address; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// The keys under `limits`. What is beyond one is refused and shown; what is there stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacities {
+    /// Routes, all neighbours together. When full: new ones are refused.
+    pub routes: u32,
+    /// Neighbours. When full: the configuration is refused.
+    pub peers: u32,
+    /// Local services. When full: new ones are refused.
+    pub services: u32,
+    /// Connections carried at one time. When full: new ones are refused.
+    pub flows: u32,
+    /// Routes of one neighbour. When full: new ones are refused; the session stays.
+    pub routes_per_peer: u32,
+    /// Local ports for remote services. When full: the configuration is refused.
+    pub expose: u32,
+}
+
+/// A kind of link: it sets timers and windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LinkProfile {
+    /// A local network: a lost neighbour is noticed within a second.
+    Lan,
+    /// The Internet: within three seconds.
+    #[default]
+    Wan,
+    /// A mobile network.
+    Cellular,
+    /// Rides out 7 % loss and round trips of 2 s.
+    Satellite,
+}
+
+/// The least important line that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum LogLevel {
+    /// Only what needs a person.
+    Error,
+    /// Also what may come to need one.
+    Warn,
+    /// Also what changes.
+    #[default]
+    Info,
+    /// Everything.
+    Debug,
+}
+
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal),* }) => {
+        impl $name {
+            /// The word in the file.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word),* }
+            }
+        }
+        impl FromStr for $name {
+            type Err = ();
+            fn from_str(word: &str) -> Result<Self, ()> {
+                match word { $($word => Ok($name::$variant),)* _ => Err(()) }
+            }
+        }
+    };
+}
+
+words!(LinkProfile { Lan = "lan", Wan = "wan", Cellular = "cellular", Satellite = "satellite" });
+words!(LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug" });
+
+/// What a path of the configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathKind {
+    /// Must be a file of mode 0600: see [`crate::files::check_private_file`].
+    PrivateKey,
+    /// Must be a readable file.
+    Certificate,
+    /// Must be a readable file.
+    Bundle,
+    /// Must be a readable file.
+    Agreement,
+    /// Made when absent.
+    StateDir,
+    /// Made by the node.
+    Socket,
+}
+
+/// A path that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigPath {
+    /// The JSON pointer of the key, such as `/identity/key`.
+    pub pointer: String,
+    /// What it is for.
+    pub kind: PathKind,
+    /// The path, resolved.
+    pub path: PathBuf,
+}
+
+impl Config {
+    /// Every path that it names, in the order of the file.
+    #[must_use]
+    pub fn paths(&self) -> Vec<ConfigPath> {
+        let path = |pointer: &str, kind, path: &PathBuf| ConfigPath {
+            pointer: pointer.to_owned(),
+            kind,
+            path: path.clone(),
+        };
+        let mut all = vec![
+            path("/state_dir", PathKind::StateDir, &self.state_dir),
+            path("/identity/key", PathKind::PrivateKey, &self.identity.key),
+            path("/identity/certificate", PathKind::Certificate, &self.identity.certificate),
+            path("/identity/bundle", PathKind::Bundle, &self.identity.bundle),
+            path("/admin/socket", PathKind::Socket, &self.admin.socket),
+        ];
+        for (i, foreign) in self.peers.iter().enumerate().filter_map(|(i, p)| Some((i, p.foreign.as_ref()?)))
+        {
+            all.push(path(&format!("/peers/{i}/bundle"), PathKind::Bundle, &foreign.bundle));
+            all.push(path(&format!("/peers/{i}/agreement"), PathKind::Agreement, &foreign.agreement));
+        }
+        all
+    }
+}

@@ -1,0 +1,237 @@
+//! What must fit together across keys.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::compiled::Build;
+use crate::config::{Config, Selector};
+use crate::error::{Report, Wrong};
+use crate::limits::Limits;
+use crate::print;
+use crate::tree::Tree;
+
+/// The sections that were checked and hold no error, so that no message follows from another.
+struct Sections<'a, 'b, 'c> {
+    config: &'a Config,
+    tree: &'a Tree,
+    report: &'a mut Report<'b>,
+    build: Build,
+    clean: &'c dyn Fn(&str) -> bool,
+}
+
+/// Checks the relations between the parts of a configuration.
+pub(crate) fn check(config: &Config, tree: &Tree, build: Build, report: &mut Report<'_>) {
+    let names =
+        ["/org", "/node", "/listen", "/peers", "/services", "/exports", "/imports", "/expose", "/limits"];
+    let clean: Vec<&str> = names.into_iter().filter(|name| report.clean(name)).collect();
+    let clean = |name: &str| clean.contains(&name);
+    let mut all = Sections { config, tree, report, build, clean: &clean };
+    all.peers();
+    all.services();
+    all.exports();
+    all.imports();
+    all.expose();
+    all.sizes();
+    all.socket();
+}
+
+impl Sections<'_, '_, '_> {
+    fn add(
+        &mut self,
+        pointer: String,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let at = self.tree.nearest(&pointer).at.clone();
+        self.report.add(&at, Some(pointer), Wrong::new(expected, found, help));
+    }
+
+    /// Reports each element whose key an earlier one has.
+    fn twice<K: Ord + std::fmt::Display>(&mut self, list: &str, name: &str, what: &str, keys: Vec<K>) {
+        let mut seen = BTreeMap::new();
+        for (i, key) in keys.into_iter().enumerate() {
+            if let Some(first) = seen.get(&key) {
+                let help = format!("the first one is {list}/{first}: remove one of the two");
+                self.add(
+                    format!("{list}/{i}{name}"),
+                    format!("each {what} once"),
+                    format!("{key} again"),
+                    help,
+                );
+            } else {
+                seen.insert(key, i);
+            }
+        }
+    }
+
+    fn peers(&mut self) {
+        if !(self.clean)("/peers") || !(self.clean)("/org") {
+            return;
+        }
+        let config = self.config;
+        self.twice(
+            "/peers",
+            "/node",
+            "peer",
+            config.peers.iter().map(|p| format!("\"{}.{}\"", p.node, p.org)).collect(),
+        );
+        for (i, peer) in config.peers.iter().enumerate() {
+            let at = |name: &str| format!("/peers/{i}{name}");
+            if peer.org == config.org && peer.node == config.node {
+                let found = format!("this node itself, \"{}\"", peer.node);
+                self.add(
+                    at("/node"),
+                    "a neighbour",
+                    found,
+                    "remove this peer, or correct \"node\" here or at the top",
+                );
+            }
+            for name in ["bundle", "agreement"] {
+                let there =
+                    self.tree.nearest(&format!("/peers/{i}")).get(name).map(|t| print::found(&t.value));
+                match there {
+                    Some(found) if peer.org == config.org => self.add(
+                        at(&format!("/{name}")),
+                        format!("no \"{name}\" for a node of the own organisation"),
+                        found,
+                        "nodes of one organisation share everything: remove it, or write the peer's \"org\"",
+                    ),
+                    None if peer.org != config.org => self.add(
+                        at(&format!("/{name}")),
+                        format!("the key \"{name}\", as \"{}\" is another organisation", peer.org),
+                        "none",
+                        format!(
+                            "give the path of the {name}; without it nothing is exchanged with \"{}\"",
+                            peer.org
+                        ),
+                    ),
+                    _ => {}
+                }
+            }
+            if peer.address.is_none() && config.listen.is_none() && (self.clean)("/listen") {
+                let help = match self.build {
+                    Build::Edge => "write \"address\": the edge dials out only",
+                    Build::Cloud => {
+                        "write \"address\", or let this node listen: \"listen\": \"0.0.0.0:7443\""
+                    }
+                };
+                self.add(at("/address"), "an address, as this node does not listen", "none", help);
+            }
+        }
+    }
+
+    fn services(&mut self) {
+        if (self.clean)("/services") {
+            let names = self.config.services.iter().map(|s| format!("\"{}\"", s.name)).collect();
+            self.twice("/services", "/name", "service", names);
+        }
+    }
+
+    fn exports(&mut self) {
+        let orgs: Vec<_> =
+            self.config.exports.iter().map(|e| (selector(&e.service), e.to.to_string())).collect();
+        self.rules("exports", "to", "exported", &orgs);
+    }
+
+    fn imports(&mut self) {
+        let orgs: Vec<_> =
+            self.config.imports.iter().map(|i| (selector(&i.service), i.from.to_string())).collect();
+        self.rules("imports", "from", "imported", &orgs);
+    }
+
+    fn rules(&mut self, list: &str, name: &str, done: &str, rules: &[(String, String)]) {
+        if !["/org", "/peers"].iter().all(|s| (self.clean)(s)) || !(self.clean)(&format!("/{list}")) {
+            return;
+        }
+        let pairs = rules.iter().map(|(service, org)| format!("\"{service}\" {name} \"{org}\"")).collect();
+        self.twice(&format!("/{list}"), "", "rule", pairs);
+        let config = self.config;
+        for (i, (_, org)) in rules.iter().enumerate() {
+            let at = format!("/{list}/{i}/{name}");
+            if *org == config.org.as_str() {
+                let help = "nodes of one organisation share everything: remove this rule";
+                self.add(at, "another organisation", format!("the own one, \"{org}\""), help);
+            } else if !config.peers.iter().any(|p| p.org.as_str() == org && p.foreign.is_some()) {
+                let found = format!("\"{org}\", which no peer belongs to");
+                let help = format!(
+                    "nothing can be {done}: add a peer with \"org\": \"{org}\", its bundle and the agreement"
+                );
+                self.add(at, "the organisation of a peer", found, help);
+            }
+        }
+    }
+
+    fn expose(&mut self) {
+        if !(self.clean)("/expose") {
+            return;
+        }
+        let config = self.config;
+        for (i, expose) in config.expose.iter().enumerate() {
+            let at = format!("/expose/{i}/listen");
+            let found = format!("\"{}\"", expose.listen);
+            let earlier = config.expose.iter().take(i).position(|e| same(&e.listen, &expose.listen));
+            if let Some(first) = earlier {
+                let help = format!("/expose/{first} listens there already: give another port");
+                self.add(at, "a free address", found, help);
+            } else if (self.clean)("/listen") && config.listen.is_some_and(|own| same(&own, &expose.listen)) {
+                self.add(
+                    at,
+                    "a free address",
+                    found,
+                    "the node itself listens there (/listen): give another port",
+                );
+            }
+        }
+    }
+
+    fn sizes(&mut self) {
+        if !(self.clean)("/limits") {
+            return;
+        }
+        let config = self.config;
+        for (list, there, limit) in [
+            ("peers", config.peers.len(), config.limits.peers),
+            ("services", config.services.len(), config.limits.services),
+            ("expose", config.expose.len(), config.limits.expose),
+        ] {
+            if (self.clean)(&format!("/{list}")) && there > limit as usize {
+                let help = format!(
+                    "raise limits.{list} (CATALYST_LIMITS__{}), or remove some",
+                    list.to_ascii_uppercase()
+                );
+                self.add(format!("/{list}"), format!("at most {limit} of them"), there.to_string(), help);
+            }
+        }
+    }
+
+    fn socket(&mut self) {
+        let path = &self.config.admin.socket;
+        let bytes = path.as_os_str().as_bytes().len();
+        if bytes > Limits::SOCKET_PATH {
+            let expected =
+                format!("a path of at most {} bytes, as the system wants of a socket", Limits::SOCKET_PATH);
+            let found = format!("{bytes} bytes, \"{}\"", print::cut(&path.to_string_lossy()));
+            self.add(
+                "/admin/socket".into(),
+                expected,
+                found,
+                "give a shorter admin.socket, or a shorter state_dir",
+            );
+        }
+    }
+}
+
+fn selector(service: &Selector) -> String {
+    match service {
+        Selector::All => "*".to_owned(),
+        Selector::One(label) => label.to_string(),
+    }
+}
+
+/// Whether both cannot be listened on at one time. Port 0 is a new port each time.
+fn same(a: &SocketAddr, b: &SocketAddr) -> bool {
+    let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && overlap
+}

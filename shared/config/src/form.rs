@@ -1,0 +1,139 @@
+//! The forms that text may have.
+
+use catalyst_names::{NameError, NodeId, OrgId, Protocol, Reason, ServiceLabel, ServiceName, check};
+
+use crate::address::{self, HostPort};
+use crate::limits::Limits;
+
+/// What a text must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// An organisation.
+    Org,
+    /// A node of an organisation.
+    Node,
+    /// The first label of a service's name.
+    Service,
+    /// As above, or `*`.
+    ServiceOrAll,
+    /// A service's full name.
+    ServiceName,
+    /// A protocol or one of its aliases.
+    Protocol,
+    /// `host:port`.
+    Address,
+    /// `ip:port`, to listen on.
+    Listen,
+    /// A path of a file or folder.
+    Path,
+    /// `org:tag`.
+    Tag,
+    /// `sha256:` and 64 hexadecimal digits.
+    Fingerprint,
+    /// One line for people.
+    Contact,
+}
+
+impl Form {
+    pub(crate) fn expected(self) -> &'static str {
+        match self {
+            Form::Org => "an organisation such as \"acme.example\"",
+            Form::Node => "a node's name such as \"edge-1\"",
+            Form::Service => "a service's label such as \"inventory\"",
+            Form::ServiceOrAll => "a service's label such as \"inventory\", or \"*\" for all",
+            Form::ServiceName => "a service's full name such as \"orders.globex.example\"",
+            Form::Protocol => "one of tcp, udp, http, http:graphql, http:grpc",
+            Form::Address => "host:port such as \"gateway.acme.example:7443\"",
+            Form::Listen => "an IP address and port such as \"127.0.0.1:9001\"",
+            Form::Path => "the path of a file",
+            Form::Tag => "a tag such as \"acme.example:gold\"",
+            Form::Fingerprint => "a fingerprint: \"sha256:\" and 64 digits of 0-9 and a-f",
+            Form::Contact => "one line of printable ASCII such as \"ops@acme.example\"",
+        }
+    }
+
+    /// The regular expression of the JSON Schema. Looser than [`Form::check`] where lengths are concerned.
+    pub(crate) fn pattern(self) -> Option<&'static str> {
+        Some(match self {
+            Form::Org => "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
+            Form::Node | Form::Service => "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+            Form::ServiceOrAll => "^(\\*|[a-z0-9]([a-z0-9-]*[a-z0-9])?)$",
+            Form::ServiceName => "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$",
+            Form::Address => "^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$",
+            Form::Listen => "^(\\[[0-9a-fA-F:.]+\\]|[0-9.]+):[0-9]{1,5}$",
+            Form::Tag => "^[a-z0-9.-]+:[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+            Form::Fingerprint => "^sha256:[0-9a-f]{64}$",
+            Form::Contact => "^[ !#-\\[\\]-~]*$",
+            Form::Protocol | Form::Path => return None,
+        })
+    }
+
+    /// Whether the text has the form; if not, one line that helps.
+    pub(crate) fn check(self, text: &str) -> Result<(), String> {
+        match self {
+            Form::Org => OrgId::parse(text).map(drop).map_err(|e| name(&e)),
+            Form::Node => NodeId::parse(text).map(drop).map_err(|e| alone(text, "node", &e)),
+            Form::Service => ServiceLabel::parse(text).map(drop).map_err(|e| alone(text, "service", &e)),
+            Form::ServiceOrAll if text == "*" => Ok(()),
+            Form::ServiceOrAll => ServiceLabel::parse(text).map(drop).map_err(|e| alone(text, "service", &e)),
+            Form::ServiceName => ServiceName::parse(text).map(drop).map_err(|e| name(&e)),
+            Form::Protocol => text.parse::<Protocol>().map(drop).map_err(|_| protocol(text)),
+            Form::Address => HostPort::parse(text).map(drop),
+            Form::Listen => address::listen(text).map(drop),
+            Form::Path => path(text),
+            Form::Tag => tag(text),
+            Form::Fingerprint => {
+                catalyst_policy::Fingerprint::parse(text).map(drop).map_err(|e| e.to_string())
+            }
+            Form::Contact => contact(text),
+        }
+    }
+}
+
+fn name(error: &NameError) -> String {
+    error.to_string()
+}
+
+/// A name of one label, where people often write the full one.
+fn alone(text: &str, what: &str, error: &NameError) -> String {
+    match text.split_once('.') {
+        Some((label, _)) if error.reason == Reason::Character && check::label(label, "label").is_ok() => {
+            format!("give the {what}'s label alone: \"{label}\"")
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn protocol(text: &str) -> String {
+    let words = Protocol::ALL.map(Protocol::as_str);
+    match crate::suggest::nearest(&text.to_ascii_lowercase(), words.iter().copied()) {
+        Some(word) => format!("did you mean \"{word}\"?"),
+        None if text == "https" => "give \"http\": the way between nodes is encrypted in any case".into(),
+        None => "give what the service speaks; \"tcp\" carries anything".into(),
+    }
+}
+
+fn path(text: &str) -> Result<(), String> {
+    match text {
+        "" => Err("the path is empty".into()),
+        _ if text.len() > Limits::PATH => Err(format!("the path is longer than {} bytes", Limits::PATH)),
+        _ if text.contains('\0') => Err("a path cannot hold a NUL character".into()),
+        _ if text.starts_with("~/") => Err("'~' is not expanded: give the whole path".into()),
+        _ => Ok(()),
+    }
+}
+
+fn tag(text: &str) -> Result<(), String> {
+    let Some((org, tag)) = text.split_once(':') else {
+        return Err("a tag names the organisation that it belongs to: \"acme.example:gold\"".into());
+    };
+    check::org(org, "tag's organisation").and_then(|()| check::label(tag, "tag")).map_err(|e| name(&e))
+}
+
+fn contact(text: &str) -> Result<(), String> {
+    let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\';
+    if text.len() > catalyst_policy::Limits::CONTACT || !text.bytes().all(plain) {
+        return Err(catalyst_policy::AgreementError::Contact.to_string());
+    }
+    Ok(())
+}

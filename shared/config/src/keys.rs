@@ -1,0 +1,416 @@
+//! The table: every key of `catalyst.json` and of an agreement, once.
+
+use crate::form::Form;
+use crate::key::{Key, Kind, Need};
+use crate::limits::Limits;
+
+use Need::{Default, Derived, Optional, PerBuild, Required};
+
+/// The words of `profile`.
+pub(crate) const PROFILES: &[&str] = &["lan", "wan", "cellular", "satellite"];
+/// The words of `log`.
+pub(crate) const LEVELS: &[&str] = &["error", "warn", "info", "debug"];
+/// The words of `role`.
+pub(crate) const ROLES: &[&str] = &["customer", "provider", "peer"];
+
+/// The largest list that any build takes; `limits` says what a node takes.
+const ANY: usize = 65_536;
+
+/// Every key of `catalyst.json`.
+pub static ROOT: &[Key] = &[
+    Key::new(
+        "$schema",
+        Kind::Note,
+        Optional,
+        "Where the JSON Schema of this file is, for editors. The node does not read it.",
+        "remove it, or give the address of the schema as text",
+    ),
+    Key::new(
+        "version",
+        Kind::Integer(1, 1),
+        Required,
+        "The version of this file's shape.",
+        "write \"version\": 1; a file of a later version needs a later build",
+    ),
+    Key::new(
+        "org",
+        Kind::Text(Form::Org),
+        Required,
+        "The organisation that this node belongs to: a trust domain shaped like DNS.",
+        "write \"org\": \"acme.example\" with your own domain",
+    ),
+    Key::new(
+        "node",
+        Kind::Text(Form::Node),
+        Required,
+        "The name of this node, unique in its organisation.",
+        "write \"node\": \"edge-1\" with a name of your choice",
+    ),
+    Key::new(
+        "state_dir",
+        Kind::Text(Form::Path),
+        Default("\"state\""),
+        "The folder of everything that must survive a restart. Relative paths, here and below, start at this file's folder.",
+        "give the path of a folder that the node may write",
+    ),
+    Key::new(
+        "identity",
+        Kind::Object(IDENTITY),
+        Default("{}"),
+        "Who this node is: its key, its certificate and the roots of its organisation.",
+        "write an object with the keys key, certificate and bundle",
+    ),
+    Key::new(
+        "listen",
+        Kind::Text(Form::Listen),
+        Optional,
+        "Where this node waits for its neighbours, UDP and TCP. Without it the node only dials out. Port 0 takes a free one.",
+        "write \"listen\": \"0.0.0.0:7443\", or leave it out to dial only",
+    )
+    .cloud_only(),
+    Key::new(
+        "admin",
+        Kind::Object(ADMIN),
+        Default("{}"),
+        "How the command line reaches this node.",
+        "write an object with the key socket",
+    ),
+    Key::new(
+        "profile",
+        Kind::Choice(PROFILES),
+        Default("\"wan\""),
+        "The kind of link to the neighbours, which sets timers and windows: a lost neighbour is noticed within 1 s (lan), 3 s (wan), or later where links are slow.",
+        "use \"wan\" unless the links are known to be better or worse",
+    ),
+    Key::new(
+        "log",
+        Kind::Choice(LEVELS),
+        Default("\"info\""),
+        "The least important line that is logged.",
+        "use \"info\"",
+    ),
+    Key::new(
+        "peers",
+        Kind::List(&Kind::Object(PEER), ANY),
+        Default("[]"),
+        "The neighbours of this node. No other node gets a session.",
+        "write a list of objects, one for each neighbour: [{ \"node\": \"cloud-1\", \"address\": \"gateway.acme.example:7443\" }]",
+    ),
+    Key::new(
+        "services",
+        Kind::List(&Kind::Object(SERVICE), ANY),
+        Default("[]"),
+        "What this node offers: local services, and where they are.",
+        "write a list of objects: [{ \"name\": \"inventory\", \"protocol\": \"http\", \"target\": \"127.0.0.1:8080\" }]",
+    ),
+    Key::new(
+        "exports",
+        Kind::List(&Kind::Object(EXPORT), Limits::RULES),
+        Default("[]"),
+        "Which services other organisations may learn from this node. What is not listed here stays inside (RFC 8212).",
+        "write a list of objects: [{ \"service\": \"inventory\", \"to\": \"globex.example\" }]",
+    ),
+    Key::new(
+        "imports",
+        Kind::List(&Kind::Object(IMPORT), Limits::RULES),
+        Default("[]"),
+        "Which services of other organisations this node accepts. What is not listed here is not accepted (RFC 8212).",
+        "write a list of objects: [{ \"service\": \"orders\", \"from\": \"globex.example\" }]",
+    ),
+    Key::new(
+        "expose",
+        Kind::List(&Kind::Object(EXPOSE), ANY),
+        Default("[]"),
+        "Local ports that lead to remote services.",
+        "write a list of objects: [{ \"service\": \"orders.globex.example\", \"listen\": \"127.0.0.1:9001\" }]",
+    ),
+    Key::new(
+        "limits",
+        Kind::Object(LIMITS),
+        Default("{}"),
+        "Capacities. What is beyond them is refused and shown; what is there stays.",
+        "write an object such as { \"routes\": 1024 }",
+    ),
+];
+
+static IDENTITY: &[Key] = &[
+    Key::new(
+        "key",
+        Kind::Text(Form::Path),
+        Derived("<node>.key"),
+        "The private key of this node, in PEM. The file must be readable by its owner only.",
+        "give the path of the key that 'catalyst node csr' made",
+    ),
+    Key::new(
+        "certificate",
+        Kind::Text(Form::Path),
+        Derived("<node>.crt"),
+        "The certificate of this node, in PEM.",
+        "give the path of the certificate that 'catalyst org sign' made",
+    ),
+    Key::new(
+        "bundle",
+        Kind::Text(Form::Path),
+        Derived("<org>.bundle.pem"),
+        "The trust bundle of this node's organisation: its root certificates, in PEM.",
+        "give the path of the bundle that 'catalyst org init' made",
+    ),
+];
+
+static ADMIN: &[Key] = &[Key::new(
+    "socket",
+    Kind::Text(Form::Path),
+    Derived("<state_dir>/admin.sock"),
+    "The Unix socket of the admin API.",
+    "give the path of a socket in a folder that the node may write",
+)];
+
+static PEER: &[Key] = &[
+    Key::new(
+        "node",
+        Kind::Text(Form::Node),
+        Required,
+        "The name of the neighbour.",
+        "write \"node\": \"cloud-1\" with the neighbour's own name",
+    ),
+    Key::new(
+        "org",
+        Kind::Text(Form::Org),
+        Derived("this node's organisation"),
+        "The organisation of the neighbour.",
+        "write \"org\": \"globex.example\", or leave it out for a node of your own organisation",
+    ),
+    Key::new(
+        "address",
+        Kind::Text(Form::Address),
+        Optional,
+        "Where to dial the neighbour. Without it this node waits for the neighbour's dial.",
+        "write \"address\": \"gateway.acme.example:7443\"",
+    ),
+    Key::new(
+        "bundle",
+        Kind::Text(Form::Path),
+        Optional,
+        "The trust bundle of the neighbour's organisation, in PEM. Required for another organisation, refused for one's own.",
+        "give the path of the bundle that the other organisation sent",
+    ),
+    Key::new(
+        "agreement",
+        Kind::Text(Form::Path),
+        Optional,
+        "The agreement with the neighbour's organisation; both sides hold the same document. Required for another organisation, refused for one's own.",
+        "give the path of the agreement that both organisations hold",
+    ),
+    Key::new(
+        "profile",
+        Kind::Choice(PROFILES),
+        Derived("profile of the node"),
+        "The kind of link to this neighbour.",
+        "leave it out to use the node's profile",
+    ),
+];
+
+static SERVICE: &[Key] = &[
+    Key::new(
+        "name",
+        Kind::Text(Form::Service),
+        Required,
+        "The first label of the service's name; the organisation is this node's.",
+        "write \"name\": \"inventory\"",
+    ),
+    Key::new(
+        "protocol",
+        Kind::Text(Form::Protocol),
+        Required,
+        "What the service speaks: tcp, udp, http, http:graphql or http:grpc.",
+        "write \"protocol\": \"http\"; \"tcp\" carries anything",
+    ),
+    Key::new(
+        "target",
+        Kind::Text(Form::Address),
+        Required,
+        "Where the service is, as this node reaches it.",
+        "write \"target\": \"127.0.0.1:8080\"",
+    ),
+    Key::new(
+        "cost",
+        Kind::Integer(0, u32::MAX as u64),
+        Default("0"),
+        "Among otherwise equal offers the lower cost wins.",
+        "leave it out for 0",
+    ),
+    Key::new(
+        "weight",
+        Kind::Integer(0, u16::MAX as u64),
+        Default("100"),
+        "The share of this node among nodes that offer the service equally. 0 takes no new flows while others are there.",
+        "leave it out for 100",
+    ),
+    Key::new(
+        "tags",
+        Kind::List(&Kind::Text(Form::Tag), Limits::TAGS),
+        Default("[]"),
+        "Marks that policies can match, each with the organisation that defines it.",
+        "write a list such as [\"acme.example:gold\"]",
+    ),
+];
+
+static EXPORT: &[Key] = &[
+    Key::new(
+        "service",
+        Kind::Text(Form::ServiceOrAll),
+        Required,
+        "The label of a service of this node's organisation, or \"*\" for all of them.",
+        "write \"service\": \"inventory\"",
+    ),
+    Key::new(
+        "to",
+        Kind::Text(Form::Org),
+        Required,
+        "The organisation that may learn it.",
+        "write \"to\": \"globex.example\"",
+    ),
+];
+
+static IMPORT: &[Key] = &[
+    Key::new(
+        "service",
+        Kind::Text(Form::ServiceOrAll),
+        Required,
+        "The label of a service of the other organisation, or \"*\" for all that it offers.",
+        "write \"service\": \"orders\"",
+    ),
+    Key::new(
+        "from",
+        Kind::Text(Form::Org),
+        Required,
+        "The organisation whose service it is.",
+        "write \"from\": \"globex.example\"",
+    ),
+];
+
+static EXPOSE: &[Key] = &[
+    Key::new(
+        "service",
+        Kind::Text(Form::ServiceName),
+        Required,
+        "The full name of the service.",
+        "write \"service\": \"orders.globex.example\"",
+    ),
+    Key::new(
+        "listen",
+        Kind::Text(Form::Listen),
+        Required,
+        "The local address that leads to it. Port 0 takes a free one.",
+        "write \"listen\": \"127.0.0.1:9001\"",
+    ),
+];
+
+static LIMITS: &[Key] = &[
+    Key::new(
+        "routes",
+        Kind::Capacity(|c| c.routes),
+        PerBuild { edge: 1_024, cloud: 100_000 },
+        "Routes in the table, all neighbours together. When full: new ones are refused and shown.",
+        "leave it out for the default",
+    ),
+    Key::new(
+        "peers",
+        Kind::Capacity(|c| c.peers),
+        PerBuild { edge: 16, cloud: 1_024 },
+        "Neighbours. When full: the configuration is refused.",
+        "leave it out for the default",
+    ),
+    Key::new(
+        "services",
+        Kind::Capacity(|c| c.services),
+        PerBuild { edge: 64, cloud: 4_096 },
+        "Local services, those added at run time included. When full: new ones are refused.",
+        "leave it out for the default",
+    ),
+    Key::new(
+        "flows",
+        Kind::Capacity(|c| c.flows),
+        PerBuild { edge: 1_024, cloud: 65_536 },
+        "Connections carried at one time. When full: new ones are refused.",
+        "leave it out for the default",
+    ),
+    Key::new(
+        "routes_per_peer",
+        Kind::Capacity(|c| c.routes_per_peer),
+        PerBuild { edge: 1_024, cloud: 100_000 },
+        "Routes that one neighbour may announce. When full: new ones are refused, the session stays.",
+        "leave it out for the default",
+    ),
+    Key::new(
+        "expose",
+        Kind::Capacity(|c| c.expose),
+        PerBuild { edge: 16, cloud: 256 },
+        "Local ports for remote services. When full: the configuration is refused.",
+        "leave it out for the default",
+    ),
+];
+
+/// Every key of an agreement.
+pub static AGREEMENT: &[Key] = &[
+    Key::new(
+        "$schema",
+        Kind::Note,
+        Optional,
+        "Where the JSON Schema of this file is, for editors. It is no part of the agreement.",
+        "remove it, or give the address of the schema as text",
+    ),
+    Key::new(
+        "version",
+        Kind::Integer(1, 1),
+        Required,
+        "The version of this document's shape.",
+        "write \"version\": 1; a document of a later version needs a later build",
+    ),
+    Key::new(
+        "parties",
+        Kind::List(&Kind::Object(PARTY), 2),
+        Required,
+        "The two organisations, in either order.",
+        "write a list of two objects, one for each organisation",
+    ),
+];
+
+static PARTY: &[Key] = &[
+    Key::new("org", Kind::Text(Form::Org), Required, "The organisation.", "write \"org\": \"acme.example\""),
+    Key::new(
+        "role",
+        Kind::Choice(ROLES),
+        Required,
+        "What this organisation is to the other (RFC 9234): customer with provider, or peer with peer.",
+        "write \"role\": \"peer\" for both if neither pays the other",
+    ),
+    Key::new(
+        "max_services",
+        Kind::Integer(0, u32::MAX as u64),
+        Default("100"),
+        "How many services it may announce. Beyond: new ones are refused, the session stays.",
+        "leave it out for 100",
+    ),
+    Key::new(
+        "max_bytes",
+        Kind::Integer(0, u32::MAX as u64),
+        Default("65536"),
+        "How many bytes of route entries it may announce. Beyond: new ones are refused, the session stays.",
+        "leave it out for 65536",
+    ),
+    Key::new(
+        "bundle",
+        Kind::List(&Kind::Text(Form::Fingerprint), catalyst_policy::Limits::FINGERPRINTS),
+        Default("[]"),
+        "SHA-256 fingerprints of the root certificates of its trust bundle.",
+        "write a list such as [\"sha256:...\"]",
+    ),
+    Key::new(
+        "contact",
+        Kind::Text(Form::Contact),
+        Default("\"\""),
+        "Whom to call when something is wrong.",
+        "write \"contact\": \"ops@acme.example\"",
+    ),
+];
