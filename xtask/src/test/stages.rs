@@ -44,7 +44,7 @@ pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
         stage(
             "clippy",
             "no warnings in any target",
-            vec![cargo("clippy --workspace --all-targets --profile ci -- --deny warnings")],
+            vec![cargo("clippy --workspace --all-targets --keep-going --profile ci -- --deny warnings")],
         ),
         stage("doc", "the documentation of the shared crates has no broken link", vec![doc(metadata)]),
         stage("unit", "the tests of each crate", unit(metadata, full)),
