@@ -1,0 +1,78 @@
+//! The whole network: inside each organisation, over the borders, inside again.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use catalyst_names::{OriginId, ServiceName};
+
+use crate::border::{Opaque, crossings};
+use crate::neighbours::{hear, put, rank};
+use crate::rules;
+use crate::settle::settle;
+use crate::table::{Candidate, Key, Rank, Table};
+use crate::world::{Node, Service, World};
+
+/// What every node holds once the network has come to rest, in the order of [`World::nodes`].
+///
+/// `opaque` says under which id an exporting node announces an origin; two exporting nodes, or two agreements,
+/// must give two ids.
+#[must_use]
+pub fn solve(world: &World, opaque: Opaque<'_>) -> Vec<Table> {
+    let mut tables = vec![Table::default(); world.nodes.len()];
+    let mut inside: BTreeMap<Key, BTreeMap<usize, Candidate>> = BTreeMap::new();
+    for (home, node) in world.nodes.iter().enumerate() {
+        for service in &node.services {
+            let (key, route) = own(home, node, service);
+            put(&mut tables[home], &key, route.clone());
+            if service.healthy {
+                inside.insert(key, settle(world, vec![(home, route)]));
+            }
+        }
+    }
+    let mut foreign: BTreeMap<Key, Vec<(usize, Candidate)>> = BTreeMap::new();
+    for crossing in crossings(world, &inside, opaque) {
+        let to = &world.nodes[crossing.to].name;
+        let granted = tables[crossing.from].granted.entry(to.clone()).or_default();
+        granted.insert(crossing.key.service.clone());
+        put(&mut tables[crossing.to], &crossing.key, crossing.route.clone());
+        let entries = foreign.entry(crossing.key).or_default();
+        if crossing.route.eligible {
+            entries.push((crossing.to, crossing.route));
+        }
+    }
+    for (key, winners) in &inside {
+        hear(world, key, winners, &mut tables);
+    }
+    for (key, entries) in foreign {
+        hear(world, &key, &settle(world, entries), &mut tables);
+    }
+    tables.iter_mut().for_each(rank);
+    tables
+}
+
+/// A service as its own node holds it.
+fn own(home: usize, node: &Node, service: &Service) -> (Key, Candidate) {
+    let key = Key {
+        service: ServiceName::new(&service.label, &node.name.org_id()),
+        origin: OriginId::from(&node.name.node_id()),
+    };
+    let rank = Rank {
+        local_pref: Reverse(rules::OWN),
+        local: Reverse(true),
+        org_len: 0,
+        cost: service.cost,
+        node_len: 0,
+        via: node.name.clone(),
+    };
+    let route = Candidate {
+        rank,
+        eligible: service.healthy,
+        org_path: Vec::new(),
+        node_path: Vec::new(),
+        protocol: service.protocol,
+        weight: service.weight,
+        tags: service.tags.clone(),
+        home,
+    };
+    (key, route)
+}

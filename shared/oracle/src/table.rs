@@ -1,0 +1,90 @@
+//! What the solver answers.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalyst_names::{NodeName, OrgId, OriginId, Protocol, ServiceName};
+
+/// A route's key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The service's full name.
+    pub service: ServiceName,
+    /// The origin id, as it is known where the key stands.
+    pub origin: OriginId,
+}
+
+/// The order of best path, the best first. The neighbour's name is its last step and makes it total.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// Higher is better.
+    pub local_pref: Reverse<u32>,
+    /// A service of this very node comes first.
+    pub local: Reverse<bool>,
+    /// Length of `org_path`.
+    pub org_len: usize,
+    /// Lower is better.
+    pub cost: u32,
+    /// Length of `node_path`.
+    pub node_len: usize,
+    /// Whose route it is: a neighbour, or the node itself.
+    pub via: NodeName,
+}
+
+/// One route, as a node holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where it stands in the order.
+    pub rank: Rank,
+    /// Health and import allow its use.
+    pub eligible: bool,
+    /// Organisations passed, nearest first.
+    pub org_path: Vec<OrgId>,
+    /// Nodes of this organisation passed, nearest first.
+    pub node_path: Vec<String>,
+    /// What the service speaks.
+    pub protocol: Protocol,
+    /// Share among equals.
+    pub weight: u16,
+    /// `org:tag`.
+    pub tags: Vec<String>,
+    /// The node that really offers the service: a place in [`crate::World::nodes`].
+    pub home: usize,
+}
+
+/// One key of Loc-RIB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The winner.
+    pub best: Candidate,
+    /// Whose route would win if the winner went away.
+    pub next: Option<NodeName>,
+}
+
+/// Everything that one node holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Loc-RIB.
+    pub loc_rib: BTreeMap<Key, Held>,
+    /// Adj-RIB-In by key, then by neighbour; the node's own services stand under its own name.
+    pub adj_in: BTreeMap<Key, BTreeMap<NodeName, Candidate>>,
+    /// Services that each neighbour of another organisation may use.
+    pub granted: BTreeMap<NodeName, BTreeSet<ServiceName>>,
+}
+
+impl Table {
+    /// The keys of a service, the best first.
+    #[must_use]
+    pub fn ranking(&self, service: &ServiceName) -> Vec<&Key> {
+        let mut keys: Vec<(&Key, &Held)> =
+            self.loc_rib.iter().filter(|(key, _)| key.service == *service).collect();
+        keys.sort_by(|a, b| (&a.1.best.rank, &a.0.origin).cmp(&(&b.1.best.rank, &b.0.origin)));
+        keys.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// All services that can be reached.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<&ServiceName> {
+        self.loc_rib.keys().map(|key| &key.service).collect()
+    }
+}
