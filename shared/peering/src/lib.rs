@@ -31,4 +31,5 @@ pub use terms::{Millis, Terms};
 #[cfg(test)]
 extern crate std;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;

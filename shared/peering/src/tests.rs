@@ -1,1 +1,8 @@
+//! The tests of this crate, one subject a file.
 
+mod collision;
+mod frames;
+mod kit;
+mod messages;
+mod open;
+mod timers;

@@ -1,0 +1,30 @@
+//! What a person reads when a session ends, and the code that goes with it.
+
+use std::string::ToString;
+
+use catalyst_wire::{FrameError, FrameType, NotifyCode};
+
+use super::kit::name;
+use crate::Failure;
+
+#[test]
+fn every_failure_has_its_code_and_says_what_to_do() {
+    let table: [(Failure, NotifyCode, &str); 11] = [
+        (Failure::Version((1, 1), (2, 3)), NotifyCode::VERSION, "upgrade the older one"),
+        (Failure::Identity(name("x.acme.example")), NotifyCode::IDENTITY, "'x.acme.example'"),
+        (Failure::Agreement { ours: true, theirs: true }, NotifyCode::AGREEMENT, "different agreements"),
+        (Failure::Agreement { ours: true, theirs: false }, NotifyCode::AGREEMENT, "the other holds none"),
+        (Failure::Agreement { ours: false, theirs: true }, NotifyCode::AGREEMENT, "this side holds none"),
+        (Failure::Hold(3000), NotifyCode::HOLD, "3000 ms"),
+        (Failure::SendHold(10_000), NotifyCode::SEND_HOLD, "not read for 10000 ms"),
+        (Failure::OpenTimer(5000), NotifyCode::HOLD, "no OPEN"),
+        (Failure::Malformed(FrameError::UnknownType(77)), NotifyCode::MALFORMED, "77"),
+        (Failure::Unexpected(FrameType::Update, false), NotifyCode::UNEXPECTED, "UPDATE came before OPEN"),
+        (Failure::Unexpected(FrameType::Open, true), NotifyCode::UNEXPECTED, "second OPEN"),
+    ];
+    for (failure, code, words) in table {
+        assert_eq!(failure.code(), code);
+        let text = failure.to_string();
+        assert!(text.contains(words), "{text:?} should say {words:?}");
+    }
+}
