@@ -20,7 +20,8 @@ fn judge(terms: Terms, open: &Open<'_>) -> Result<Agreed, Failure> {
 
 #[test]
 fn the_highest_common_version_is_used_and_none_ends_the_session() {
-    let table: [((u8, u8), (u8, u8), Option<u8>); 9] = [
+    type Range = (u8, u8);
+    let table: [(Range, Range, Option<u8>); 9] = [
         ((1, 1), (1, 1), Some(1)),
         ((1, 3), (1, 2), Some(2)),
         ((1, 2), (1, 3), Some(2)),
