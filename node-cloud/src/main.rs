@@ -1,1 +1,111 @@
-fn main() {}
+//! `catalyst`: the cloud node and the command line.
+
+mod org;
+mod shell;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use async_channel::bounded;
+use catalyst_config::{Build, Compiled, Config, LogLevel};
+use catalyst_node::cli::{Common, Program, Shared, execute, finish};
+use catalyst_node::{NodeError, Prepared, Stop, run};
+use catalyst_route_table::{Heap, Limits};
+use clap::{CommandFactory, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+const PROGRAM: Program = Program { name: "catalyst", build: Build::Cloud, compiled: Compiled::CLOUD };
+
+/// Catalyst joins the services of organisations, clouds and edge devices.
+#[derive(Parser)]
+#[command(name = "catalyst", version, about, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  catalyst org init acme.example                        make the root of an organisation
+  catalyst node csr --org acme.example --node cloud-1   make a node's key and a request to sign
+  catalyst org sign cloud-1.csr                         sign it
+  catalyst up                                           run the node
+  catalyst status                                       how it is, and the next step
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, key or certificate,
+            4 no node answers, 5 the node refused";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the node until it is told to stop (SIGTERM, or Ctrl-C)
+    Up {
+        /// Record every event of the core to this new file
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
+    },
+    /// The organisation: its root and the certificates of its nodes
+    #[command(subcommand)]
+    Org(org::OrgCommand),
+    #[command(flatten)]
+    Shared(Shared),
+    /// Print completions for a shell
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let common = &arguments.common;
+    let result = match &arguments.command {
+        Command::Up { record } => up(common, record.clone()),
+        Command::Org(command) => org::execute(command, common.json),
+        Command::Shared(command) => execute(&PROGRAM, common, command),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    finish(&PROGRAM, common.json, result)
+}
+
+fn log(config: &Config) {
+    let level = match config.log {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    log.with_target(false).init();
+}
+
+fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
+    let config = common.load(&PROGRAM)?;
+    log(&config);
+    let failed = |e: std::io::Error| NodeError::Failed(format!("cannot start the runtime: {e}"));
+    let routes = config.limits.routes as usize;
+    let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::CLOUD)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(async {
+        let (stopper, stop) = bounded(1);
+        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+            let mut signal = signal(kind).map_err(failed)?;
+            let stopper = stopper.clone();
+            tokio::spawn(async move {
+                signal.recv().await;
+                let _ = stopper.send(()).await;
+            });
+        }
+        let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
+        let stop = Stop { stop, record, prefer_chacha: false, ready };
+        let table = Heap::new(Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD });
+        // On a task of its own: the main thread only waits.
+        let node = tokio::spawn(run(shell::Tokio, prepared, table, routes, stop));
+        let ended =
+            |e: tokio::task::JoinError| NodeError::Failed(format!("the node ended unexpectedly: {e}"));
+        node.await.map_err(ended)?
+    })
+}

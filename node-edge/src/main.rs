@@ -1,1 +1,126 @@
-fn main() {}
+//! `catalyst-edge`: the edge node.
+
+mod shell;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use async_channel::bounded;
+use async_signal::{Signal, Signals};
+use catalyst_config::{Build, Compiled, Config, LogLevel};
+use catalyst_node::cli::{Common, Program, Shared, execute, finish};
+use catalyst_node::{NodeError, Prepared, Stop, run};
+use catalyst_route_table::Fixed;
+use clap::{CommandFactory, Parser, Subcommand};
+use futures_lite::StreamExt;
+
+/// Routes, names, bytes of names and bytes of attributes a route: all there from the start.
+type Table = Fixed<1024, 1536, 40_960, 128>;
+
+const PROGRAM: Program = Program {
+    name: "catalyst-edge",
+    build: Build::Edge,
+    compiled: Compiled {
+        routes: 1024,
+        peers: 16,
+        services: 256,
+        flows: 1024,
+        routes_per_peer: 1024,
+        expose: 64,
+    },
+};
+
+/// The edge node of Catalyst: joins the services of a small machine to the fabric. It only dials out.
+#[derive(Parser)]
+#[command(name = "catalyst-edge", version, about, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  catalyst-edge node csr --org acme.example --node edge-1   make this node's key and a request to sign
+  catalyst-edge config check                                check catalyst.json and the files it names
+  catalyst-edge run                                         run the node
+  catalyst-edge status                                      how it is, and the next step
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, key or certificate,
+            4 no node answers, 5 the node refused";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the node until it is told to stop (SIGTERM, or Ctrl-C)
+    Run {
+        /// Record every event of the core to this new file
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
+    },
+    #[command(flatten)]
+    Shared(Shared),
+    /// Print completions for a shell
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let common = &arguments.common;
+    let result = match &arguments.command {
+        Command::Run { record } => up(common, record.clone()),
+        Command::Shared(command) => execute(&PROGRAM, common, command),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    finish(&PROGRAM, common.json, result)
+}
+
+fn log(config: &Config) {
+    let level = match config.log {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    log.with_target(false).without_time().init();
+}
+
+/// Whether the processor lacks instructions for AES, so that ChaCha20 is the faster cipher.
+fn prefer_chacha() -> bool {
+    #[cfg(target_arch = "aarch64")]
+    return !std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(target_arch = "x86_64")]
+    return !std::arch::is_x86_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
+    return true;
+}
+
+fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
+    let config = common.load(&PROGRAM)?;
+    log(&config);
+    let routes = config.limits.routes as usize;
+    let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::EDGE)?;
+    let (stopper, stop) = bounded(1);
+    let signals = Signals::new([Signal::Term, Signal::Int])
+        .map_err(|e| NodeError::Failed(format!("cannot wait for signals: {e}")))?;
+    smol::block_on(async {
+        let mut signals = signals;
+        let waiting = smol::spawn(async move {
+            // Any signal, or the end of the stream, means to stop.
+            let _ = signals.next().await;
+            let _ = stopper.send(()).await;
+        });
+        let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
+        let stop = Stop { stop, record, prefer_chacha: prefer_chacha(), ready };
+        let table = Box::new(Table::new(routes));
+        let result = run(shell::Smol, prepared, table, routes, stop).await;
+        waiting.cancel().await;
+        result
+    })
+}

@@ -1,1 +1,38 @@
-//! What both daemons do alike: the engine, the admin API, the command line's words.
+//! What both daemons do alike.
+//!
+//! A shell brings a runtime, sockets and signals ([`shell::Shell`]); everything else is here, once: the engine
+//! that joins the core with the transport, the data plane of the tunnel, the state on disk, the admin API and
+//! the commands that speak it.
+//!
+//! ```text
+//!   transport ──events──> engine (owns the Core) ──effects──> transport, forwarding tables
+//!   admin API ──requests─>   │  one task, never waits for a peer          │
+//!                            └─ state on disk by a thread of its own      v
+//!   local clients ──> expose ──> data plane <── flows of neighbours ── resolve in the tables
+//! ```
+pub mod admin;
+mod adopt;
+pub mod boot;
+pub mod cli;
+mod client;
+mod clock;
+mod engine;
+mod error;
+mod limits;
+mod output;
+mod overlay;
+mod persist;
+mod plane;
+mod record;
+mod run;
+mod serve;
+pub mod shell;
+mod status;
+mod tables;
+
+pub use boot::Prepared;
+pub use engine::Engine;
+pub use error::{Exit, NodeError};
+pub use limits::Limits;
+pub use run::{Stop, run};
+pub use tables::Tables;

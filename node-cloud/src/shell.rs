@@ -1,0 +1,107 @@
+//! The shell of the cloud: tokio and its sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use catalyst_config::HostPort;
+use catalyst_node::shell::{Boxed, Shell};
+use catalyst_transport::{LocalStream, Resolver};
+use futures_lite::io::{AsyncRead, AsyncWrite};
+use socket2::SockRef;
+use tokio::io::ReadBuf;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+/// The runtime.
+pub struct Tokio;
+
+/// A socket of tokio behind the traits that the shared code uses.
+pub struct Socket<T>(T);
+
+impl<T: tokio::io::AsyncRead + Unpin> AsyncRead for Socket<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut filled = ReadBuf::new(buf);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut filled))?;
+        Poll::Ready(Ok(filled.filled().len()))
+    }
+}
+
+impl<T: tokio::io::AsyncWrite + Unpin> AsyncWrite for Socket<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl LocalStream for Socket<TcpStream> {
+    fn abort(&mut self) {
+        // Where it cannot be set, the other side sees an orderly end instead of a reset.
+        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
+    }
+}
+
+fn tcp(stream: TcpStream) -> Socket<TcpStream> {
+    // Small writes must not wait for each other; where it cannot be set, they are merely slower.
+    let _ = stream.set_nodelay(true);
+    Socket(stream)
+}
+
+impl Shell for Tokio {
+    type Tcp = Socket<TcpStream>;
+    type TcpListener = TcpListener;
+    type Unix = Socket<UnixStream>;
+    type UnixListener = UnixListener;
+
+    fn runtime(&self) -> Arc<dyn quinn::Runtime> {
+        Arc::new(quinn::TokioRuntime)
+    }
+
+    fn resolver(&self) -> Resolver {
+        Arc::new(|name| Box::pin(async move { tokio::net::lookup_host(name).await.map(Iterator::collect) }))
+    }
+
+    fn connect(&self, target: HostPort) -> Boxed<'static, io::Result<Self::Tcp>> {
+        Box::pin(async move { TcpStream::connect((target.host.as_str(), target.port)).await.map(tcp) })
+    }
+
+    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = std::net::TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket)
+    }
+
+    fn local_addr(listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    fn accept(listener: &TcpListener) -> Boxed<'_, io::Result<Self::Tcp>> {
+        Box::pin(async { listener.accept().await.map(|(stream, _)| tcp(stream)) })
+    }
+
+    fn listen_unix(&self, path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
+    fn accept_unix(listener: &UnixListener) -> Boxed<'_, io::Result<Self::Unix>> {
+        Box::pin(async { listener.accept().await.map(|(stream, _)| Socket(stream)) })
+    }
+}

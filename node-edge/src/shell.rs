@@ -1,0 +1,106 @@
+//! The shell of the edge: smol and its sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use catalyst_config::HostPort;
+use catalyst_node::shell::{Boxed, Shell};
+use catalyst_transport::{LocalStream, Resolver};
+use futures_lite::io::{AsyncRead, AsyncWrite};
+use smol::net::unix::{UnixListener, UnixStream};
+use smol::net::{TcpListener, TcpStream};
+use socket2::SockRef;
+
+/// The runtime.
+pub struct Smol;
+
+/// A TCP connection.
+pub struct Tcp(TcpStream);
+
+impl Tcp {
+    fn new(stream: TcpStream) -> Self {
+        // Small writes must not wait for each other; where it cannot be set, they are merely slower.
+        let _ = stream.set_nodelay(true);
+        Tcp(stream)
+    }
+}
+
+impl AsyncRead for Tcp {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Tcp {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_close(cx)
+    }
+}
+
+impl LocalStream for Tcp {
+    fn abort(&mut self) {
+        // Where it cannot be set, the other side sees an orderly end instead of a reset.
+        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Shell for Smol {
+    type Tcp = Tcp;
+    type TcpListener = TcpListener;
+    type Unix = UnixStream;
+    type UnixListener = UnixListener;
+
+    fn runtime(&self) -> Arc<dyn quinn::Runtime> {
+        Arc::new(quinn::SmolRuntime)
+    }
+
+    fn resolver(&self) -> Resolver {
+        Arc::new(|name| Box::pin(smol::net::resolve(name)))
+    }
+
+    fn connect(&self, target: HostPort) -> Boxed<'static, io::Result<Tcp>> {
+        Box::pin(async move { TcpStream::connect((target.host.as_str(), target.port)).await.map(Tcp::new) })
+    }
+
+    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = std::net::TcpListener::bind(address)?;
+        smol::Async::new(socket).map(Into::into)
+    }
+
+    fn local_addr(listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    fn accept(listener: &TcpListener) -> Boxed<'_, io::Result<Tcp>> {
+        Box::pin(async { listener.accept().await.map(|(stream, _)| Tcp::new(stream)) })
+    }
+
+    fn listen_unix(&self, path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
+    fn accept_unix(listener: &UnixListener) -> Boxed<'_, io::Result<UnixStream>> {
+        Box::pin(async { listener.accept().await.map(|(stream, _)| stream) })
+    }
+}

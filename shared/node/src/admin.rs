@@ -1,0 +1,232 @@
+//! The admin API, version 1: one JSON object a line, each way, on a Unix socket.
+//!
+//! ```text
+//! > {"v":1,"do":"service-add","service":{"name":"inventory","protocol":"http","target":"127.0.0.1:8080"}}
+//! < {"v":1,"ok":{"services":[...]}}
+//! > {"v":1,"do":"service-remove","name":"nonsense"}
+//! < {"v":1,"error":"no service 'nonsense' on this node; see 'service ls'"}
+//! ```
+//! Whoever may open the socket may do everything: its folder is 0700, the socket 0600. An answer never holds a
+//! key, a token or a secret.
+
+use catalyst_control::view::RouteRow;
+use catalyst_names::{Protocol, ServiceLabel};
+use serde::{Deserialize, Serialize};
+
+/// The version that this code speaks.
+pub const VERSION: u32 = 1;
+
+/// A request with its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// [`VERSION`].
+    pub v: u32,
+    /// What to do.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Request {
+    /// How the node is.
+    Status,
+    /// Routes, of one service if named.
+    Routes {
+        /// A full name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        service: Option<String>,
+    },
+    /// Configured peers and their sessions.
+    Peers,
+    /// Services of this node.
+    Services,
+    /// Offer a service, or change one.
+    ServiceAdd {
+        /// The service.
+        service: ServiceSpec,
+    },
+    /// Offer a service no longer.
+    ServiceRemove {
+        /// Its label.
+        name: ServiceLabel,
+    },
+}
+
+/// A service as the configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// Its label.
+    pub name: ServiceLabel,
+    /// What it speaks.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// `host:port` of its socket.
+    pub target: String,
+    /// Lower is better.
+    #[serde(default)]
+    pub cost: u32,
+    /// Share among equals.
+    #[serde(default = "default_weight")]
+    pub weight: u16,
+    /// `org:tag`.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+fn default_weight() -> u16 {
+    catalyst_wire::attr::DEFAULT_WEIGHT
+}
+
+/// An answer with its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// [`VERSION`].
+    pub v: u32,
+    /// What was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ok: Option<Answer>,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Reply {
+    /// A reply to a request.
+    #[must_use]
+    pub fn of(result: Result<Answer, String>) -> Self {
+        match result {
+            Ok(answer) => Reply { v: VERSION, ok: Some(answer), error: None },
+            Err(error) => Reply { v: VERSION, ok: None, error: Some(error) },
+        }
+    }
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// How the node is.
+    Status(Box<Status>),
+    /// Routes.
+    Routes(Vec<RouteRow>),
+    /// Peers.
+    Peers(Vec<PeerRow>),
+    /// Services of this node.
+    Services(Vec<ServiceRow>),
+}
+
+/// How a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// `edge-1.acme.example`.
+    pub node: String,
+    /// `edge` or `cloud`.
+    pub build: String,
+    /// The version of the program.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Which run of the node this is.
+    pub incarnation: u64,
+    /// The UDP address of the peering socket.
+    pub peering: String,
+    /// Whether others may dial this node.
+    pub listens: bool,
+    /// When the certificate ends, in seconds since 1970.
+    pub certificate_until: u64,
+    /// Routes held, and the most it may hold.
+    pub routes: (usize, usize),
+    /// Routes that were refused for want of room since the start.
+    pub routes_refused: u64,
+    /// Flows alive, and the most.
+    pub flows: (usize, usize),
+    /// Flows opened and refused since the start.
+    pub flows_total: (u64, u64),
+    /// Peers.
+    pub peers: Vec<PeerRow>,
+    /// Services of this node.
+    pub services: Vec<ServiceRow>,
+    /// Local ports for remote services.
+    pub expose: Vec<ExposeRow>,
+    /// Connections that were turned away: not configured, not trusted, malformed.
+    pub refused_connections: u64,
+    /// Sessions ended by this node for cause.
+    pub sessions_ended: u64,
+    /// Frames that could not be understood.
+    pub malformed_frames: u64,
+    /// What the store said when it was opened, if not all was well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_notice: Option<String>,
+    /// The one next step that makes sense.
+    pub next_step: String,
+}
+
+/// A configured peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRow {
+    /// Its name.
+    pub name: String,
+    /// `internal`, `customer`, `provider`, `peer` or `no agreement`.
+    pub relation: String,
+    /// `up`, `syncing` or `down`.
+    pub state: String,
+    /// Where it is dialled, or `dials us`.
+    pub address: String,
+    /// Seconds in this state.
+    pub since_s: u64,
+    /// Routes of it that are held.
+    pub routes: usize,
+    /// The most that it may have here.
+    pub max_routes: usize,
+    /// Routes announced to it.
+    pub announced: usize,
+    /// Routes of it refused in this session, and why.
+    pub refused: u32,
+    /// Why they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_why: Option<String>,
+    /// Routes of ours that it does not hold, and why.
+    pub refused_by_peer: u32,
+    /// Malformed routes of it, treated as withdrawn.
+    pub malformed: u32,
+    /// Routes of it that policy keeps out.
+    pub denied: u32,
+    /// Sessions so far.
+    pub sessions: u32,
+    /// Why the last session ended, or why the last dial failed.
+    pub last_error: String,
+}
+
+/// A service of this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRow {
+    /// Its full name.
+    pub name: String,
+    /// What it speaks.
+    pub protocol: String,
+    /// Its socket.
+    pub target: String,
+    /// Lower is better.
+    pub cost: u32,
+    /// Share among equals.
+    pub weight: u16,
+    /// `file` or `runtime`.
+    pub source: String,
+    /// Organisations it is exported to.
+    pub exported_to: Vec<String>,
+}
+
+/// A local port for a remote service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExposeRow {
+    /// The service.
+    pub service: String,
+    /// The local address.
+    pub listen: String,
+    /// `reachable`, or why not.
+    pub state: String,
+}

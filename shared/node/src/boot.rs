@@ -1,0 +1,277 @@
+//! From a configuration to everything a node needs before its first packet. Nothing is started here.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use catalyst_config::{Config, LinkProfile as Profile, Selector, agreement, files};
+use catalyst_control::{Event, PeerConfig, Settings};
+use catalyst_identity::{Credentials, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore};
+use catalyst_names::{NodeName, OrgId, ServiceLabel};
+use catalyst_policy::{ExportRule, ImportRule, Pattern};
+use catalyst_store::{Opened, RedbStore, Store, Table};
+use catalyst_transport::{DialTarget, LinkProfile};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::clock::Clocks;
+use crate::error::NodeError;
+use crate::overlay::Overlay;
+
+/// Where the node's own numbers are kept.
+const NODE: Table = Table::new("node");
+
+/// The hold time that a node offers on each kind of link, in milliseconds. A little above the silence that the
+/// transport allows, so that the transport, which knows more, is the first to speak.
+fn hold_ms(profile: Profile) -> u32 {
+    match profile {
+        Profile::Lan => 800,
+        Profile::Wan => 2_500,
+        Profile::Cellular => 25_000,
+        Profile::Satellite => 50_000,
+    }
+}
+
+pub(crate) fn link_profile(profile: Profile) -> LinkProfile {
+    match profile {
+        Profile::Lan => LinkProfile::LAN,
+        Profile::Wan => LinkProfile::WAN,
+        Profile::Cellular => LinkProfile::CELLULAR,
+        Profile::Satellite => LinkProfile::SATELLITE,
+    }
+}
+
+/// A node that is ready to run: files read, identity checked, state open.
+pub struct Prepared {
+    /// The configuration.
+    pub config: Config,
+    /// `edge` or `cloud`, for `status`.
+    pub build: &'static str,
+    /// The clocks.
+    pub clocks: Clocks,
+    /// Chain and key.
+    pub credentials: Credentials,
+    /// The judge of peers.
+    pub verifier: PeerVerifier,
+    /// What the core is told about itself.
+    pub settings: Settings,
+    /// Peers, rules and services, as the first events.
+    pub events: Vec<Event>,
+    /// Whom to dial.
+    pub dials: Vec<DialTarget>,
+    /// State on disk.
+    pub store: Arc<dyn Store>,
+    /// Services that were changed at run time.
+    pub overlay: Overlay,
+    /// What to tell the user about the store.
+    pub store_notice: Option<String>,
+    /// Spreads the waits of diallers.
+    pub seed: u64,
+}
+
+fn read(path: &Path, key: &'static str) -> Result<String, NodeError> {
+    fs::read_to_string(path).map_err(|source| NodeError::File { path: path.to_owned(), key, source })
+}
+
+fn credentials(config: &Config) -> Result<Credentials, NodeError> {
+    let key_path = &config.identity.key;
+    // A missing file is told as such before its mode is looked at.
+    let key_text = read(key_path, "identity.key")?;
+    files::check_private_file(key_path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
+    let identity = |path: &Path| {
+        let path = path.to_owned();
+        move |source| NodeError::Identity { path, source }
+    };
+    let key = NodeKey::from_pem(&key_text).map_err(identity(key_path))?;
+    let path = &config.identity.certificate;
+    let chain = read(path, "identity.certificate")?;
+    let credentials = Credentials::from_pem(&chain, &key).map_err(identity(path))?;
+    let wanted = NodeName::new(&config.node, &config.org);
+    if *credentials.name() != wanted {
+        let (found, wanted) = (credentials.name().to_string(), wanted.to_string());
+        return Err(NodeError::WrongName { path: path.clone(), found, wanted });
+    }
+    Ok(credentials)
+}
+
+fn bundle(path: &Path, key: &'static str, org: &OrgId) -> Result<TrustBundle, NodeError> {
+    let text = read(path, key)?;
+    let bundle = TrustBundle::from_pem(&text)
+        .map_err(|source| NodeError::Identity { path: path.to_owned(), source })?;
+    if bundle.org() != org {
+        return Err(NodeError::Input(format!(
+            "{}: the trust bundle belongs to '{}' but '{key}' wants the one of '{org}'",
+            path.display(),
+            bundle.org()
+        )));
+    }
+    Ok(bundle)
+}
+
+fn pattern(selector: &Selector) -> Pattern {
+    match selector {
+        Selector::All => Pattern::Any,
+        Selector::One(label) => Pattern::Label(label.clone()),
+    }
+}
+
+/// The rules of the configuration, as the core takes them.
+fn policy(config: &Config) -> Event {
+    let export = |e: &catalyst_config::Export| ExportRule { service: pattern(&e.service), to: e.to.clone() };
+    let import =
+        |i: &catalyst_config::Import| ImportRule { service: pattern(&i.service), from: i.from.clone() };
+    Event::PolicyChanged {
+        exports: config.exports.iter().map(export).collect(),
+        imports: config.imports.iter().map(import).collect(),
+    }
+}
+
+/// Trust bundles and agreements of all peers.
+fn peers(config: &Config, trust: &TrustStore) -> Result<(Vec<Event>, Vec<DialTarget>), NodeError> {
+    let insert =
+        |bundle: TrustBundle| trust.insert(bundle).map(drop).map_err(|e| NodeError::Input(e.to_string()));
+    insert(bundle(&config.identity.bundle, "identity.bundle", &config.org)?)?;
+    let mut events = Vec::new();
+    let mut dials = Vec::new();
+    for peer in &config.peers {
+        let name = NodeName::new(&peer.node, &peer.org);
+        let agreement = match &peer.foreign {
+            None => None,
+            Some(foreign) => {
+                let theirs = bundle(&foreign.bundle, "peers.bundle", &peer.org)?;
+                let agreement = agreement::load(&foreign.agreement, &config.org, &peer.org)?;
+                check_pins(&agreement, &theirs, &peer.org, &foreign.bundle)?;
+                insert(theirs)?;
+                Some(agreement)
+            }
+        };
+        events.push(Event::PeerConfigured(Box::new(PeerConfig {
+            name: name.clone(),
+            agreement,
+            hold_ms: hold_ms(peer.profile),
+        })));
+        dials.push(DialTarget {
+            name,
+            address: peer.address.as_ref().map(ToString::to_string),
+            profile: Some(link_profile(peer.profile)),
+        });
+    }
+    Ok((events, dials))
+}
+
+/// The agreement may pin the roots of the other side; then the bundle at hand must hold no others.
+fn check_pins(
+    agreement: &catalyst_policy::Agreement,
+    bundle: &TrustBundle,
+    org: &OrgId,
+    path: &Path,
+) -> Result<(), NodeError> {
+    let Some(party) = agreement.party(org.as_str()).filter(|p| !p.bundle.is_empty()) else { return Ok(()) };
+    for root in bundle.fingerprints() {
+        if !party.bundle.iter().any(|pin| pin.0 == root.0) {
+            return Err(NodeError::Input(format!(
+                "{}: the root {root} is not among the fingerprints that the agreement names for '{org}'; \
+                 ask them which is right, and renew the bundle or the agreement",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Random bytes, made once and kept.
+fn secret(store: &dyn Store, key: &[u8]) -> Result<[u8; 32], NodeError> {
+    if let Some(bytes) = store.get(NODE, key)?
+        && let Ok(secret) = <[u8; 32]>::try_from(bytes.as_slice())
+    {
+        return Ok(secret);
+    }
+    let mut secret = [0u8; 32];
+    random(&mut secret)?;
+    store.put(NODE, key, &secret)?;
+    Ok(secret)
+}
+
+fn random(out: &mut [u8]) -> Result<(), NodeError> {
+    SystemRandom::new()
+        .fill(out)
+        .map_err(|_| NodeError::Failed("the system gave no random bytes; is /dev/urandom there?".to_string()))
+}
+
+fn open_store(config: &Config) -> Result<(RedbStore, Option<String>), NodeError> {
+    let (store, opened) = RedbStore::open(config.state_dir.join("state.redb"))?;
+    let notice = match opened {
+        Opened::Existing | Opened::Created => None,
+        Opened::Rebuilt { moved_to, why } => Some(format!(
+            "the state was unusable ({why}); it was moved to {} and a new one was begun: services added at run time \
+             must be added again",
+            moved_to.display()
+        )),
+    };
+    Ok((store, notice))
+}
+
+impl Prepared {
+    /// Reads and checks everything that the configuration names, then opens the state.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with the file and how to mend it.
+    pub fn new(
+        config: Config,
+        build: &'static str,
+        limits: catalyst_control::Limits,
+    ) -> Result<Self, NodeError> {
+        let clocks = Clocks::new(0);
+        let credentials = credentials(&config)?;
+        let trust = TrustStore::new(TrustLimits::default());
+        let (mut events, dials) = peers(&config, &trust)?;
+        let verifier = PeerVerifier::new(trust, Arc::new(clocks));
+        let (store, store_notice) = open_store(&config)?;
+        let now = clocks.now();
+        let at_least = if now.wall_trusted { now.wall } else { 0 };
+        let incarnation = store.bump(NODE, b"incarnation", at_least)?;
+        let border_secret = secret(&store, b"border-secret")?;
+        let overlay = Overlay::load(&store)?;
+        events.push(policy(&config));
+        let mut seed = [0u8; 8];
+        random(&mut seed)?;
+        let settings = Settings {
+            name: NodeName::new(&config.node, &config.org),
+            incarnation,
+            border_secret,
+            limits: catalyst_control::Limits {
+                peers: config.limits.peers as usize,
+                services: config.limits.services as usize,
+                routes_per_peer: config.limits.routes_per_peer as usize,
+                ..limits
+            },
+        };
+        Ok(Prepared {
+            config,
+            build,
+            clocks,
+            credentials,
+            verifier,
+            settings,
+            events,
+            dials,
+            store: Arc::new(store),
+            overlay,
+            store_notice,
+            seed: u64::from_le_bytes(seed),
+        })
+    }
+
+    /// Checks the files that a configuration names, without touching the state: for `config check`.
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub fn check(config: &Config) -> Result<(), NodeError> {
+        credentials(config)?;
+        peers(config, &TrustStore::new(TrustLimits::default())).map(drop)
+    }
+}
+
+/// Labels of the configuration's own services.
+pub(crate) fn in_file(config: &Config, label: &ServiceLabel) -> bool {
+    config.services.iter().any(|s| s.name == *label)
+}

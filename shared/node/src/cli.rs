@@ -1,0 +1,329 @@
+//! The commands that both programs share: asking a node, and checking a configuration.
+//!
+//! Exit codes, the same everywhere: 0 done · 1 failed · 2 wrong command line · 3 wrong configuration, key or
+//! certificate · 4 no node answers · 5 the node refused.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use catalyst_config::{Build, Compiled, Config, LoadRequest, environment, files, load, schema_json};
+use catalyst_identity::NodeKey;
+use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel};
+use clap::{Args, Subcommand};
+
+use crate::admin::{Answer, Request, ServiceSpec};
+use crate::boot::Prepared;
+use crate::client::ask;
+use crate::error::{Exit, NodeError};
+use crate::{output, record};
+
+/// Which program asks, and what it can serve.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// `catalyst` or `catalyst-edge`.
+    pub name: &'static str,
+    /// Which rules a configuration must keep.
+    pub build: Build,
+    /// What it can serve.
+    pub compiled: Compiled,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// The configuration file [env: CATALYST_CONFIG] [default: catalyst.json]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Override a key of the configuration, such as limits.routes=512; may stand several times
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The admin socket of the node to ask [default: the one that the configuration names]
+    #[arg(short, long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+impl Common {
+    /// The configuration, with the environment and the flags over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self, program: &Program) -> Result<Config, NodeError> {
+        let variable = std::env::var_os("CATALYST_CONFIG").map(PathBuf::from);
+        let file = self.config.clone().or(variable).unwrap_or_else(|| PathBuf::from("catalyst.json"));
+        Ok(load(LoadRequest {
+            file: Some(file),
+            env: environment(),
+            sets: self.set.clone(),
+            build: program.build,
+            compiled: program.compiled,
+        })?)
+    }
+
+    fn socket(&self, program: &Program) -> Result<PathBuf, NodeError> {
+        match &self.socket {
+            Some(path) => Ok(path.clone()),
+            None => self.load(program).map(|c| c.admin.socket),
+        }
+    }
+}
+
+/// Commands that both programs have.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Shared {
+    /// Show how the node is, and the next step
+    #[command(after_help = "Examples:\n  catalyst status\n  catalyst status --json | jq .peers")]
+    Status,
+    /// Routes: what the node knows, and which way is best
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// Peers: neighbours and their sessions
+    #[command(subcommand)]
+    Peer(PeerCommand),
+    /// Services of this node
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// The configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The identity of this node
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Run a recording through a fresh core and print the digest of its state
+    #[command(after_help = "Example:\n  catalyst replay incident.jsonl")]
+    Replay {
+        /// What 'up --record' or 'run --record' wrote
+        file: PathBuf,
+    },
+}
+
+/// `route ...`
+#[derive(Subcommand, Clone, Debug)]
+pub enum RouteCommand {
+    /// List routes; '*' marks the best of each origin, '+' the next best
+    #[command(
+        after_help = "Examples:\n  catalyst route ls\n  catalyst route ls inventory.acme.example --json"
+    )]
+    Ls {
+        /// Only this service, by its full name
+        service: Option<String>,
+    },
+}
+
+/// `peer ...`
+#[derive(Subcommand, Clone, Debug)]
+pub enum PeerCommand {
+    /// List configured peers
+    Ls,
+}
+
+/// `service ...`
+#[derive(Subcommand, Clone, Debug)]
+pub enum ServiceCommand {
+    /// Offer a service, or change one; it is kept over restarts
+    #[command(
+        after_help = "Examples:\n  catalyst service add inventory --protocol http --target 127.0.0.1:8080\n  \
+                      catalyst service add db --target db.internal:5432 --cost 10"
+    )]
+    Add {
+        /// Its name: one DNS label
+        name: String,
+        /// Where it is: host:port
+        #[arg(short, long)]
+        target: String,
+        /// tcp, udp, http, http:graphql or http:grpc
+        #[arg(short, long, default_value = "tcp")]
+        protocol: String,
+        /// Lower is better
+        #[arg(long, default_value_t = 0)]
+        cost: u32,
+        /// Share among equals
+        #[arg(long, default_value_t = 100)]
+        weight: u16,
+        /// A tag such as acme.example:gold; may stand several times
+        #[arg(long)]
+        tag: Vec<String>,
+    },
+    /// Offer a service no longer; that is kept over restarts
+    Rm {
+        /// Its name
+        name: String,
+    },
+    /// List the services of this node
+    Ls,
+}
+
+/// `node ...`
+#[derive(Subcommand, Clone, Debug)]
+pub enum NodeCommand {
+    /// Make the node's key here, and a request for the organisation to sign
+    #[command(after_help = "Example:\n  catalyst-edge node csr --org acme.example --node edge-1\n  \
+                      # send edge-1.csr to whoever holds the organisation's root; the key never leaves this folder")]
+    Csr {
+        /// The organisation
+        #[arg(long)]
+        org: String,
+        /// The name of the node: one DNS label
+        #[arg(long)]
+        node: String,
+        /// The folder for NODE.key and NODE.csr
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+    },
+}
+
+/// `config ...`
+#[derive(Subcommand, Clone, Debug)]
+pub enum ConfigCommand {
+    /// Check the file, and the files it names; nothing is started
+    #[command(after_help = "Example:\n  catalyst config check --config /etc/catalyst/catalyst.json")]
+    Check,
+    /// Print the JSON Schema of catalyst.json
+    #[command(after_help = "Example:\n  catalyst config schema > catalyst.schema.json")]
+    Schema,
+}
+
+fn spec(command: &ServiceCommand) -> Result<Request, NodeError> {
+    let label = |name: &str| {
+        ServiceLabel::parse(name)
+            .map_err(|e| NodeError::Refused(format!("'{name}' is no name for a service: {e}")))
+    };
+    Ok(match command {
+        ServiceCommand::Ls => Request::Services,
+        ServiceCommand::Rm { name } => Request::ServiceRemove { name: label(name)? },
+        ServiceCommand::Add { name, target, protocol, cost, weight, tag } => Request::ServiceAdd {
+            service: ServiceSpec {
+                name: label(name)?,
+                protocol: protocol
+                    .parse::<Protocol>()
+                    .map_err(|e| NodeError::Refused(format!("'{protocol}': {e}")))?,
+                target: target.clone(),
+                cost: *cost,
+                weight: *weight,
+                tags: tag.clone(),
+            },
+        },
+    })
+}
+
+/// Carries out a shared command.
+///
+/// # Errors
+/// What went wrong; its [`NodeError::exit`] is the exit code.
+pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(), NodeError> {
+    let request = match command {
+        Shared::Status => Request::Status,
+        Shared::Route(RouteCommand::Ls { service }) => Request::Routes { service: service.clone() },
+        Shared::Peer(PeerCommand::Ls) => Request::Peers,
+        Shared::Service(command) => spec(command)?,
+        Shared::Config(ConfigCommand::Schema) => {
+            output::line(&schema_json());
+            return Ok(());
+        }
+        Shared::Config(ConfigCommand::Check) => return check(program, common),
+        Shared::Node(NodeCommand::Csr { org, node, dir }) => return csr(common, org, node, dir),
+        Shared::Replay { file } => return replay(common, file),
+    };
+    let answer = ask(&common.socket(program)?, request)?;
+    if common.json {
+        output::json(&answer)
+    } else {
+        output::text(&answer, command_verb(command))
+    }
+    Ok(())
+}
+
+/// What a change says before its list.
+fn command_verb(command: &Shared) -> Option<String> {
+    match command {
+        Shared::Service(ServiceCommand::Add { name, .. }) => Some(format!("offering '{name}'")),
+        Shared::Service(ServiceCommand::Rm { name }) => Some(format!("no longer offering '{name}'")),
+        _ => None,
+    }
+}
+
+fn check(program: &Program, common: &Common) -> Result<(), NodeError> {
+    let config = common.load(program)?;
+    Prepared::check(&config)?;
+    if common.json {
+        output::line("{\"ok\":true}");
+    } else {
+        let file = config.file.as_deref().unwrap_or(Path::new("catalyst.json")).display();
+        output::line(&format!(
+            "{file}: good. {}.{} with {} peer(s), {} service(s), {} local port(s)",
+            config.node,
+            config.org,
+            config.peers.len(),
+            config.services.len(),
+            config.expose.len()
+        ));
+    }
+    Ok(())
+}
+
+fn csr(common: &Common, org: &str, node: &str, dir: &Path) -> Result<(), NodeError> {
+    let name = |what: &str, e: &dyn std::fmt::Display| NodeError::Refused(format!("'{what}': {e}"));
+    let org = OrgId::parse(org).map_err(|e| name(org, &e))?;
+    let node = NodeId::parse(node).map_err(|e| name(node, &e))?;
+    let (key_path, csr_path) = (dir.join(format!("{node}.key")), dir.join(format!("{node}.csr")));
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |e: &dyn std::fmt::Display| NodeError::Failed(format!("{path}: {e}"))
+    };
+    // A key that exists is kept: the request may be made again, and the old certificate goes on to fit.
+    let key = if key_path.exists() {
+        files::check_private_file(&key_path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
+        let text = std::fs::read_to_string(&key_path).map_err(|e| failed(&key_path)(&e))?;
+        NodeKey::from_pem(&text).map_err(|e| failed(&key_path)(&e))?
+    } else {
+        let key = NodeKey::generate().map_err(|e| failed(&key_path)(&e))?;
+        let pem = key.to_pem();
+        files::write_private_file(&key_path, pem.expose().as_bytes()).map_err(|e| failed(&key_path)(&e))?;
+        key
+    };
+    let request = key.csr(&org, &node).map_err(|e| failed(&csr_path)(&e))?;
+    files::write_public_file(&csr_path, request.as_bytes()).map_err(|e| failed(&csr_path)(&e))?;
+    if common.json {
+        output::line(&serde_json::json!({ "key": key_path, "csr": csr_path }).to_string());
+    } else {
+        output::line(&format!("key      {} (stays here, mode 0600)", key_path.display()));
+        output::line(&format!("request  {}", csr_path.display()));
+        output::line(&format!(
+            "next: catalyst org sign {} where the root of {org} is kept",
+            csr_path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn replay(common: &Common, file: &Path) -> Result<(), NodeError> {
+    let recording = record::read(file)?;
+    let table = catalyst_route_table::Heap::new(catalyst_route_table::Limits::CLOUD);
+    let core = recording.replay(table).map_err(|e| NodeError::Failed(e.to_string()))?;
+    let digest: String = core.digest().iter().map(|b| format!("{b:02x}")).collect();
+    if common.json {
+        output::line(&format!("{{\"events\":{},\"digest\":\"{digest}\"}}", recording.records.len()));
+        return Ok(());
+    }
+    output::text(&Answer::Routes(core.state().route_rows()), None);
+    output::line(&format!("{} events, state digest {digest}", recording.records.len()));
+    Ok(())
+}
+
+/// Ends a program: an error goes to stderr, in words or as JSON, and becomes its exit code.
+#[must_use]
+pub fn finish(program: &Program, json: bool, result: Result<(), NodeError>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::from(Exit::Ok as u8) };
+    if json {
+        let body = serde_json::json!({ "error": error.to_string(), "exit": error.exit() as u8 });
+        eprintln!("{body}");
+    } else if matches!(error, NodeError::Config(_)) {
+        // Already laid out, one error a paragraph.
+        eprintln!("{error}");
+    } else {
+        eprintln!("{}: {error}", program.name);
+    }
+    ExitCode::from(error.exit() as u8)
+}

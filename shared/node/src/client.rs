@@ -1,0 +1,39 @@
+//! The admin API's client, for commands: blocking, with a deadline.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::admin::{Answer, Envelope, Reply, Request, VERSION};
+use crate::error::NodeError;
+
+/// How long a node may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks the node behind a socket.
+pub(crate) fn ask(path: &Path, request: Request) -> Result<Answer, NodeError> {
+    let stream = UnixStream::connect(path)
+        .map_err(|source| NodeError::NotRunning { path: path.to_owned(), source })?;
+    let broken = |error: std::io::Error| {
+        NodeError::Failed(format!("the node behind {} did not answer: {error}", path.display()))
+    };
+    stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
+    let mut line = serde_json::to_vec(&Envelope { v: VERSION, request }).map_err(|e| broken(e.into()))?;
+    line.push(b'\n');
+    (&stream).write_all(&line).map_err(broken)?;
+    let mut text = String::new();
+    BufReader::new(&stream).read_line(&mut text).map_err(broken)?;
+    let reply: Reply = serde_json::from_str(&text).map_err(|error| {
+        NodeError::Failed(format!(
+            "the node behind {} answered something that this version does not read: {error}",
+            path.display()
+        ))
+    })?;
+    match (reply.ok, reply.error) {
+        (Some(answer), _) => Ok(answer),
+        (None, Some(error)) => Err(NodeError::Refused(error)),
+        (None, None) => Err(NodeError::Failed("the node gave an empty answer".to_string())),
+    }
+}

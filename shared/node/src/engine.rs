@@ -1,0 +1,258 @@
+//! The engine: feeds the core, carries out its effects. One task owns it; it never waits for anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use catalyst_config::{Config, HostPort};
+use catalyst_control::{Core, Effect, Event, Notice, SessionId};
+use catalyst_names::{NodeName, ServiceLabel, ServiceName};
+use catalyst_route_table::Store as RouteStore;
+use catalyst_transport::{Event as Input, SessionId as Link, Transport};
+use tracing::{debug, info, warn};
+
+use crate::admin::{Answer, Request, ServiceSpec};
+use crate::boot;
+use crate::clock::Clocks;
+use crate::limits::Limits;
+use crate::overlay::{Overlay, Write, local};
+use crate::record::Recorder;
+use crate::tables::Tables;
+
+/// What the engine knows beside the core: for answers, not for decisions.
+pub(crate) struct Facts {
+    pub(crate) config: Config,
+    pub(crate) build: &'static str,
+    pub(crate) certificate_until: u64,
+    pub(crate) store_notice: Option<String>,
+    pub(crate) exposed: Vec<(ServiceName, std::net::SocketAddr)>,
+    /// Why the last dial of a peer failed.
+    pub(crate) dial_errors: BTreeMap<NodeName, String>,
+    pub(crate) max_routes: usize,
+}
+
+/// The core with its surroundings.
+pub struct Engine<S> {
+    pub(crate) core: Core<S>,
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) clocks: Clocks,
+    pub(crate) overlay: Overlay,
+    pub(crate) facts: Facts,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+/// What a request leads to: an answer now, or after a change is on the disk.
+pub(crate) enum Outcome {
+    /// The answer.
+    Done(Result<Answer, String>),
+    /// The change is in force; the answer waits until it is written.
+    Write(Write),
+}
+
+impl<S: RouteStore> Engine<S> {
+    /// Feeds one event, without draining.
+    pub(crate) fn feed(&mut self, event: &Event) {
+        let now = self.clocks.now();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(event, now);
+        }
+        self.core.handle(event, now);
+    }
+
+    /// Feeds what the transport says. Flows are not for the core and must not come here.
+    pub(crate) fn transport(&mut self, input: Input) {
+        match input {
+            Input::SessionUp { session, peer, dialled, remote } => {
+                debug!(%peer, %remote, dialled, session = session.0, "a control connection is up");
+                self.facts.dial_errors.remove(&peer);
+                self.feed(&Event::SessionUp { session: SessionId(session.0), peer, dialled });
+            }
+            Input::Frame { session, frame } => {
+                self.feed(&Event::PeerFrame { session: SessionId(session.0), frame: frame.to_vec() });
+            }
+            Input::Writable { session, bytes } => {
+                self.feed(&Event::Writable { session: SessionId(session.0), bytes });
+            }
+            Input::SessionDown { session, peer, reason } => {
+                debug!(%peer, session = session.0, %reason, "a control connection is gone");
+                self.facts.dial_errors.insert(peer, reason.to_string());
+                self.feed(&Event::SessionDown { session: SessionId(session.0) });
+            }
+            Input::DialFailed { peer, error, retry_in } => {
+                let first = !self.facts.dial_errors.contains_key(&peer);
+                if first {
+                    warn!(%peer, %error, ?retry_in, "cannot reach a peer; trying on");
+                } else {
+                    debug!(%peer, %error, ?retry_in, "cannot reach a peer");
+                }
+                let mut error = error;
+                let end = (0..=Limits::REASON).rev().find(|n| error.is_char_boundary(*n)).unwrap_or(0);
+                error.truncate(end.min(error.len()));
+                self.facts.dial_errors.insert(peer, error);
+            }
+            Input::Refused { remote, reason } => info!(%remote, %reason, "a connection was turned away"),
+            Input::Flow { .. } => {}
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self) {
+        self.feed(&Event::Tick);
+    }
+
+    /// When [`Engine::tick`] is due.
+    pub(crate) fn deadline(&self) -> Option<std::time::Instant> {
+        self.core.next_deadline().map(|mono| self.clocks.at(mono))
+    }
+
+    /// Carries out all effects, then sends all frames that credit allows.
+    pub(crate) fn drain(&mut self) {
+        while let Some(effect) = self.core.poll_effect() {
+            self.carry_out(effect);
+        }
+        while let Some((session, frame)) = self.core.poll_transmit() {
+            if let Err(error) = self.transport.send(Link(session.0), Bytes::from(frame)) {
+                // Its SessionDown is on the way.
+                debug!(session = session.0, %error, "a frame was not taken");
+            }
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.flush();
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Forward(forward) => {
+                if let Some(why) = self.tables.set_forward(&forward) {
+                    warn!(service = %forward.service, why, "a service is known but cannot be used");
+                }
+            }
+            Effect::Grant { peer, service, granted } => {
+                if let Some(why) = self.tables.set_grant(&peer, &service, granted) {
+                    warn!(%peer, %service, why, "an exported service cannot be used by a peer");
+                }
+            }
+            Effect::Close { session, last } => {
+                let last = (!last.is_empty()).then(|| Bytes::from(last));
+                self.transport.close(Link(session.0), last);
+            }
+            Effect::Notice(notice) => log(notice),
+        }
+    }
+
+    fn full_name(&self, label: &ServiceLabel) -> ServiceName {
+        ServiceName::new(label, &self.facts.config.org)
+    }
+
+    /// Offers a service, or changes one that is offered.
+    pub(crate) fn offer(&mut self, spec: &ServiceSpec, target: HostPort) -> Result<(), String> {
+        let service = local(spec);
+        self.tables.set_target(&self.full_name(&spec.name), Some(target));
+        self.feed(&Event::ServiceUp(service.clone()));
+        if self.core.state().services().any(|s| *s == service) {
+            return Ok(());
+        }
+        self.tables.set_target(&self.full_name(&spec.name), None);
+        let limit = self.facts.config.limits.services;
+        Err(format!(
+            "the service '{}' was not taken: the node is full (limits.services is {limit}, limits.routes is {}); \
+             remove one, or raise the limit",
+            spec.name, self.facts.max_routes
+        ))
+    }
+
+    /// All services of the file and of run time, as the node starts.
+    pub(crate) fn offer_all(&mut self) {
+        for spec in self.overlay.services(&self.facts.config) {
+            let Ok(target) = HostPort::parse(&spec.target) else { continue };
+            if let Err(error) = self.offer(&spec, target) {
+                warn!("{error}");
+            }
+        }
+    }
+
+    /// Answers a request of the admin API.
+    pub(crate) fn request(&mut self, request: Request) -> Outcome {
+        match request {
+            Request::Status => Outcome::Done(Ok(Answer::Status(Box::new(self.status())))),
+            Request::Routes { service } => {
+                let mut rows = self.core.state().route_rows();
+                if let Some(service) = service {
+                    rows.retain(|r| r.service == service);
+                }
+                Outcome::Done(Ok(Answer::Routes(rows)))
+            }
+            Request::Peers => Outcome::Done(Ok(Answer::Peers(self.peer_rows()))),
+            Request::Services => Outcome::Done(Ok(Answer::Services(self.service_rows()))),
+            Request::ServiceAdd { service } => self.add(service),
+            Request::ServiceRemove { name } => self.remove(&name),
+        }
+    }
+
+    fn add(&mut self, mut spec: ServiceSpec) -> Outcome {
+        let target = match HostPort::parse(&spec.target) {
+            Ok(target) => target,
+            Err(why) => {
+                return Outcome::Done(Err(format!("the target '{}' is not usable: {why}", spec.target)));
+            }
+        };
+        spec.tags.sort();
+        spec.tags.dedup();
+        if let Some(tag) = spec.tags.iter().find(|t| !is_tag(t)) {
+            let why = format!("the tag '{tag}' must look like 'acme.example:gold'");
+            return Outcome::Done(Err(why));
+        }
+        if spec.tags.len() > catalyst_wire::Limits::TAGS {
+            let why = format!("a service has at most {} tags", catalyst_wire::Limits::TAGS);
+            return Outcome::Done(Err(why));
+        }
+        match self.offer(&spec, target) {
+            Ok(()) => Outcome::Write(self.overlay.add(spec)),
+            Err(why) => Outcome::Done(Err(why)),
+        }
+    }
+
+    fn remove(&mut self, label: &ServiceLabel) -> Outcome {
+        if !self.core.state().services().any(|s| s.label == *label) {
+            return Outcome::Done(Err(format!("no service '{label}' on this node; see 'service ls'")));
+        }
+        self.feed(&Event::ServiceDown(label.clone()));
+        self.tables.set_target(&self.full_name(label), None);
+        let in_file = boot::in_file(&self.facts.config, label);
+        Outcome::Write(self.overlay.remove(label, in_file))
+    }
+}
+
+fn is_tag(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(org, tag)| {
+        catalyst_names::check::org(org, "tag").is_ok() && catalyst_names::check::label(tag, "tag").is_ok()
+    })
+}
+
+fn log(notice: Notice) {
+    match notice {
+        Notice::PeerUp(peer, session) => info!(%peer, session = session.0, "the session is established"),
+        Notice::PeerDown(peer, why) => warn!(%peer, why, "the session is over; its routes are withdrawn"),
+        Notice::SessionEnded(peer, code, why) => {
+            warn!(%peer, %code, why, "a connection was ended by this node")
+        }
+        Notice::NotifiedBy(peer, code, reason, document) if document.is_empty() => {
+            warn!(%peer, %code, reason, "the peer ended the session");
+        }
+        Notice::NotifiedBy(peer, code, reason, document) => {
+            warn!(%peer, %code, reason, theirs = document, "the peer ended the session");
+        }
+        Notice::MalformedRoute(peer, what) => {
+            warn!(%peer, what, "a malformed route was treated as withdrawn")
+        }
+        Notice::NearLimit(peer) => warn!(%peer, "the peer has used 80 % of its limit"),
+        Notice::Refusing(peer, why) => warn!(%peer, why, "routes of the peer are refused; those held stay"),
+        Notice::RefusedBy(peer, count, why) => {
+            warn!(%peer, count, why, "the peer refuses routes of this node")
+        }
+        Notice::ServiceRefused(service, why) => warn!(%service, why, "a service was not taken"),
+        Notice::PluginConflict(what) => warn!("{what}"),
+    }
+}

@@ -1,0 +1,162 @@
+//! Why a node did not start or a command failed, and the exit code that says it to scripts.
+
+use std::io;
+use std::path::PathBuf;
+
+use catalyst_config::ConfigErrors;
+use catalyst_identity::IdentityError;
+use catalyst_store::StoreError;
+use catalyst_transport::TransportError;
+
+/// Exit codes of both programs. They do not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All went well.
+    Ok = 0,
+    /// Something failed that fits no other code.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// The configuration, a key, a certificate or an agreement is wrong. Nothing was started.
+    Config = 3,
+    /// No node answers on the admin socket.
+    NotRunning = 4,
+    /// The node refused the request: no such service, a limit, a bad name.
+    Refused = 5,
+}
+
+/// Why a node did not start, or a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The configuration is wrong; each error says where.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// A file could not be read.
+    #[error("{}: {source}; '{key}' in the configuration names this file", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The key of the configuration.
+        key: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A key file that others may read, or that is not a file.
+    #[error("{0}")]
+    PrivateFile(String),
+    /// A key, certificate or bundle that does not fit.
+    #[error("{}: {source}", .path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: IdentityError,
+    },
+    /// The certificate names another node than the configuration.
+    #[error(
+        "{}: the certificate belongs to '{found}' but the configuration is of '{wanted}'; \
+         sign a request of this node, or mend 'org' and 'node'", .path.display()
+    )]
+    WrongName {
+        /// The certificate file.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        wanted: String,
+    },
+    /// Anything else about an input file, already in words.
+    #[error("{0}")]
+    Input(String),
+    /// The state could not be opened.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The peering socket could not be opened.
+    #[error("{0}")]
+    Transport(#[from] TransportError),
+    /// A local address could not be listened on.
+    #[error("cannot listen on {address} for '{what}': {}", listen_help(.source))]
+    Listen {
+        /// The address.
+        address: String,
+        /// The key of the configuration, and which service it is for.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The admin socket could not be made.
+    #[error("cannot make the admin socket {}: {}", .path.display(), socket_help(.source))]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No node answers.
+    #[error(
+        "no node answers on {}: {source}; start it, or name another socket with --socket or another \
+         configuration with --config", .path.display()
+    )]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The node refused the request.
+    #[error("{0}")]
+    Refused(String),
+    /// Anything else that the system refused.
+    #[error("{0}")]
+    Failed(String),
+}
+
+fn listen_help(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use; stop what uses it (see 'ss -ltnp'), or choose another".to_string()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; ports below 1024 need the capability CAP_NET_BIND_SERVICE, or choose a higher one"
+                .to_string()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_string(),
+        _ => error.to_string(),
+    }
+}
+
+fn socket_help(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another node answers there; stop it, or set admin.socket to another path".to_string()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; give the folder to the user that runs the node, or set admin.socket"
+                .to_string()
+        }
+        io::ErrorKind::InvalidInput => {
+            "the path is too long for a socket (107 bytes at most); set admin.socket to a shorter one"
+                .to_string()
+        }
+        _ => error.to_string(),
+    }
+}
+
+impl NodeError {
+    /// The exit code of this error.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            NodeError::Config(_)
+            | NodeError::File { .. }
+            | NodeError::PrivateFile(_)
+            | NodeError::Identity { .. }
+            | NodeError::WrongName { .. }
+            | NodeError::Input(_) => Exit::Config,
+            NodeError::NotRunning { .. } => Exit::NotRunning,
+            NodeError::Refused(_) => Exit::Refused,
+            _ => Exit::Failed,
+        }
+    }
+}

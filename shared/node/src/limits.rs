@@ -1,0 +1,29 @@
+//! Capacities of the shells' common part.
+
+use std::time::Duration;
+
+/// Fixed capacities; those that a user may set stand in `limits` of the configuration.
+pub struct Limits;
+
+impl Limits {
+    /// Events of the transport that wait for the engine. When full: peers are not read, and nothing is lost.
+    pub const EVENTS: usize = 256;
+    /// Admin requests that wait for the engine. When full: the connection of the asker waits.
+    pub const REQUESTS: usize = 16;
+    /// Admin connections at a time. When full: the next one waits in the socket's queue.
+    pub const ADMIN_CONNECTIONS: usize = 16;
+    /// Bytes of one admin request. When more: an error is answered and the connection closed.
+    pub const REQUEST: usize = 64 * 1024;
+    /// How long an admin connection may be silent. When over: closed.
+    pub const ADMIN_IDLE: Duration = Duration::from_secs(60);
+    /// How long connecting to a service's own socket may take. When over: the flow is refused.
+    pub const CONNECT: Duration = Duration::from_secs(5);
+    /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.
+    pub const TRIES: usize = 3;
+    /// Events handled before frames are polled: a burst coalesces, and no peer waits for more than this.
+    pub const BATCH: usize = 64;
+    /// Dial failures kept for `status`, one a configured peer. Bounded by the peers.
+    pub const REASON: usize = 512;
+    /// Log records of a recording in memory before they are written. When full: the engine waits for the disk.
+    pub const RECORD_BUFFER: usize = 64 * 1024;
+}

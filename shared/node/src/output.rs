@@ -1,0 +1,183 @@
+//! What commands print: tables for people, JSON for programs.
+
+use std::io::Write;
+
+use catalyst_control::view::RouteRow;
+
+use crate::admin::{Answer, ExposeRow, PeerRow, ServiceRow, Status};
+
+/// One line on stdout. A reader that went away, as 'head' does, is no error.
+pub(crate) fn line(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// The answer as JSON: the bare object or list, without the envelope.
+pub(crate) fn json(answer: &Answer) {
+    let text = match answer {
+        Answer::Status(status) => serde_json::to_string_pretty(status),
+        Answer::Routes(rows) => serde_json::to_string_pretty(rows),
+        Answer::Peers(rows) => serde_json::to_string_pretty(rows),
+        Answer::Services(rows) => serde_json::to_string_pretty(rows),
+    };
+    line(&text.unwrap_or_default());
+}
+
+/// The answer for people; `said` is what a change says before its list.
+pub(crate) fn text(answer: &Answer, said: Option<String>) {
+    if let Some(said) = said {
+        line(&said);
+    }
+    match answer {
+        Answer::Status(s) => status(s),
+        Answer::Routes(rows) => routes(rows),
+        Answer::Peers(rows) => peers(rows),
+        Answer::Services(rows) => services(rows),
+    }
+}
+
+/// Prints columns as wide as their widest cell; the last is not padded.
+fn table(head: &[&str], rows: &[Vec<String>], empty: &str) {
+    if rows.is_empty() {
+        line(empty);
+        return;
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count());
+        cells.chain(head.get(column).map(|h| h.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let print = |cells: Vec<&str>| {
+        let mut text = String::new();
+        for (cell, width) in cells.iter().zip(&widths) {
+            text.push_str(cell);
+            let pad = width.saturating_sub(cell.chars().count()) + 2;
+            text.extend(std::iter::repeat_n(' ', pad));
+        }
+        line(text.trim_end());
+    };
+    print(head.to_vec());
+    rows.iter().for_each(|row| print(row.iter().map(String::as_str).collect()));
+}
+
+/// `3 d 4 h`, `12 min`, `7 s`.
+fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, m) => format!("{m} min"),
+        (0, h, m) => format!("{h} h {m} min"),
+        (d, h, _) => format!("{d} d {h} h"),
+    }
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { "-".to_string() } else { text }
+}
+
+fn routes(rows: &[RouteRow]) {
+    let cells = |r: &RouteRow| {
+        let mark = match r.standing.as_str() {
+            "best" => "*",
+            "next" => "+",
+            "ineligible" => "!",
+            _ => " ",
+        };
+        vec![
+            format!("{mark} {}", r.service),
+            r.protocol.clone(),
+            r.origin.clone(),
+            r.via.clone(),
+            or_dash(r.node_path.join(" ")),
+            or_dash(r.org_path.join(" ")),
+            r.local_pref.to_string(),
+            r.cost.to_string(),
+        ]
+    };
+    let head = ["  SERVICE", "PROTOCOL", "ORIGIN", "VIA", "NODE-PATH", "ORG-PATH", "PREF", "COST"];
+    let rows: Vec<_> = rows.iter().map(cells).collect();
+    table(&head, &rows, "no routes: no service is offered here, and no peer announced one");
+}
+
+fn peers(rows: &[PeerRow]) {
+    let cells = |p: &PeerRow| {
+        let refused = match (p.refused, p.refused_by_peer) {
+            (0, 0) => "-".to_string(),
+            (ours, theirs) => format!("{ours} here, {theirs} there"),
+        };
+        vec![
+            p.name.clone(),
+            p.relation.clone(),
+            p.state.clone(),
+            duration(p.since_s),
+            format!("{}/{}", p.routes, p.max_routes),
+            p.announced.to_string(),
+            refused,
+            p.address.clone(),
+        ]
+    };
+    let head = ["PEER", "RELATION", "STATE", "FOR", "ROUTES", "ANNOUNCED", "REFUSED", "ADDRESS"];
+    table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), "no peers are configured");
+    for peer in rows {
+        if !peer.last_error.is_empty() {
+            line(&format!("  {}: {}", peer.name, peer.last_error));
+        }
+        if let Some(why) = &peer.refused_why {
+            line(&format!("  {}: {} route(s) refused: {why}", peer.name, peer.refused));
+        }
+    }
+}
+
+fn services(rows: &[ServiceRow]) {
+    let cells = |s: &ServiceRow| {
+        vec![
+            s.name.clone(),
+            s.protocol.clone(),
+            s.target.clone(),
+            s.cost.to_string(),
+            s.source.clone(),
+            or_dash(s.exported_to.join(" ")),
+        ]
+    };
+    let head = ["SERVICE", "PROTOCOL", "TARGET", "COST", "FROM", "EXPORTED TO"];
+    table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), "this node offers no services");
+}
+
+fn exposed(rows: &[ExposeRow]) {
+    let cells = |e: &ExposeRow| vec![e.service.clone(), e.listen.clone(), e.state.clone()];
+    table(&["LOCAL PORT FOR", "LISTENS ON", "STATE"], &rows.iter().map(cells).collect::<Vec<_>>(), "");
+}
+
+fn status(s: &Status) {
+    line(&format!("{}  {} {}, pid {}, up {}", s.node, s.build, s.version, s.pid, duration(s.uptime_s)));
+    let dial = if s.listens { "peers may dial it" } else { "dials out only" };
+    line(&format!("peering on UDP {} ({dial})", s.peering));
+    line(&format!(
+        "routes {} of {}{}, flows {} of {} ({} so far{})",
+        s.routes.0,
+        s.routes.1,
+        if s.routes_refused > 0 { format!(", {} refused", s.routes_refused) } else { String::new() },
+        s.flows.0,
+        s.flows.1,
+        s.flows_total.0,
+        if s.flows_total.1 > 0 { format!(", {} refused", s.flows_total.1) } else { String::new() },
+    ));
+    if s.refused_connections + s.sessions_ended + s.malformed_frames > 0 {
+        line(&format!(
+            "turned away {} connection(s), ended {} session(s), {} malformed frame(s)",
+            s.refused_connections, s.sessions_ended, s.malformed_frames
+        ));
+    }
+    if let Some(notice) = &s.store_notice {
+        line(&format!("state: {notice}"));
+    }
+    line("");
+    peers(&s.peers);
+    line("");
+    services(&s.services);
+    if !s.expose.is_empty() {
+        line("");
+        exposed(&s.expose);
+    }
+    line("");
+    line(&format!("next: {}", s.next_step));
+}

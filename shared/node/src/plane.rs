@@ -1,0 +1,175 @@
+//! The data plane of the tunnel: local clients in, flows of neighbours on or out.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalyst_names::{NodeName, ServiceName};
+use catalyst_transport::{FlowStream, LocalStream, PumpEnd, Transport, pump, relay};
+use catalyst_tunnel::{Limits as TunnelLimits, Refusal, StreamHeader};
+use futures_lite::{AsyncWriteExt, future, io as fio};
+use tracing::debug;
+
+use crate::adopt::{spawn, timeout};
+use crate::clock::Clocks;
+use crate::limits::Limits;
+use crate::shell::Shell;
+use crate::tables::{Live, Plan, Step, Tables};
+
+/// The moving parts of the data plane; cheap to share.
+pub(crate) struct Plane<Sh> {
+    pub(crate) shell: Arc<Sh>,
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) own: NodeName,
+    pub(crate) clocks: Clocks,
+}
+
+impl<Sh: Shell> Plane<Sh> {
+    /// Serves local clients of one exposed service for as long as the listener lives.
+    pub(crate) async fn serve(self: Arc<Self>, listener: Sh::TcpListener, service: ServiceName) {
+        loop {
+            match Sh::accept(&listener).await {
+                Ok(client) => {
+                    let (plane, service) = (self.clone(), service.clone());
+                    spawn(&*self.shell, async move { plane.client(client, &service).await });
+                }
+                Err(error) => {
+                    // Out of descriptors, mostly: the client waits in the queue until some are free.
+                    debug!(%service, %error, "cannot accept a local client");
+                    timeout(&*self.shell, Duration::from_millis(100), future::pending::<()>()).await;
+                }
+            }
+        }
+    }
+
+    /// One local client.
+    async fn client(self: Arc<Self>, mut client: Sh::Tcp, service: &ServiceName) {
+        let hops = TunnelLimits::HOPS;
+        let entered = self.tables.plan(None, service, None, hops, Limits::TRIES).and_then(|plan| {
+            let live = self.tables.enter(None, service, plan.epoch, self.clocks.now().mono)?;
+            Ok((plan, live))
+        });
+        let why = match entered {
+            Ok((plan, live)) => match self.dial(&plan, service, &self.own, &live).await {
+                Ok(Way::Flow(flow)) => return ended(service, &pump(client, flow, &live.control).await),
+                Ok(Way::Socket(target)) => return splice(client, target).await,
+                Err(why) => why,
+            },
+            Err(why) => why,
+        };
+        debug!(%service, %why, "a local client was turned away");
+        client.abort();
+    }
+
+    /// Tries the steps of a plan in order.
+    async fn dial(
+        &self,
+        plan: &Plan,
+        service: &ServiceName,
+        caller: &NodeName,
+        live: &Live,
+    ) -> Result<Way<Sh::Tcp>, Refusal> {
+        let mut last = Refusal::NoEndpoint;
+        for step in &plan.steps {
+            match step {
+                Step::Target(target) => {
+                    match timeout(&*self.shell, Limits::CONNECT, self.shell.connect(target.clone())).await {
+                        Some(Ok(socket)) => return Ok(Way::Socket(socket)),
+                        Some(Err(error)) => {
+                            debug!(%service, %target, %error, "the service's own socket refused");
+                            last = Refusal::TargetRefused;
+                        }
+                        None => last = Refusal::TargetTimeout,
+                    }
+                }
+                Step::Peer(peer, origin) => {
+                    let header = StreamHeader {
+                        service: service.clone(),
+                        origin: Some(origin.clone()),
+                        caller: caller.clone(),
+                        trace: None,
+                        policy_epoch: plan.epoch,
+                        hop_limit: plan.hop_limit,
+                    };
+                    match self.transport.open_flow(peer, &header).await {
+                        Ok(flow) => {
+                            live.through(peer);
+                            return Ok(Way::Flow(flow));
+                        }
+                        Err(error) => {
+                            debug!(%service, %peer, %error, "a neighbour did not take the flow");
+                            last = error.refusal();
+                        }
+                    }
+                }
+            }
+        }
+        Err(last)
+    }
+
+    /// One flow that a neighbour opened.
+    pub(crate) async fn neighbour(self: Arc<Self>, peer: NodeName, header: StreamHeader, flow: FlowStream) {
+        let service = &header.service;
+        let origin = header.origin.as_ref();
+        let plan = self.tables.plan(Some(&peer), service, origin, header.hop_limit, Limits::TRIES);
+        let entered = plan.and_then(|plan| {
+            let live = self.tables.enter(Some(&peer), service, plan.epoch, self.clocks.now().mono)?;
+            Ok((plan, live))
+        });
+        let (plan, live) = match entered {
+            Ok(both) => both,
+            Err(why) => {
+                debug!(%peer, %service, %why, "a flow was refused");
+                return flow.refuse(why).await;
+            }
+        };
+        match self.dial(&plan, service, &header.caller, &live).await {
+            Ok(way) => {
+                let Ok(flow) = flow.accept().await else { return };
+                let end = match way {
+                    Way::Socket(socket) => pump(socket, flow, &live.control).await,
+                    Way::Flow(onward) => relay(flow, onward, &live.control).await,
+                };
+                ended(service, &end);
+            }
+            Err(why) => {
+                debug!(%peer, %service, %why, "a flow found no endpoint");
+                flow.refuse(why).await;
+            }
+        }
+    }
+}
+
+/// What a plan led to.
+enum Way<T> {
+    Socket(T),
+    Flow(FlowStream),
+}
+
+fn ended(service: &ServiceName, end: &PumpEnd) {
+    if *end != PumpEnd::Finished {
+        debug!(%service, ?end, "a flow ended early");
+    }
+}
+
+/// Joins two local sockets: a client and a service of the same node.
+async fn splice<T: LocalStream>(client: T, target: T) {
+    let (client_read, client_write) = fio::split(client);
+    let (target_read, target_write) = fio::split(target);
+    let up = one(client_read, target_write);
+    let down = one(target_read, client_write);
+    // An error in one direction ends both; dropping the sockets tells both sides.
+    if let Err(error) = future::try_zip(up, down).await {
+        debug!(%error, "a local flow ended early");
+    }
+}
+
+async fn one<R, W>(from: R, mut to: W) -> io::Result<()>
+where
+    R: fio::AsyncRead + Unpin,
+    W: fio::AsyncWrite + Unpin,
+{
+    fio::copy(from, &mut to).await?;
+    to.close().await
+}

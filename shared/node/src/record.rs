@@ -1,0 +1,76 @@
+//! Recording: every event of the core as a line of JSON, for replay on a desk.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use catalyst_control::record::{Record, Recording};
+use catalyst_control::{Event, Now, Settings};
+
+use crate::error::NodeError;
+use crate::limits::Limits;
+
+/// An open recording.
+pub(crate) struct Recorder {
+    out: BufWriter<File>,
+    broken: bool,
+}
+
+impl Recorder {
+    /// Begins a recording; an existing file is not overwritten.
+    pub(crate) fn create(path: &Path, settings: &Settings) -> Result<Self, NodeError> {
+        let file = File::create_new(path)
+            .map_err(|e| NodeError::Failed(format!("cannot record to {}: {e}", path.display())))?;
+        let mut recorder =
+            Recorder { out: BufWriter::with_capacity(Limits::RECORD_BUFFER, file), broken: false };
+        recorder.line(&Recording::new(settings).header);
+        Ok(recorder)
+    }
+
+    /// Writes one event. A disk that fails ends the recording, not the node.
+    pub(crate) fn event(&mut self, event: &Event, now: Now) {
+        self.line(&Record { now, event: event.clone() });
+    }
+
+    fn line(&mut self, value: &impl serde::Serialize) {
+        if self.broken {
+            return;
+        }
+        let written = serde_json::to_writer(&mut self.out, value)
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.out.write_all(b"\n"));
+        if let Err(error) = written {
+            tracing::warn!(%error, "the recording ends here");
+            self.broken = true;
+        }
+    }
+
+    /// Brings what is buffered to the file.
+    pub(crate) fn flush(&mut self) {
+        if self.out.flush().is_err() {
+            self.broken = true;
+        }
+    }
+}
+
+/// Reads a recording.
+///
+/// # Errors
+/// Says which line does not fit.
+pub(crate) fn read(path: &Path) -> Result<Recording, NodeError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| NodeError::Failed(format!("cannot read {}: {e}", path.display())))?;
+    let bad = |line: usize, why: &dyn std::fmt::Display| {
+        NodeError::Input(format!("{}:{}: not a line of a recording: {why}", path.display(), line + 1))
+    };
+    let mut lines = text.lines().enumerate();
+    let (_, first) = lines.next().ok_or_else(|| bad(0, &"the file is empty"))?;
+    let header: catalyst_control::record::Header = serde_json::from_str(first).map_err(|e| bad(0, &e))?;
+    if header.schema != catalyst_control::record::SCHEMA {
+        return Err(bad(0, &format!("schema {} is not one that this version reads", header.schema)));
+    }
+    let records = lines
+        .map(|(n, line)| serde_json::from_str(line).map_err(|e| bad(n, &e)))
+        .collect::<Result<Vec<Record>, _>>()?;
+    Ok(Recording { header, records })
+}

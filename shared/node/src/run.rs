@@ -1,0 +1,241 @@
+//! The running node: one task owns the engine; everything else sends to it or reads tables.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_channel::{Receiver, bounded};
+use catalyst_config::Build;
+use catalyst_control::{Core, Event};
+use catalyst_route_table::Store;
+use catalyst_transport::{Event as Input, Limits as TransportLimits, Transport, TransportConfig};
+use catalyst_tunnel::Limits as TunnelLimits;
+use futures_lite::future;
+use tracing::info;
+
+use crate::adopt::{sleep_until, spawn};
+use crate::boot::{Prepared, link_profile};
+use crate::engine::{Engine, Facts, Outcome};
+use crate::error::NodeError;
+use crate::limits::Limits;
+use crate::persist::Persist;
+use crate::plane::Plane;
+use crate::record::Recorder;
+use crate::serve::{self, Asked};
+use crate::shell::Shell;
+use crate::tables::Tables;
+
+/// How a node is started, beside its configuration.
+pub struct Stop {
+    /// Anything received here stops the node in order; so does the end of the channel.
+    pub stop: Receiver<()>,
+    /// Where to record every event, if wanted.
+    pub record: Option<PathBuf>,
+    /// For processors without AES instructions.
+    pub prefer_chacha: bool,
+    /// Called once everything listens: for a service manager, or a line to the user.
+    pub ready: Box<dyn FnOnce(&str) + Send>,
+}
+
+enum Woken {
+    Input(Input),
+    Asked(Asked),
+    Time,
+    Stop,
+}
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// What kept it from starting. Once it runs, nothing but a stop ends it.
+pub async fn run<Sh: Shell, S: Store + Send + 'static>(
+    shell: Sh,
+    prepared: Prepared,
+    routes: S,
+    max_routes: usize,
+    stop: Stop,
+) -> Result<(), NodeError> {
+    let shell = Arc::new(shell);
+    let edge = prepared.build == Build::Edge.as_str();
+    let (events, inputs) = bounded(Limits::EVENTS);
+    let (ask, asked) = bounded(Limits::REQUESTS);
+    let admin = serve::listen(&*shell, &prepared.config.admin.socket)?;
+    let transport = Arc::new(Transport::start(
+        transport_config(&*shell, &prepared, &stop, edge),
+        shell.runtime(),
+        events,
+    )?);
+    let tunnel = if edge { TunnelLimits::EDGE } else { TunnelLimits::CLOUD };
+    let tunnel = TunnelLimits { flows: prepared.config.limits.flows as usize, ..tunnel };
+    let tables = Arc::new(Tables::new(prepared.settings.name.clone(), tunnel));
+    let plane = Arc::new(Plane {
+        shell: shell.clone(),
+        transport: transport.clone(),
+        tables: tables.clone(),
+        own: prepared.settings.name.clone(),
+        clocks: prepared.clocks,
+    });
+    let exposed = expose(&plane, &prepared)?;
+    let persist = Persist::start(prepared.store.clone())?;
+    let recorder =
+        stop.record.as_deref().map(|path| Recorder::create(path, &prepared.settings)).transpose()?;
+    let core = Core::new(prepared.settings.clone(), routes).map_err(|e| NodeError::Failed(e.to_string()))?;
+    let certificate_until = prepared.credentials.validity().not_after;
+    if let Some(notice) = &prepared.store_notice {
+        tracing::warn!("{notice}");
+    }
+    let facts = Facts {
+        config: prepared.config,
+        build: prepared.build,
+        certificate_until,
+        store_notice: prepared.store_notice,
+        exposed,
+        dial_errors: std::collections::BTreeMap::new(),
+        max_routes,
+    };
+    let mut engine = Engine {
+        core,
+        transport: transport.clone(),
+        tables,
+        clocks: prepared.clocks,
+        overlay: prepared.overlay,
+        facts,
+        recorder,
+    };
+    prepared.events.iter().for_each(|event| engine.feed(event));
+    engine.offer_all();
+    engine.drain();
+    spawn(&*shell, serve::serve(shell.clone(), admin, ask));
+    prepared.dials.into_iter().for_each(|dial| transport.set_peer(dial));
+    info!(node = %engine.core.state().settings().name, peering = %transport.local_addr(), "the node runs");
+    (stop.ready)(&engine.facts.config.admin.socket.display().to_string());
+    serve_all(&plane, &mut engine, &inputs, &asked, &stop.stop, &persist).await;
+    engine.feed(&Event::Stop);
+    engine.drain();
+    transport.shutdown().await;
+    // Nobody may find a socket that no node answers.
+    let _ = std::fs::remove_file(&engine.facts.config.admin.socket);
+    info!("the node has stopped");
+    Ok(())
+}
+
+fn transport_config<Sh: Shell>(shell: &Sh, prepared: &Prepared, stop: &Stop, edge: bool) -> TransportConfig {
+    let any = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
+    TransportConfig {
+        bind: prepared.config.listen.unwrap_or(any),
+        listen: prepared.config.listen.is_some(),
+        credentials: prepared.credentials.clone(),
+        verifier: prepared.verifier.clone(),
+        prefer_chacha: stop.prefer_chacha,
+        resolver: shell.resolver(),
+        profile: link_profile(prepared.config.profile),
+        limits: if edge { TransportLimits::EDGE } else { TransportLimits::CLOUD },
+        seed: prepared.seed,
+    }
+}
+
+/// Opens the local ports; all of them or none.
+fn expose<Sh: Shell>(
+    plane: &Arc<Plane<Sh>>,
+    prepared: &Prepared,
+) -> Result<Vec<(catalyst_names::ServiceName, std::net::SocketAddr)>, NodeError> {
+    let mut open = Vec::new();
+    for port in &prepared.config.expose {
+        let fail = |source| NodeError::Listen {
+            address: port.listen.to_string(),
+            what: format!("expose: {}", port.service),
+            source,
+        };
+        let listener = plane.shell.listen(port.listen).map_err(fail)?;
+        let address = Sh::local_addr(&listener).map_err(fail)?;
+        open.push((port.service.clone(), address, listener));
+    }
+    Ok(open
+        .into_iter()
+        .map(|(service, address, listener)| {
+            spawn(&*plane.shell, plane.clone().serve(listener, service.clone()));
+            (service, address)
+        })
+        .collect())
+}
+
+/// The loop. Events are handled in batches, then everything is drained: a burst coalesces by itself.
+async fn serve_all<Sh: Shell, S: Store>(
+    plane: &Arc<Plane<Sh>>,
+    engine: &mut Engine<S>,
+    inputs: &Receiver<Input>,
+    asked: &Receiver<Asked>,
+    stop: &Receiver<()>,
+    persist: &Persist,
+) {
+    loop {
+        let far = std::time::Instant::now() + Duration::from_secs(3600);
+        let deadline = engine.deadline().unwrap_or(far);
+        let input = async { inputs.recv().await.map_or(Woken::Stop, Woken::Input) };
+        let question = async { asked.recv().await.map_or(Woken::Stop, Woken::Asked) };
+        let time = async {
+            sleep_until(&*plane.shell, deadline).await;
+            Woken::Time
+        };
+        let end = async {
+            let _ = stop.recv().await;
+            Woken::Stop
+        };
+        let first = future::or(end, future::or(time, future::or(input, question))).await;
+        let mut next = Some(first);
+        for _ in 0..Limits::BATCH {
+            match next.take() {
+                Some(Woken::Input(Input::Flow { peer, header, flow })) => {
+                    spawn(&*plane.shell, plane.clone().neighbour(peer, header, flow));
+                }
+                Some(Woken::Input(input)) => engine.transport(input),
+                Some(Woken::Asked(asked)) => question_answered(plane, engine, persist, asked),
+                Some(Woken::Time) => engine.tick(),
+                Some(Woken::Stop) => return,
+                None => break,
+            }
+            next = inputs.try_recv().ok().map(Woken::Input);
+        }
+        if let Some(input) = next {
+            // The batch is full; this one was taken out already.
+            match input {
+                Woken::Input(Input::Flow { peer, header, flow }) => {
+                    spawn(&*plane.shell, plane.clone().neighbour(peer, header, flow));
+                }
+                Woken::Input(input) => engine.transport(input),
+                _ => {}
+            }
+        }
+        // A flood of frames must not keep the person who asks why from an answer.
+        if let Ok(asked) = asked.try_recv() {
+            question_answered(plane, engine, persist, asked);
+        }
+        engine.drain();
+    }
+}
+
+fn question_answered<Sh: Shell, S: Store>(
+    plane: &Arc<Plane<Sh>>,
+    engine: &mut Engine<S>,
+    persist: &Persist,
+    asked: Asked,
+) {
+    let Asked { request, reply } = asked;
+    match engine.request(request) {
+        Outcome::Done(result) => {
+            // The asker may have gone away.
+            let _ = reply.try_send(result);
+        }
+        Outcome::Write(write) => {
+            let rows = engine.service_rows();
+            let persist = persist.clone();
+            spawn(&*plane.shell, async move {
+                let result = persist.write(write).await;
+                let result = result.map(|()| crate::admin::Answer::Services(rows)).map_err(|error| {
+                    format!("it is in force now, but will be lost at the next start, for it could not be written: {error}")
+                });
+                let _ = reply.try_send(result);
+            });
+        }
+    }
+}

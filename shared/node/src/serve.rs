@@ -1,0 +1,123 @@
+//! The admin API's server: lines of JSON on a Unix socket.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use async_channel::{Sender, bounded};
+use futures_lite::io::BufReader;
+use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+
+use crate::admin::{Answer, Envelope, Reply, Request, VERSION};
+use crate::adopt::{spawn, timeout};
+use crate::error::NodeError;
+use crate::limits::Limits;
+use crate::shell::Shell;
+
+/// A request on its way to the engine, and the way back.
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) reply: Sender<Result<Answer, String>>,
+}
+
+/// Makes the socket: in a folder of the owner's, mode 0600. What a dead node left behind is removed; a socket that
+/// somebody answers is not touched.
+pub(crate) fn listen<Sh: Shell>(shell: &Sh, path: &Path) -> Result<Sh::UnixListener, NodeError> {
+    let fail = |source| NodeError::Socket { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.exists()) {
+        fs::create_dir_all(folder).map_err(fail)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(fail)?;
+    }
+    if path.exists() {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(fail(io::Error::from(io::ErrorKind::AddrInUse)));
+        }
+        fs::remove_file(path).map_err(fail)?;
+    }
+    let listener = shell.listen_unix(path).map_err(fail)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(fail)?;
+    Ok(listener)
+}
+
+/// Serves clients for as long as the listener lives.
+pub(crate) async fn serve<Sh: Shell>(shell: Arc<Sh>, listener: Sh::UnixListener, engine: Sender<Asked>) {
+    let open = Arc::new(AtomicUsize::new(0));
+    loop {
+        let accepted = Sh::accept_unix(&listener).await;
+        let Ok(client) = accepted else {
+            timeout(&*shell, Duration::from_millis(100), futures_lite::future::pending::<()>()).await;
+            continue;
+        };
+        if open.fetch_add(1, Ordering::Relaxed) >= Limits::ADMIN_CONNECTIONS {
+            open.fetch_sub(1, Ordering::Relaxed);
+            continue;
+        }
+        let (task_shell, engine, open) = (shell.clone(), engine.clone(), open.clone());
+        spawn(&*shell, async move {
+            // What goes wrong with one client is that client's affair.
+            let _ = client_loop(&*task_shell, client, &engine).await;
+            open.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}
+
+async fn client_loop<Sh: Shell>(shell: &Sh, client: Sh::Unix, engine: &Sender<Asked>) -> io::Result<()> {
+    let (reader, mut writer) = futures_lite::io::split(client);
+    let mut reader = BufReader::with_capacity(1024, reader);
+    loop {
+        let mut line = Vec::new();
+        let read = (&mut reader).take(Limits::REQUEST as u64).read_until_line(&mut line);
+        let Some(got) = timeout(shell, Limits::ADMIN_IDLE, read).await else { return Ok(()) };
+        if got? == 0 {
+            return Ok(());
+        }
+        let whole = line.last() == Some(&b'\n');
+        let reply = if whole || line.len() < Limits::REQUEST {
+            answer(&line, engine).await
+        } else {
+            Reply::of(Err(format!("a request has at most {} bytes", Limits::REQUEST)))
+        };
+        let mut text = serde_json::to_vec(&reply).map_err(io::Error::from)?;
+        text.push(b'\n');
+        let sent = timeout(shell, Limits::ADMIN_IDLE, writer.write_all(&text)).await;
+        sent.unwrap_or(Ok(()))?;
+        writer.flush().await?;
+        if !whole {
+            return Ok(());
+        }
+    }
+}
+
+/// `read_until` of a line feed on a bounded reader.
+trait ReadLine {
+    async fn read_until_line(self, line: &mut Vec<u8>) -> io::Result<usize>;
+}
+
+impl<R: futures_lite::AsyncBufRead + Unpin> ReadLine for futures_lite::io::Take<R> {
+    async fn read_until_line(mut self, line: &mut Vec<u8>) -> io::Result<usize> {
+        self.read_until(b'\n', line).await
+    }
+}
+
+async fn answer(line: &[u8], engine: &Sender<Asked>) -> Reply {
+    let envelope: Envelope = match serde_json::from_slice(line) {
+        Ok(envelope) => envelope,
+        Err(error) => return Reply::of(Err(format!("not a request of the admin API: {error}"))),
+    };
+    if envelope.v != VERSION {
+        return Reply::of(Err(format!(
+            "version {} of the admin API is not spoken here; use {VERSION}",
+            envelope.v
+        )));
+    }
+    let (reply, result) = bounded(1);
+    let asked = Asked { request: envelope.request, reply };
+    let stopping = || "the node is stopping".to_string();
+    if engine.send(asked).await.is_err() {
+        return Reply::of(Err(stopping()));
+    }
+    Reply::of(result.recv().await.unwrap_or_else(|_| Err(stopping())))
+}

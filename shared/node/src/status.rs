@@ -1,0 +1,169 @@
+//! Answers about the node: rows for peers, services and local ports, and the one next step that makes sense.
+
+use catalyst_control::{Peer, SessionId};
+use catalyst_names::ServiceName;
+use catalyst_policy::{Relation, Role};
+use catalyst_route_table::Store;
+
+use crate::admin::{ExposeRow, PeerRow, ServiceRow, Status};
+use crate::engine::Engine;
+
+fn relation(peer: &Peer) -> &'static str {
+    match peer.relation {
+        Some(Relation::Internal) => "internal",
+        Some(Relation::External(Role::Customer)) => "customer",
+        Some(Relation::External(Role::Provider)) => "provider",
+        Some(Relation::External(Role::Peer)) => "peer",
+        None => "no agreement",
+    }
+}
+
+impl<S: Store> Engine<S> {
+    pub(crate) fn peer_rows(&self) -> Vec<PeerRow> {
+        self.core.state().peers().map(|peer| self.peer_row(peer)).collect()
+    }
+
+    fn peer_row(&self, peer: &Peer) -> PeerRow {
+        let name = &peer.config.name;
+        let configured = self
+            .facts
+            .config
+            .peers
+            .iter()
+            .find(|p| p.node.as_str() == name.node() && p.org.as_str() == name.org());
+        let address = configured.and_then(|p| p.address.as_ref());
+        let state = match (peer.session, peer.synced) {
+            (None, _) => "down",
+            (Some(_), false) => "syncing",
+            (Some(_), true) => "up",
+        };
+        let last_error = match (peer.session, self.facts.dial_errors.get(name)) {
+            (Some(_), _) => String::new(),
+            // What the session said in NOTIFY helps more than how the connection closed after it.
+            (None, Some(_)) if !peer.last_end.is_empty() && peer.last_end.contains("peer ended") => {
+                peer.last_end.clone()
+            }
+            (None, Some(error)) => error.clone(),
+            (None, None) => peer.last_end.clone(),
+        };
+        let announced = peer.session.map_or(0, |s: SessionId| self.core.groups().announced(s).count());
+        let now = self.clocks.now().mono;
+        PeerRow {
+            name: name.to_string(),
+            relation: relation(peer).to_string(),
+            state: state.to_string(),
+            address: address.map_or_else(|| "dials us".to_string(), ToString::to_string),
+            since_s: now.saturating_sub(peer.since) / 1000,
+            routes: peer.routes,
+            max_routes: peer.max_routes(self.core.state().settings().limits.routes_per_peer),
+            announced,
+            refused: peer.refused,
+            refused_why: peer.refused_why.clone(),
+            refused_by_peer: peer.refused_by_peer.0,
+            malformed: peer.malformed,
+            denied: peer.denied,
+            sessions: peer.sessions,
+            last_error,
+        }
+    }
+
+    pub(crate) fn service_rows(&self) -> Vec<ServiceRow> {
+        let config = &self.facts.config;
+        let specs = self.overlay.services(config);
+        let row = |spec: &crate::admin::ServiceSpec| ServiceRow {
+            name: ServiceName::new(&spec.name, &config.org).to_string(),
+            protocol: spec.protocol.to_string(),
+            target: spec.target.clone(),
+            cost: spec.cost,
+            weight: spec.weight,
+            source: if self.overlay.is_of_file(&spec.name) { "file" } else { "runtime" }.to_string(),
+            exported_to: config
+                .exports
+                .iter()
+                .filter(|e| e.service.matches(spec.name.as_str()))
+                .map(|e| e.to.to_string())
+                .collect(),
+        };
+        specs.iter().map(row).collect()
+    }
+
+    fn expose_rows(&self) -> Vec<ExposeRow> {
+        let row = |(service, listen): &(ServiceName, std::net::SocketAddr)| ExposeRow {
+            service: service.to_string(),
+            listen: listen.to_string(),
+            state: match self.tables.reachable(service) {
+                Ok(()) => "reachable".to_string(),
+                Err(why) => why.to_string(),
+            },
+        };
+        self.facts.exposed.iter().map(row).collect()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let state = self.core.state();
+        let stats = self.transport.stats();
+        let counters = state.counters();
+        let (flows, totals) = self.tables.flows();
+        let mut status = Status {
+            node: state.settings().name.to_string(),
+            build: self.facts.build.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            pid: std::process::id(),
+            uptime_s: self.clocks.now().mono / 1000,
+            incarnation: state.settings().incarnation,
+            peering: self.transport.local_addr().to_string(),
+            listens: self.facts.config.listen.is_some(),
+            certificate_until: self.facts.certificate_until,
+            routes: (state.table().store().len(), self.facts.max_routes),
+            routes_refused: counters.refused,
+            flows: (flows, self.facts.config.limits.flows as usize),
+            flows_total: (totals.opened, totals.refused),
+            peers: self.peer_rows(),
+            services: self.service_rows(),
+            expose: self.expose_rows(),
+            refused_connections: stats.refused + counters.unconfigured,
+            sessions_ended: counters.sessions_ended,
+            malformed_frames: counters.malformed_frames + stats.protocol_errors,
+            store_notice: self.facts.store_notice.clone(),
+            next_step: String::new(),
+        };
+        status.next_step = next_step(&status);
+        status
+    }
+}
+
+/// The one next step: what is broken first, then what is missing, then what to try.
+pub(crate) fn next_step(status: &Status) -> String {
+    if let Some(peer) = status.peers.iter().find(|p| p.state == "down" && !p.last_error.is_empty()) {
+        return format!("{} is down: {}", peer.name, peer.last_error);
+    }
+    if let Some(peer) = status.peers.iter().find(|p| p.state == "down") {
+        return match peer.address.as_str() {
+            "dials us" => format!("start {}; it dials this node", peer.name),
+            address => format!("waiting for {} at {address}; is it started?", peer.name),
+        };
+    }
+    if let Some(peer) = status.peers.iter().find(|p| p.refused > 0) {
+        let why = peer.refused_why.as_deref().unwrap_or("a limit is reached");
+        return format!(
+            "{} announces more than fits: {why}; raise the limit, or let it announce less",
+            peer.name
+        );
+    }
+    if let Some(port) = status.expose.iter().find(|e| e.state != "reachable") {
+        return format!(
+            "{} is not reachable here: {}; see 'route ls' and 'peer ls'",
+            port.service, port.state
+        );
+    }
+    if status.peers.is_empty() {
+        return "name a neighbour in 'peers' of catalyst.json, then restart".to_string();
+    }
+    if let Some(port) = status.expose.first() {
+        return format!("all is well; try: curl http://{}/   ({})", port.listen, port.service);
+    }
+    if status.services.is_empty() {
+        return "offer a service: service add NAME --protocol http --target 127.0.0.1:8080".to_string();
+    }
+    "all is well; give a remote service a local port in 'expose' of catalyst.json to use it here".to_string()
+}

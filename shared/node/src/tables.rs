@@ -1,0 +1,214 @@
+//! The data plane's tables: where flows go, who may ask, which are alive. Locked for moments, never across a wait.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use catalyst_config::HostPort;
+use catalyst_control::{Forward, NextHop as Hop};
+use catalyst_names::{NodeName, OriginId, ServiceName};
+use catalyst_transport::FlowControl;
+use catalyst_tunnel::flows::Totals;
+use catalyst_tunnel::{Caller, Endpoint, FlowId, FlowTable, ForwardTable, Limits, NextHop, Refusal};
+
+/// The tables of one node.
+#[derive(Debug)]
+pub struct Tables {
+    own: NodeName,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    forward: ForwardTable,
+    flows: FlowTable,
+    controls: BTreeMap<FlowId, Arc<FlowControl>>,
+    /// The sockets of this node's own services.
+    targets: BTreeMap<ServiceName, HostPort>,
+    /// Grows with every withdrawn permission.
+    epoch: u64,
+}
+
+/// One step that a flow may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To this socket of a service of this node.
+    Target(HostPort),
+    /// To this neighbour, asking for this origin.
+    Peer(NodeName, OriginId),
+}
+
+/// What a flow may try, best first, and what to write into the next header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps, at least one.
+    pub steps: Vec<Step>,
+    /// Hops left after this node.
+    pub hop_limit: u8,
+    /// The policy epoch at which the flow was admitted.
+    pub epoch: u64,
+}
+
+impl Tables {
+    /// Empty tables.
+    #[must_use]
+    pub fn new(own: NodeName, limits: Limits) -> Self {
+        let inner = Inner {
+            forward: ForwardTable::new(limits),
+            flows: FlowTable::new(&limits),
+            controls: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            epoch: 0,
+        };
+        Tables { own, inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while it is held; if something did, the tables are still whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ways to a service changed. Returns what to say when the table is full.
+    pub fn set_forward(&self, forward: &Forward) -> Option<String> {
+        let mut inner = self.lock();
+        if forward.endpoints.is_empty() {
+            inner.forward.remove(&forward.service);
+            return None;
+        }
+        let endpoint = |e: &catalyst_control::Endpoint| Endpoint {
+            origin: e.origin.clone(),
+            next: match &e.next {
+                Hop::Local => NextHop::Local,
+                Hop::Peer(peer) => NextHop::Peer(peer.clone()),
+            },
+            weight: u32::from(e.weight),
+        };
+        let endpoints: Vec<Endpoint> = forward.endpoints.iter().map(endpoint).collect();
+        inner.forward.set(&forward.service, forward.protocol, endpoints).err().map(|full| full.to_string())
+    }
+
+    /// A neighbour of another organisation may use a service, or no longer; then its live flows are cut.
+    pub fn set_grant(&self, peer: &NodeName, service: &ServiceName, granted: bool) -> Option<String> {
+        let mut inner = self.lock();
+        if granted {
+            return inner.forward.grant(peer, service).err().map(|full| full.to_string());
+        }
+        inner.forward.revoke(peer, service);
+        inner.epoch += 1;
+        let epoch = inner.epoch;
+        let ended = inner.flows.revoked(peer, service, epoch);
+        let cut: Vec<_> = ended.iter().filter_map(|id| inner.controls.get(id).cloned()).collect();
+        drop(inner);
+        cut.iter().for_each(|control| control.cut(Refusal::NotPermitted));
+        None
+    }
+
+    /// The socket of a service of this node; `None` when it is gone.
+    pub fn set_target(&self, service: &ServiceName, target: Option<HostPort>) {
+        let mut inner = self.lock();
+        match target {
+            Some(target) => inner.targets.insert(service.clone(), target),
+            None => inner.targets.remove(service),
+        };
+    }
+
+    /// What a flow may try. `from` is the neighbour it came from, or nothing for a client on this machine.
+    ///
+    /// # Errors
+    /// Why it may go nowhere.
+    pub fn plan(
+        &self,
+        from: Option<&NodeName>,
+        service: &ServiceName,
+        origin: Option<&OriginId>,
+        hop_limit: u8,
+        tries: usize,
+    ) -> Result<Plan, Refusal> {
+        let inner = self.lock();
+        let caller = match from {
+            None => Caller::Local,
+            Some(peer) if peer.org() == self.own.org() => Caller::Internal(peer),
+            Some(peer) => Caller::External(peer),
+        };
+        // Beyond the border origins have other names, and the choice among ours is ours.
+        let origin = origin.filter(|_| !matches!(caller, Caller::External(_)));
+        let choice = inner.forward.resolve(caller, service, origin, hop_limit)?;
+        let step = |e: &Endpoint| match &e.next {
+            NextHop::Local => inner.targets.get(service).cloned().map(Step::Target),
+            NextHop::Peer(peer) => Some(Step::Peer(peer.clone(), e.origin.clone())),
+        };
+        let ways = std::iter::once(choice.best).chain(choice.alternatives());
+        let steps: Vec<Step> = ways.filter_map(step).take(tries).collect();
+        if steps.is_empty() {
+            return Err(Refusal::NoEndpoint);
+        }
+        Ok(Plan { steps, hop_limit: choice.hop_limit, epoch: inner.epoch })
+    }
+
+    /// Enters a flow; the handle leaves it when dropped.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyFlows`].
+    pub fn enter(
+        self: &Arc<Self>,
+        from: Option<&NodeName>,
+        service: &ServiceName,
+        epoch: u64,
+        now_ms: u64,
+    ) -> Result<Live, Refusal> {
+        let control = FlowControl::new();
+        let mut inner = self.lock();
+        let id = inner.flows.open(service, from, None, epoch, now_ms)?;
+        inner.controls.insert(id, control.clone());
+        // A permission withdrawn between the plan and here must not slip through.
+        if epoch < inner.epoch
+            && let Some(peer) = from.filter(|p| p.org() != self.own.org())
+            && !inner.forward.is_granted(peer, service)
+        {
+            inner.controls.remove(&id);
+            inner.flows.close(id);
+            return Err(Refusal::NotPermitted);
+        }
+        drop(inner);
+        Ok(Live { tables: self.clone(), id, control })
+    }
+
+    /// Flows alive, and counters.
+    #[must_use]
+    pub fn flows(&self) -> (usize, Totals) {
+        let inner = self.lock();
+        (inner.flows.len(), inner.flows.totals())
+    }
+
+    /// Whether a local client could reach a service now.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub fn reachable(&self, service: &ServiceName) -> Result<(), Refusal> {
+        self.plan(None, service, None, Limits::HOPS, 1).map(|_| ())
+    }
+}
+
+/// A flow in the table. Dropping it closes the entry with the bytes that it carried.
+#[derive(Debug)]
+pub struct Live {
+    tables: Arc<Tables>,
+    id: FlowId,
+    /// Counters, and the way to cut it.
+    pub control: Arc<FlowControl>,
+}
+
+impl Live {
+    /// The neighbour that carries it on.
+    pub fn through(&self, peer: &NodeName) {
+        self.tables.lock().flows.reroute(self.id, Some(peer));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let mut inner = self.tables.lock();
+        inner.flows.progress(self.id, self.control.up(), self.control.down());
+        inner.flows.close(self.id);
+        inner.controls.remove(&self.id);
+    }
+}
