@@ -35,7 +35,12 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             Some(listen) => Some(address::listen(listen.text()?).ok()?),
             None => None,
         },
-        admin: Admin { socket: path(tree.get("admin")?, "socket", state_dir.join("admin.sock")) },
+        admin: Admin {
+            socket: match tree.get("admin")?.get("socket").and_then(Tree::text) {
+                Some(socket) => base.join(socket),
+                None => state_dir.join("admin.sock"),
+            },
+        },
         log: read(tree, "log")?,
         peers: list(tree, "peers", |p| peer(p, &org, profile, base)),
         services: list(tree, "services", service),

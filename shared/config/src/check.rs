@@ -104,9 +104,13 @@ impl Checker<'_, '_> {
             }
             (Kind::Capacity(max), Value::Number(_)) => {
                 let max = max(self.compiled);
-                if !tree.number().is_some_and(|n| (1..=u64::from(max)).contains(&n)) {
-                    let help = format!("the {} build serves at most {max}", self.build.as_str());
-                    self.refuse(tree, kind, pointer, &help);
+                match tree.number() {
+                    Some(n) if (1..=u64::from(max)).contains(&n) => {}
+                    Some(n) if n > 0 => {
+                        let help = format!("the {} build serves at most {max}", self.build.as_str());
+                        self.refuse(tree, kind, pointer, &help);
+                    }
+                    _ => self.refuse(tree, kind, pointer, key.fix),
                 }
             }
             (Kind::Note, Value::Text(_)) => {}

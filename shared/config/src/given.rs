@@ -80,7 +80,8 @@ fn variables<'a>(env: &'a [(String, String)], report: &mut Report<'_>) -> Vec<Se
 fn flag<'a>(set: &'a str, report: &mut Report<'_>) -> Option<Setting<'a>> {
     let at = At::Given(Rc::from(format!("flag --set {}", print::cut(set))));
     let Some((path, value)) = set.split_once('=') else {
-        let wrong = Wrong::new("key=value", print::cut(set), "write --set limits.routes=512");
+        let wrong =
+            Wrong::new("key=value", format!("\"{}\"", print::cut(set)), "write --set limits.routes=512");
         report.add(&at, None, wrong);
         return None;
     };
@@ -144,7 +145,7 @@ fn put(
             let Some(index) = index else {
                 let wrong = Wrong::new(
                     format!("an index from 0 to {}", items.len()),
-                    print::cut(step),
+                    format!("\"{}\"", print::cut(step)),
                     "count from 0; the next free index adds an element",
                 );
                 report.add(&setting.at, Some(below), wrong);
@@ -161,7 +162,7 @@ fn put(
         _ => {
             let wrong = Wrong::new(
                 format!("{} itself", kind.expected(compiled)),
-                format!("a key below it, {}", print::cut(step)),
+                format!("a key below it, \"{}\"", print::cut(step)),
                 "shorten the name: there is nothing below this key",
             );
             report.add(&setting.at, Some(print::step(pointer, step)), wrong);
