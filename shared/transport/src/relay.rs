@@ -56,7 +56,9 @@ async fn one(from: &mut RecvStream, to: &mut SendStream, count: impl Fn(usize)) 
                 let _ = to.finish();
                 return Ok(());
             }
-            Err(ReadError::Reset(code)) => return Err(PumpEnd::PeerReset(Refusal::from_reset(code.into_inner()))),
+            Err(ReadError::Reset(code)) => {
+                return Err(PumpEnd::PeerReset(Refusal::from_reset(code.into_inner())));
+            }
             Err(ReadError::ConnectionLost(error)) => return Err(PumpEnd::Lost(explain(&error))),
             Err(other) => return Err(PumpEnd::Lost(other.to_string())),
         }

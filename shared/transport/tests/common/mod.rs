@@ -1,6 +1,8 @@
 //! Nodes with real certificates on loopback, on either runtime.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod tcp;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

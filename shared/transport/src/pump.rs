@@ -1,0 +1,282 @@
+//! Joins a local socket with a flow: both ways, half-close and reset carried through.
+//!
+//! A connection that is idle holds no buffer. Towards the peer, one buffer of the thread is filled when the
+//! socket is readable, and only what QUIC does not take at once is kept. From the peer, the received chunks
+//! themselves are handed to the socket, many in one call.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use catalyst_tunnel::Refusal;
+use futures_lite::io::{AsyncRead, AsyncWrite};
+use quinn::{ReadError, StoppedError, VarInt, WriteError};
+
+use crate::error::explain;
+use crate::flow::{FlowControl, FlowStream};
+
+/// A local socket. `poll_close` must shut down the writing half, and that half alone: `smol::net::TcpStream` and
+/// tokio's sockets do so, a bare `async_io::Async` only flushes.
+pub trait LocalStream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Makes dropping the socket a reset instead of an orderly end (`SO_LINGER` of zero, RFC 9293 section 3.10.5).
+    fn abort(&mut self);
+}
+
+/// How a flow ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PumpEnd {
+    /// Both sides ended their half in order.
+    Finished,
+    /// The local socket failed; the peer was told by a reset.
+    LocalReset(io::ErrorKind),
+    /// The peer reset the flow, for this reason; so was the local socket.
+    PeerReset(Refusal),
+    /// This node cut the flow; both sides were reset.
+    Cut(Refusal),
+    /// The data connection is gone; the local socket was reset.
+    Lost(String),
+}
+
+/// Size of the buffer of each thread.
+const BUFFER: usize = 64 * 1024;
+/// Read no more than this after QUIC took less than it was offered: the rest has to be kept.
+const CAUTIOUS: usize = 4 * 1024;
+/// Chunks that are handed to the socket in one call.
+const CHUNKS: usize = 32;
+/// Turns of one direction before others get theirs.
+const TURNS: usize = 16;
+
+thread_local! {
+    /// Taken out while in use, so that nothing can go wrong if it is asked for twice.
+    static SHARED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Copies until both halves have ended or one breaks.
+pub async fn pump<L: LocalStream>(local: L, flow: FlowStream, control: &FlowControl) -> PumpEnd {
+    let mut pump = Pump { local, flow, control, up: Up::default(), down: Down::default() };
+    let end = poll_fn(|cx| pump.poll(cx)).await;
+    let Pump { mut local, flow, .. } = pump;
+    match &end {
+        PumpEnd::Finished => {}
+        PumpEnd::Cut(why) => {
+            local.abort();
+            flow.reset(*why);
+        }
+        _ => {
+            local.abort();
+            flow.reset(Refusal::Aborted);
+        }
+    }
+    end
+}
+
+type Stopped = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send>>;
+
+struct Pump<'a, L> {
+    local: L,
+    flow: FlowStream,
+    control: &'a FlowControl,
+    up: Up,
+    down: Down,
+}
+
+/// From the local socket to the peer.
+struct Up {
+    /// Read, but not taken by QUIC yet.
+    rest: Bytes,
+    /// How much to read at once.
+    appetite: usize,
+    done: bool,
+    /// Watched when nothing else would tell that the peer does not read any more.
+    stopped: Option<Stopped>,
+}
+
+impl Default for Up {
+    fn default() -> Self {
+        Up { rest: Bytes::new(), appetite: BUFFER / 4, done: false, stopped: None }
+    }
+}
+
+/// From the peer to the local socket.
+#[derive(Default)]
+struct Down {
+    /// Received, but not taken by the socket yet.
+    rest: VecDeque<Bytes>,
+    unflushed: bool,
+    /// The peer has ended its half.
+    ended: bool,
+    done: bool,
+}
+
+/// What a direction does when it cannot go on: `Ok` when it has ended in order.
+type Step = Poll<Result<(), PumpEnd>>;
+
+impl<L: LocalStream> Pump<'_, L> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<PumpEnd> {
+        if let Some(why) = self.control.poll_cut(cx) {
+            return Poll::Ready(PumpEnd::Cut(why));
+        }
+        // Each in its turn: one that waits does not keep the other from going on.
+        for step in [self.poll_up(cx), self.poll_down(cx)] {
+            if let Poll::Ready(Err(end)) = step {
+                return Poll::Ready(end);
+            }
+        }
+        match (self.up.done, self.down.done) {
+            (true, true) => Poll::Ready(PumpEnd::Finished),
+            (false, true) => self.poll_stopped(cx),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> Step {
+        for _ in 0..TURNS {
+            if self.up.done {
+                return Poll::Ready(Ok(()));
+            }
+            if self.up.rest.is_empty() {
+                ready!(self.poll_read_local(cx))?;
+            } else {
+                let mut chunk = [std::mem::take(&mut self.up.rest)];
+                let written = pin!(self.flow.send.write_chunks(&mut chunk)).poll(cx);
+                let [rest] = chunk;
+                self.up.rest = rest;
+                let written = ready!(written).map_err(|e| write_ended(&e))?;
+                self.control.add_up(written.bytes);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads once into the thread's buffer and offers it to QUIC.
+    fn poll_read_local(&mut self, cx: &mut Context<'_>) -> Step {
+        let mut buffer = SHARED.take();
+        if buffer.len() < BUFFER {
+            buffer.resize(BUFFER, 0);
+        }
+        let step = self.poll_read_into(cx, &mut buffer);
+        SHARED.set(buffer);
+        step
+    }
+
+    fn poll_read_into(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Step {
+        let appetite = self.up.appetite.min(buffer.len());
+        let (space, _) = buffer.split_at_mut(appetite);
+        let read = ready!(Pin::new(&mut self.local).poll_read(cx, space)).map_err(|e| local_ended(&e))?;
+        if read == 0 {
+            // Fails only if the peer has stopped the stream, which poll_stopped or the other half will see.
+            let _ = self.flow.send.finish();
+            (self.flow.ended, self.up.done) = (true, true);
+            return Poll::Ready(Ok(()));
+        }
+        let data = space.get(..read).unwrap_or_default();
+        let taken = match Pin::new(&mut self.flow.send).poll_write(cx, data) {
+            Poll::Ready(Ok(taken)) => taken,
+            Poll::Ready(Err(e)) => return Poll::Ready(Err(write_ended(&e))),
+            Poll::Pending => 0,
+        };
+        self.control.add_up(taken);
+        self.up.appetite = if taken < read { CAUTIOUS } else { (self.up.appetite * 2).min(BUFFER) };
+        self.up.rest = Bytes::copy_from_slice(data.get(taken..).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_down(&mut self, cx: &mut Context<'_>) -> Step {
+        for _ in 0..TURNS {
+            if self.down.done {
+                return Poll::Ready(Ok(()));
+            }
+            if !self.down.rest.is_empty() {
+                ready!(self.poll_write_local(cx))?;
+            } else if self.down.ended {
+                ready!(Pin::new(&mut self.local).poll_close(cx)).map_err(|e| local_ended(&e))?;
+                self.down.done = true;
+            } else if self.poll_read_peer(cx)?.is_pending() {
+                if self.down.unflushed {
+                    ready!(Pin::new(&mut self.local).poll_flush(cx)).map_err(|e| local_ended(&e))?;
+                    self.down.unflushed = false;
+                }
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_read_peer(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, PumpEnd> {
+        let mut chunks: [Bytes; CHUNKS] = Default::default();
+        let read = pin!(self.flow.recv.read_chunks(&mut chunks)).poll(cx);
+        match read {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(Ok(None)) => self.down.ended = true,
+            Poll::Ready(Ok(Some(count))) => self.down.rest.extend(chunks.into_iter().take(count)),
+            Poll::Ready(Err(e)) => return Err(read_ended(&e)),
+        }
+        Ok(Poll::Ready(()))
+    }
+
+    fn poll_write_local(&mut self, cx: &mut Context<'_>) -> Step {
+        let mut slices = [IoSlice::new(&[]); CHUNKS];
+        let count = self.down.rest.iter().zip(&mut slices).map(|(b, s)| *s = IoSlice::new(b)).count();
+        let slices = slices.get(..count).unwrap_or_default();
+        let written = ready!(Pin::new(&mut self.local).poll_write_vectored(cx, slices));
+        let mut left = written.map_err(|e| local_ended(&e))?;
+        if left == 0 {
+            return Poll::Ready(Err(PumpEnd::LocalReset(io::ErrorKind::WriteZero)));
+        }
+        self.control.add_down(left);
+        self.down.unflushed = true;
+        while let Some(first) = self.down.rest.front_mut() {
+            if left < first.len() {
+                first.advance(left);
+                break;
+            }
+            left -= first.len();
+            self.down.rest.pop_front();
+        }
+        if self.down.rest.is_empty() {
+            // An idle connection holds no memory.
+            self.down.rest = VecDeque::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The peer has ended its half; that it also stopped to read ours, only this tells before the next write.
+    fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<PumpEnd> {
+        let stopped = match &mut self.up.stopped {
+            Some(stopped) => stopped,
+            none => none.insert(Box::pin(self.flow.send.stopped())),
+        };
+        Poll::Ready(match ready!(stopped.as_mut().poll(cx)) {
+            Ok(Some(code)) => PumpEnd::PeerReset(Refusal::from_reset(code.into_inner())),
+            Ok(None) => PumpEnd::Finished,
+            Err(StoppedError::ConnectionLost(e)) => PumpEnd::Lost(explain(&e)),
+            Err(e) => PumpEnd::Lost(e.to_string()),
+        })
+    }
+}
+
+fn local_ended(error: &io::Error) -> PumpEnd {
+    PumpEnd::LocalReset(error.kind())
+}
+
+fn write_ended(error: &WriteError) -> PumpEnd {
+    match error {
+        WriteError::Stopped(code) => PumpEnd::PeerReset(Refusal::from_reset(code.into_inner())),
+        WriteError::ConnectionLost(e) => PumpEnd::Lost(explain(e)),
+        other => PumpEnd::Lost(other.to_string()),
+    }
+}
+
+fn read_ended(error: &ReadError) -> PumpEnd {
+    match error {
+        ReadError::Reset(code) => PumpEnd::PeerReset(Refusal::from_reset(code.into_inner())),
+        ReadError::ConnectionLost(e) => PumpEnd::Lost(explain(e)),
+        other => PumpEnd::Lost(other.to_string()),
+    }
+}
