@@ -35,4 +35,5 @@ pub use table::{Change, Outcome, RouteTable};
 #[cfg(test)]
 extern crate std;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;
