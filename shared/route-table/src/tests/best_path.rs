@@ -1,7 +1,7 @@
 //! Best path, step by step: each step decides where all steps before it are equal, whatever the later ones say.
 
 use std::boxed::Box;
-use std::string::ToString;
+use std::string::{String, ToString};
 use std::vec::Vec;
 
 use catalyst_names::Protocol;
@@ -9,6 +9,7 @@ use catalyst_wire::{Attrs, Health, Path, Reader, WellKnown, Writer};
 
 use crate::{Fixed, Heap, Limits, Rank, RouteTable, Store, Sym};
 
+const SERVICE: &str = "svc.acme.example";
 const STEPS: [&str; 7] =
     ["eligible", "not stale", "local_pref", "local origin", "org_path", "cost", "node_path"];
 
@@ -25,24 +26,6 @@ fn rank(good: impl Fn(usize) -> bool) -> Rank {
     }
 }
 
-struct Table<S> {
-    table: RouteTable<S>,
-}
-
-impl<S: Store> Table<S> {
-    fn announce(&mut self, neighbour: Sym, origin: &str, rank: Rank) {
-        let data = (Protocol::Tcp, 100);
-        self.table.announce(neighbour, ("svc.acme.example", origin), rank, data, &[]).unwrap();
-    }
-
-    /// Best and next of `svc.acme.example` from `origin`, by name.
-    fn bests(&self, origin: &str) -> Vec<&str> {
-        let key = self.table.key("svc.acme.example", origin).unwrap();
-        let Some((best, _)) = self.table.best(key) else { return Vec::new() };
-        [Some(best.best), best.next].into_iter().flatten().map(|sym| self.table.text(sym)).collect()
-    }
-}
-
 fn both(test: impl Fn(&dyn Fn(&[&str]) -> Box<dyn Decide>)) {
     test(&|names| Box::new(Named::new(Heap::new(Limits::CLOUD), names)));
     test(&|names| Box::new(Named::new(Fixed::<32, 32, 512, 16>::new(32), names)));
@@ -52,12 +35,12 @@ fn both(test: impl Fn(&dyn Fn(&[&str]) -> Box<dyn Decide>)) {
 trait Decide {
     fn announce(&mut self, neighbour: &str, origin: &str, rank: Rank);
     fn withdraw(&mut self, neighbour: &str, origin: &str);
-    fn bests(&self, origin: &str) -> Vec<std::string::String>;
-    fn winners(&self) -> Vec<std::string::String>;
+    fn bests(&self, origin: &str) -> Vec<String>;
+    fn winners(&self) -> Vec<String>;
 }
 
 struct Named<S> {
-    inner: Table<S>,
+    table: RouteTable<S>,
 }
 
 impl<S: Store> Named<S> {
@@ -66,26 +49,35 @@ impl<S: Store> Named<S> {
         let mut table = RouteTable::new(store);
         let syms: Vec<Sym> = names.iter().map(|n| table.intern(n).unwrap()).collect();
         assert!(syms.is_sorted());
-        Named { inner: Table { table } }
+        Named { table }
+    }
+
+    fn number(&self, neighbour: &str) -> Sym {
+        self.table.store().find(neighbour).unwrap()
     }
 }
 
 impl<S: Store> Decide for Named<S> {
     fn announce(&mut self, neighbour: &str, origin: &str, rank: Rank) {
-        let sym = self.inner.table.store().find(neighbour).unwrap();
-        self.inner.announce(sym, origin, rank);
+        let (sym, data) = (self.number(neighbour), (Protocol::Tcp, 100));
+        self.table.announce(sym, (SERVICE, origin), rank, data, &[]).unwrap();
     }
+
     fn withdraw(&mut self, neighbour: &str, origin: &str) {
-        let sym = self.inner.table.store().find(neighbour).unwrap();
-        let key = self.inner.table.key("svc.acme.example", origin).unwrap();
-        self.inner.table.withdraw(sym, key);
+        let key = self.table.key(SERVICE, origin).unwrap();
+        self.table.withdraw(self.number(neighbour), key);
     }
-    fn bests(&self, origin: &str) -> Vec<std::string::String> {
-        self.inner.bests(origin).iter().map(ToString::to_string).collect()
+
+    fn bests(&self, origin: &str) -> Vec<String> {
+        let key = self.table.key(SERVICE, origin).unwrap();
+        let Some((best, _)) = self.table.best(key) else { return Vec::new() };
+        let both = [Some(best.best), best.next].into_iter().flatten();
+        both.map(|sym| self.table.text(sym).to_string()).collect()
     }
-    fn winners(&self) -> Vec<std::string::String> {
-        let table = &self.inner.table;
-        let mut winners: Vec<_> = table.winners(table.store().find("svc.acme.example").unwrap()).collect();
+
+    fn winners(&self) -> Vec<String> {
+        let table = &self.table;
+        let mut winners: Vec<_> = table.winners(self.number(SERVICE)).collect();
         winners.sort_by(|a, b| table.compare_winners((a.0, a.1, &a.2.rank), (b.0, b.1, &b.2.rank)));
         winners.iter().map(|w| table.text(w.0.origin).to_string()).collect()
     }
@@ -204,7 +196,7 @@ fn the_rank_is_read_from_the_attributes() {
 fn weight_and_protocol_are_no_part_of_the_order() {
     let mut table = RouteTable::new(Heap::new(Limits::CLOUD));
     let (a, b) = (table.intern("a.acme.example").unwrap(), table.intern("b.acme.example").unwrap());
-    let names = ("svc.acme.example", "o");
+    let names = (SERVICE, "o");
     table.announce(a, names, rank(|_| true), (Protocol::Tcp, 1), &[]).unwrap();
     table.announce(b, names, rank(|_| true), (Protocol::Http, 60_000), &[]).unwrap();
     let key = table.key(names.0, names.1).unwrap();

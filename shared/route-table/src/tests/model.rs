@@ -189,7 +189,7 @@ impl<S: Store> Pair<S> {
         assert_eq!(table.store().len(), reference.routes.len());
         assert_eq!(table.store().is_empty(), reference.routes.is_empty());
         let mut in_rib = 0;
-        for service in 0..SERVICES.len() {
+        for (service, text) in SERVICES.iter().enumerate() {
             for origin in 0..ORIGINS.len() {
                 let key = key_of(service, origin);
                 let expected = reference.bests(&key);
@@ -201,7 +201,7 @@ impl<S: Store> Pair<S> {
                 assert_eq!(self.bests_in_words(table.best(found).map(|b| b.0)), expected, "{key:?}");
                 self.check_candidates(&key, found);
             }
-            self.check_winners(SERVICES[service]);
+            self.check_winners(text);
         }
         let rib: Vec<_> = table.loc_rib().collect();
         assert_eq!(rib.len(), in_rib);

@@ -31,6 +31,9 @@ pub(super) type Key = (String, String);
 /// The best and the next best neighbour of a key.
 pub(super) type Bests = Option<(String, Option<String>)>;
 
+/// A neighbour with its route.
+type Seen = Option<(String, Content)>;
+
 /// What an operation should have answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Expected {
@@ -134,7 +137,7 @@ impl Reference {
     }
 
     /// Best and next with all that a neighbour or the data plane would see of them.
-    fn seen(&self, key: &Key) -> (Option<(String, Content)>, Option<(String, Content)>) {
+    fn seen(&self, key: &Key) -> (Seen, Seen) {
         let bests = self.bests(key);
         let look = |n: &String| (n.clone(), self.routes.get(&(key.clone(), n.clone())).unwrap().clone());
         let best = bests.as_ref().map(|b| look(&b.0));
