@@ -81,7 +81,7 @@ pub struct Peer {
 pub struct Foreign {
     /// Its roots, PEM.
     pub bundle: PathBuf,
-    /// The agreement with it; read it with [`crate::agreement::load`].
+    /// The agreement with it; `agreement::load` reads it.
     pub agreement: PathBuf,
 }
 
@@ -218,7 +218,7 @@ words!(LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug"
 /// What a path of the configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathKind {
-    /// Must be a file of mode 0600: see [`crate::files::check_private_file`].
+    /// Must be a file of mode 0600: `files::check_private_file` says so.
     PrivateKey,
     /// Must be a readable file.
     Certificate,

@@ -13,8 +13,7 @@ use crate::aside::{move_aside, sibling};
 use crate::error::StoreError;
 use crate::limits::Limits;
 use crate::lock::Lock;
-use crate::redb_store::definition;
-use crate::table::Table;
+use crate::table::{Table, definition};
 
 /// What was found at the path.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::limits::Limits;
 use crate::lock::Lock;
 use crate::open::{self, Opened};
-use crate::table::{Op, Row, Scan, Store, Table, check, raised};
+use crate::table::{Op, Row, Scan, Store, Table, check, definition, raised};
 
 /// Makes a handle of the file again, after the disk failed once.
 pub(crate) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
@@ -79,10 +79,6 @@ impl From<TableError> for Failed {
             other => Failed::Storage(StorageError::Corrupted(other.to_string())),
         }
     }
-}
-
-pub(crate) fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
-    TableDefinition::new(table.0)
 }
 
 impl RedbStore {

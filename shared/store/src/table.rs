@@ -1,5 +1,7 @@
 //! The trait, and the words it is spoken in.
 
+use redb::TableDefinition;
+
 use crate::error::StoreError;
 use crate::limits::Limits;
 
@@ -149,4 +151,9 @@ pub(crate) fn raised(table: Table, old: Option<&[u8]>, at_least: u64) -> Result<
         ),
     };
     Ok(old.saturating_add(1).max(at_least))
+}
+
+/// The table as the file's library knows it.
+pub(crate) fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+    TableDefinition::new(table.0)
 }
