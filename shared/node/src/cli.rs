@@ -219,7 +219,7 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
         Shared::Peer(PeerCommand::Ls) => Request::Peers,
         Shared::Service(command) => spec(command)?,
         Shared::Config(ConfigCommand::Schema) => {
-            output::line(&schema_json());
+            output::raw(&schema_json());
             return Ok(());
         }
         Shared::Config(ConfigCommand::Check) => return check(program, common),

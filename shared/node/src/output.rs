@@ -6,8 +6,15 @@ use catalyst_control::view::RouteRow;
 
 use crate::admin::{Answer, ExposeRow, PeerRow, ServiceRow, Status};
 
-/// One line on stdout. A reader that went away, as 'head' does, is no error.
+/// One line on stdout. A reader that went away, as 'head' does, is no error. Words of peers are in it, so what could
+/// move a cursor or end a line is shown as a dot.
 pub(crate) fn line(text: &str) {
+    let safe: String = text.chars().map(|c| if c.is_control() { '.' } else { c }).collect();
+    let _ = writeln!(std::io::stdout(), "{safe}");
+}
+
+/// Text of our own that may hold several lines.
+pub(crate) fn raw(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
@@ -19,7 +26,7 @@ pub(crate) fn json(answer: &Answer) {
         Answer::Peers(rows) => serde_json::to_string_pretty(rows),
         Answer::Services(rows) => serde_json::to_string_pretty(rows),
     };
-    line(&text.unwrap_or_default());
+    raw(&text.unwrap_or_default());
 }
 
 /// The answer for people; `said` is what a change says before its list.

@@ -7,22 +7,8 @@ use catalyst_route_table::{RouteKey, RouteTable, Store, Sym};
 
 use crate::event::SessionId;
 use crate::export::group::{Fill, Group, GroupKind};
+use crate::export::info::{GroupId, GroupInfo};
 use crate::export::marks::Mark;
-
-/// Names a group while it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GroupId(u32);
-
-/// What a plugin may know of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupInfo {
-    /// The group.
-    pub id: GroupId,
-    /// What its peers have in common.
-    pub kind: GroupKind,
-    /// The only peer in it, if there is only one: its own routes need not be announced to anyone.
-    pub sole_member: Option<Sym>,
-}
 
 /// A service that a group of another organisation may use from now on, or no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +55,7 @@ impl Groups {
         let known = self.groups.iter().find(|(_, g)| g.kind == *kind).map(|(id, _)| *id);
         let id = known.unwrap_or_else(|| {
             self.next = self.next.wrapping_add(1);
-            GroupId(self.next)
+            GroupId::new(self.next)
         });
         let group = self.groups.entry(id).or_insert_with(|| Group::new(kind.clone()));
         let before = group.sole_member();

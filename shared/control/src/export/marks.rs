@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use catalyst_route_table::{RouteKey, Sym};
 
-use crate::export::groups::{GroupId, GroupInfo};
+use crate::export::info::{GroupId, GroupInfo};
 
 /// One wish about one key of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]

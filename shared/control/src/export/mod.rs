@@ -5,9 +5,11 @@
 
 mod group;
 mod groups;
+mod info;
 mod marks;
 
 pub(crate) use group::Fill;
 pub use group::GroupKind;
-pub use groups::{GroupId, GroupInfo, Groups};
+pub use groups::Groups;
+pub use info::{GroupId, GroupInfo};
 pub use marks::{Mark, Marks};
