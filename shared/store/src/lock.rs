@@ -42,6 +42,13 @@ impl Lock {
         }
     }
 
+    /// The same open file, as a process being started has it.
+    #[cfg(test)]
+    pub(crate) fn copy(&self) -> File {
+        #[allow(clippy::unwrap_used)]
+        self.file.try_clone().unwrap()
+    }
+
     /// Notes how many opens in a row have begun and not finished, this one counted.
     pub(crate) fn note(&mut self, crashed: u32) {
         self.crashed = crashed;
@@ -49,6 +56,14 @@ impl Lock {
         // outlive the process, not the power. If it fails, a crashing open is only not counted.
         let line = format!("{:>10} {crashed:>10}\n", std::process::id());
         let _ = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(line.as_bytes()));
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A process being started by another thread holds a copy of every open file for a moment, and
+        // with it the lock, unless the lock is given back by name.
+        let _ = self.file.unlock();
     }
 }
 

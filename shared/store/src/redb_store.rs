@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 
 use redb::{
     CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
-    StorageError, TableDefinition, TableError, TransactionError, WriteTransaction,
+    StorageError, TableError, TransactionError, WriteTransaction,
 };
 
 use crate::error::StoreError;

@@ -151,6 +151,17 @@ fn an_open_that_the_process_did_not_survive_is_counted() {
 }
 
 #[test]
+fn a_copy_of_the_lock_in_a_process_being_started_does_not_keep_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.redb");
+    let lock = Lock::take(&file).unwrap();
+    let _copy = lock.copy();
+    assert!(matches!(Lock::take(&file), Err(StoreError::Locked { .. })));
+    drop(lock);
+    Lock::take(&file).unwrap();
+}
+
+#[test]
 fn errors_of_the_system_say_what_to_do() {
     let denied =
         StoreError::io(Path::new("state/node.redb"), "opening", io::ErrorKind::PermissionDenied.into());
