@@ -12,12 +12,11 @@ use quinn::{Connection, RecvStream, SendStream, VarInt};
 
 use crate::code;
 use crate::error::{DialError, FlowError, explain};
-use crate::event::Event;
+use crate::event::{Event, SessionId};
 use crate::flow::FlowStream;
 use crate::frame::DIAL_DATA;
 use crate::quic;
-use crate::state::{DataPlan, Shared};
-use crate::watch::until_over;
+use crate::state::{DataAnswer, DataPlan, Shared};
 
 /// Between two tries of one `open_flow`, when a connection broke under it.
 const RETRY: Duration = Duration::from_millis(20);
@@ -34,7 +33,7 @@ pub(crate) async fn open_flow(
     let deadline = shared.rt.now() + shared.limits.answer;
     let opening = Opening { shared, peer, deadline };
     loop {
-        let connection = opening.connection().await?;
+        let Some(connection) = opening.connection().await? else { continue };
         match opening.within("opening a stream", opening.stream(&connection, header)).await?? {
             Some(flow) => return Ok(flow),
             // The connection broke before the peer answered: nothing has been promised to anyone yet.
@@ -57,19 +56,22 @@ impl Opening<'_> {
         self.shared.rt.timeout(left, work).await.map_err(late)
     }
 
-    async fn connection(&self) -> Result<Connection, FlowError> {
+    /// `None` when it is worth another look at once.
+    async fn connection(&self) -> Result<Option<Connection>, FlowError> {
         let (waiter, answer) = async_channel::bounded(1);
         match self.shared.plan_data(self.peer, waiter) {
-            DataPlan::Have(connection) => return Ok(connection),
+            DataPlan::Have(connection) => return Ok(Some(connection)),
             DataPlan::NoSession => return Err(FlowError::NoSession(self.peer.clone())),
             DataPlan::Full => return Err(FlowError::TooManyWaiting(self.shared.limits.waiting_flows)),
-            DataPlan::Dial(remote) => spawn_dial(self.shared, self.peer.clone(), remote),
+            DataPlan::Dial(session, remote) => spawn_dial(self.shared, self.peer.clone(), session, remote),
             DataPlan::Ask(outbox) => outbox.send_own(Bytes::from_static(&DIAL_DATA)),
             DataPlan::Wait => {}
         }
         match self.within("waiting for a data connection", answer.recv()).await? {
-            Ok(answer) => answer.map_err(FlowError::Lost),
-            Err(_) => Err(FlowError::NoSession(self.peer.clone())),
+            Ok(DataAnswer::Here(connection)) => Ok(Some(connection)),
+            Ok(DataAnswer::Failed(why)) => Err(FlowError::Lost(why)),
+            // Forgotten with its peer, it is told by the next look that there is no session.
+            Ok(DataAnswer::Again) | Err(_) => Ok(None),
         }
     }
 
@@ -95,25 +97,24 @@ impl Opening<'_> {
     }
 }
 
-/// Dials a data connection to a peer whose control session this node dialled, unless there is one.
-pub(crate) fn dial_if_none(shared: &Arc<Shared>, peer: &NodeName) {
-    let dialled = shared.sessions(Some(peer)).into_iter().rfind(|s| s.dialled);
-    if let Some(session) = dialled
-        && shared.must_dial_data(peer)
-    {
-        spawn_dial(shared, peer.clone(), session.remote);
+/// Answers a DIAL_DATA: dials the data connection of a session that this node dialled, unless there is one.
+pub(crate) fn asked_to_dial(shared: &Arc<Shared>, peer: &NodeName, session: SessionId) {
+    if let Some(remote) = shared.must_dial_data(session) {
+        spawn_dial(shared, peer.clone(), session, remote);
     }
 }
 
-fn spawn_dial(shared: &Arc<Shared>, peer: NodeName, remote: SocketAddr) {
+fn spawn_dial(shared: &Arc<Shared>, peer: NodeName, session: SessionId, remote: SocketAddr) {
     let own = Arc::clone(shared);
     shared.rt.spawn(async move {
         match dial(&own, &peer, remote).await {
-            Ok(connection) if own.add_data(&peer, &connection, true) => serve(&own, &peer, connection).await,
+            Ok(connection) if own.add_data(&peer, &connection, Some(session)) => {
+                serve(&own, &peer, connection).await;
+            }
             Ok(connection) => connection.close(code::NO_SESSION, b"the session has ended"),
             Err(e) => {
                 tracing::debug!(%peer, error = %e, "no data connection");
-                own.data_failed(&peer, e.to_string());
+                own.data_failed(&peer, session, e.to_string());
             }
         }
     });
@@ -143,7 +144,7 @@ async fn dial(shared: &Shared, peer: &NodeName, remote: SocketAddr) -> Result<Co
 
 /// The accepting side of a data connection.
 pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: Connection) {
-    if !shared.add_data(peer, &connection, false) {
+    if !shared.add_data(peer, &connection, None) {
         connection.close(code::NO_SESSION, b"no control session with this node");
         return;
     }
@@ -151,18 +152,14 @@ pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: 
     serve(shared, peer, connection).await;
 }
 
-/// Takes the peer's flows until the connection ends; both sides may open them.
+/// Takes the peer's flows until the connection ends; both sides may open them. Nobody watches for silence here:
+/// the control session runs over the same path, and takes its data connections with it.
 async fn serve(shared: &Arc<Shared>, peer: &NodeName, connection: Connection) {
-    let flows = async {
-        while let Ok((send, recv)) = connection.accept_bi().await {
-            // A task each: one opener that stays silent must not hold up the next.
-            let (shared_, peer) = (Arc::clone(shared), peer.clone());
-            shared.rt.spawn(async move { incoming(&shared_, peer, send, recv).await });
-        }
-    };
-    let profile = shared.profile_of(peer);
-    let over = until_over(&shared.rt, &connection, profile);
-    futures_lite::future::or(flows, over).await;
+    while let Ok((send, recv)) = connection.accept_bi().await {
+        // A task each: one opener that stays silent must not hold up the next.
+        let (own, peer) = (Arc::clone(shared), peer.clone());
+        shared.rt.spawn(async move { incoming(&own, peer, send, recv).await });
+    }
     shared.remove_data(peer, &connection);
 }
 
@@ -170,7 +167,10 @@ async fn incoming(shared: &Shared, peer: NodeName, send: SendStream, recv: RecvS
     // Dropped unanswered, by the shell or here, it tells the opener that there is no way on.
     let mut flow = FlowStream::new(send, recv, Refusal::NoEndpoint);
     match shared.rt.timeout(shared.limits.answer, read_header(&mut flow.recv)).await {
-        Ok(Ok(header)) => shared.emit(Event::Flow { peer, header, flow }).await,
+        Ok(Ok(header)) => {
+            let header = Box::new(header);
+            shared.emit(Event::Flow { peer, header, flow }).await;
+        }
         Ok(Err(e)) => {
             tracing::debug!(%peer, error = %e, "a flow without a header");
             flow.reset(Refusal::BadHeader);

@@ -72,7 +72,7 @@ pub enum Event {
         /// The neighbour, which is not always the node where the flow started.
         peer: NodeName,
         /// What it wants.
-        header: StreamHeader,
+        header: Box<StreamHeader>,
         /// The stream behind the header.
         flow: FlowStream,
     },

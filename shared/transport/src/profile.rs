@@ -30,7 +30,7 @@ const fn ms(n: u64) -> Duration {
 impl LinkProfile {
     /// One room: a loss is noticed in less than a second.
     pub const LAN: LinkProfile = LinkProfile {
-        silence: ms(640),
+        silence: ms(600),
         keep_alive: ms(150),
         connect: ms(3_000),
         backoff: (ms(100), ms(5_000)),
@@ -39,7 +39,7 @@ impl LinkProfile {
     };
     /// The default: a loss is noticed in less than three seconds.
     pub const WAN: LinkProfile = LinkProfile {
-        silence: ms(2_200),
+        silence: ms(2_000),
         keep_alive: ms(600),
         connect: ms(10_000),
         backoff: (ms(200), ms(15_000)),

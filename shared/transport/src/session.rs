@@ -135,7 +135,7 @@ impl Context<'_> {
             let what = format!("DIAL_DATA from the side that dialled ({} bytes)", frame.len() - HEADER);
             return Some(DownReason::Protocol(what));
         }
-        data::dial_if_none(self.shared, self.peer);
+        data::asked_to_dial(self.shared, self.peer, self.session);
         None
     }
 

@@ -21,7 +21,13 @@ use crate::quic::Dialling;
 use crate::rt::{Bell, Rt, Signal, lock};
 
 /// What a task that waits for a data connection gets.
-pub(crate) type DataAnswer = Result<Connection, String>;
+#[derive(Clone)]
+pub(crate) enum DataAnswer {
+    Here(Connection),
+    Failed(String),
+    /// The session that it would have belonged to has ended; there may be another.
+    Again,
+}
 
 /// Shared by the handle and every task.
 pub(crate) struct Shared {
@@ -69,12 +75,12 @@ struct Session {
 struct Peer {
     dialler: Option<Dialler>,
     profile: Option<LinkProfile>,
-    /// Newest last.
-    data: Vec<Connection>,
-    /// This node is dialling the data connection.
-    dialling_data: bool,
-    /// The peer was asked to dial it.
-    asked: Option<Instant>,
+    /// Each belongs to a session and goes with it; newest last.
+    data: Vec<(SessionId, Connection)>,
+    /// This node is dialling the data connection of this session.
+    dialling: Option<SessionId>,
+    /// The peer was asked over this session to dial it.
+    asked: Option<(SessionId, Instant)>,
     waiting: Vec<Sender<DataAnswer>>,
 }
 
@@ -89,20 +95,12 @@ pub(crate) struct Dialler {
     pub free: Bell,
 }
 
-/// A session as the rest of the driver sees it.
-#[derive(Clone)]
-pub(crate) struct SessionRef {
-    pub dialled: bool,
-    pub remote: SocketAddr,
-    pub outbox: Arc<Outbox>,
-}
-
 /// What to do about a data connection that is not there.
 pub(crate) enum DataPlan {
     /// Here it is.
     Have(Connection),
-    /// This node dialled the control connection, and must dial: wait for the answer on the channel.
-    Dial(SocketAddr),
+    /// This node dialled this session, and must dial: wait for the answer on the channel.
+    Dial(SessionId, SocketAddr),
     /// The peer must dial: send it DIAL_DATA on this session.
     Ask(Arc<Outbox>),
     /// Somebody is at it already.
@@ -209,22 +207,25 @@ impl Shared {
         (id, outbox)
     }
 
-    /// Removes a session. With the last one of a peer its data connections go too.
+    /// Removes a session, and its data connections with it.
     pub fn remove_session(&self, id: SessionId) {
         let mut state = lock(&self.state);
         let Some(Session { peer: name, .. }) = state.sessions.remove(&id) else { return };
         if state.sessions.is_empty() {
             self.empty.ring();
         }
-        if state.sessions.values().any(|s| s.peer == name) {
+        let connected = state.sessions.values().any(|s| s.peer == name);
+        let Some(peer) = state.peers.get_mut(&name) else { return };
+        peer.data.retain(|(session, connection)| {
+            if *session == id {
+                connection.close(code::CLOSED, b"the session has ended");
+            }
+            *session != id
+        });
+        peer.answer(&DataAnswer::Again);
+        if connected {
             return;
         }
-        let Some(peer) = state.peers.get_mut(&name) else { return };
-        for connection in peer.data.drain(..) {
-            connection.close(code::CLOSED, b"the session has ended");
-        }
-        peer.asked = None;
-        peer.answer(&Err("the session has ended".to_owned()));
         if let Some(dialler) = &peer.dialler {
             dialler.free.ring();
         } else if peer.profile.is_none() {
@@ -236,13 +237,10 @@ impl Shared {
         lock(&self.state).sessions.get(&id).map(|s| Arc::clone(&s.outbox))
     }
 
-    /// Of one peer, or of all; oldest first.
-    pub fn sessions(&self, peer: Option<&NodeName>) -> Vec<SessionRef> {
+    /// The sessions with a peer, oldest first.
+    pub fn sessions(&self, peer: &NodeName) -> Vec<Arc<Outbox>> {
         let state = lock(&self.state);
-        let wanted = state.sessions.values().filter(|s| peer.is_none_or(|p| s.peer == *p));
-        wanted
-            .map(|s| SessionRef { dialled: s.dialled, remote: s.remote, outbox: Arc::clone(&s.outbox) })
-            .collect()
+        state.sessions.values().filter(|s| s.peer == *peer).map(|s| Arc::clone(&s.outbox)).collect()
     }
 
     // Diallers.
@@ -282,19 +280,17 @@ impl Shared {
 
     // Data connections.
 
-    /// What a new flow to `name` needs; unless the connection is there, `waiter` gets the answer.
+    /// What a new flow to `name` needs; unless the connection is there, `waiter` gets the answer. Only a
+    /// connection of the newest session counts: those of an older one may lead to a process that is gone.
     pub fn plan_data(&self, name: &NodeName, waiter: Sender<DataAnswer>) -> DataPlan {
         let now = self.rt.now();
         let mut state = lock(&self.state);
-        let Some(session) = state.sessions.values().rfind(|s| s.peer == *name).map(|s| SessionRef {
-            dialled: s.dialled,
-            remote: s.remote,
-            outbox: Arc::clone(&s.outbox),
-        }) else {
+        let State { sessions, peers, .. } = &mut *state;
+        let Some((id, session)) = sessions.iter().rfind(|(_, s)| s.peer == *name) else {
             return DataPlan::NoSession;
         };
-        let peer = state.peers.entry(name.clone()).or_default();
-        if let Some(connection) = peer.live_data() {
+        let peer = peers.entry(name.clone()).or_default();
+        if let Some(connection) = peer.live_data(*id) {
             return DataPlan::Have(connection);
         }
         peer.waiting.retain(|w| !w.is_closed());
@@ -303,61 +299,70 @@ impl Shared {
         }
         peer.waiting.push(waiter);
         if session.dialled {
-            if std::mem::replace(&mut peer.dialling_data, true) {
+            if peer.dialling.replace(*id) == Some(*id) {
                 return DataPlan::Wait;
             }
-            return DataPlan::Dial(session.remote);
+            return DataPlan::Dial(*id, session.remote);
         }
         // One question at a time; it is repeated only when the peer had time enough to answer.
         let patience = peer.profile.unwrap_or(self.profile).connect;
-        if peer.asked.is_some_and(|at| now.saturating_duration_since(at) < patience) {
+        let fresh =
+            |(over, at): (SessionId, Instant)| over == *id && now.saturating_duration_since(at) < patience;
+        if peer.asked.is_some_and(fresh) {
             return DataPlan::Wait;
         }
-        peer.asked = Some(now);
-        DataPlan::Ask(session.outbox)
+        peer.asked = Some((*id, now));
+        DataPlan::Ask(Arc::clone(&session.outbox))
     }
 
-    /// The peer asks for a data connection over a session that this node dialled: `true` if this node has none and
-    /// is not dialling one yet.
-    pub fn must_dial_data(&self, name: &NodeName) -> bool {
+    /// The peer asks over this session for a data connection: where to, if this node dialled the session and has
+    /// neither a connection nor a dial of it under way.
+    pub fn must_dial_data(&self, id: SessionId) -> Option<SocketAddr> {
         let mut state = lock(&self.state);
-        let Some(peer) = state.peers.get_mut(name) else { return false };
-        peer.live_data().is_none() && !std::mem::replace(&mut peer.dialling_data, true)
+        let State { sessions, peers, .. } = &mut *state;
+        let session = sessions.get(&id).filter(|s| s.dialled)?;
+        let peer = peers.get_mut(&session.peer)?;
+        let idle = peer.live_data(id).is_none() && peer.dialling.replace(id) != Some(id);
+        idle.then_some(session.remote)
     }
 
-    /// The dial that `dialling_data` stands for has ended without a connection.
-    pub fn data_failed(&self, name: &NodeName, why: String) {
-        if let Some(peer) = lock(&self.state).peers.get_mut(name) {
-            peer.dialling_data = false;
-            peer.answer(&Err(why));
+    /// The dial of a data connection has failed.
+    pub fn data_failed(&self, name: &NodeName, id: SessionId, why: String) {
+        if let Some(peer) = lock(&self.state).peers.get_mut(name)
+            && peer.dialling.take_if(|d| *d == id).is_some()
+        {
+            peer.answer(&DataAnswer::Failed(why));
         }
     }
 
-    /// Enters a data connection and hands it to those who wait. `false` without a session: the caller closes it.
-    pub fn add_data(&self, name: &NodeName, connection: &Connection, dialled: bool) -> bool {
+    /// Enters a data connection and hands it to those who wait. It belongs to the session for which this node
+    /// dialled it, or to the newest that the peer dialled; `false` without one: the caller closes it.
+    pub fn add_data(&self, name: &NodeName, connection: &Connection, dialled_for: Option<SessionId>) -> bool {
         let mut state = lock(&self.state);
-        let connected = state.sessions.values().any(|s| s.peer == *name);
-        let Some(peer) = state.peers.get_mut(name) else { return false };
-        if dialled {
-            peer.dialling_data = false;
-        }
-        if !connected {
-            return false;
-        }
-        peer.asked = None;
-        peer.data.retain(|c| c.close_reason().is_none());
+        let State { sessions, peers, .. } = &mut *state;
+        let Some(peer) = peers.get_mut(name) else { return false };
+        let id = match dialled_for {
+            Some(id) => {
+                peer.dialling.take_if(|d| *d == id);
+                sessions.contains_key(&id).then_some(id)
+            }
+            None => sessions.iter().rfind(|(_, s)| s.peer == *name && !s.dialled).map(|(id, _)| *id),
+        };
+        let Some(id) = id else { return false };
+        peer.asked.take_if(|(over, _)| *over == id);
+        peer.data.retain(|(_, c)| c.close_reason().is_none());
         if peer.data.len() >= Limits::DATA_PER_PEER {
-            peer.data.remove(0).close(code::REPLACED, b"a newer data connection took its place");
+            peer.data.remove(0).1.close(code::REPLACED, b"a newer data connection took its place");
         }
-        peer.data.push(connection.clone());
-        peer.answer(&Ok(connection.clone()));
+        peer.data.push((id, connection.clone()));
+        peer.answer(&DataAnswer::Here(connection.clone()));
         true
     }
 
     /// Forgets a data connection that has ended.
     pub fn remove_data(&self, name: &NodeName, connection: &Connection) {
         if let Some(peer) = lock(&self.state).peers.get_mut(name) {
-            peer.data.retain(|c| c.stable_id() != connection.stable_id());
+            peer.data.retain(|(_, c)| c.stable_id() != connection.stable_id());
         }
     }
 }
@@ -369,9 +374,9 @@ pub(crate) struct Configured {
 }
 
 impl Peer {
-    fn live_data(&mut self) -> Option<Connection> {
-        self.data.retain(|c| c.close_reason().is_none());
-        self.data.last().cloned()
+    fn live_data(&mut self, of: SessionId) -> Option<Connection> {
+        self.data.retain(|(_, c)| c.close_reason().is_none());
+        self.data.iter().rfind(|(session, _)| *session == of).map(|(_, c)| c.clone())
     }
 
     fn answer(&mut self, answer: &DataAnswer) {

@@ -107,8 +107,8 @@ impl Transport {
         if let Some(old) = self.shared.remove_peer(name) {
             old.stop.raise();
         }
-        for session in self.shared.sessions(Some(name)) {
-            session.outbox.finish(None);
+        for outbox in self.shared.sessions(name) {
+            outbox.finish(None);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures_lite::future;
 use quinn::Connection;
 
 use crate::event::DownReason;
@@ -34,16 +33,4 @@ pub(crate) async fn silence(rt: &Rt, connection: &Connection, profile: LinkProfi
             return DownReason::Silent;
         }
     }
-}
-
-/// Ends when the connection does, or when it has gone silent and is closed for it.
-pub(crate) async fn until_over(rt: &Rt, connection: &Connection, profile: LinkProfile) {
-    let closed = async {
-        connection.closed().await;
-    };
-    let quiet = async {
-        silence(rt, connection, profile).await;
-        connection.close(crate::code::SILENT, b"nothing heard for too long");
-    };
-    future::or(closed, quiet).await;
 }

@@ -1,6 +1,7 @@
 //! Nodes with real certificates on loopback, on either runtime.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod relay;
 pub mod tcp;
 
 use std::future::Future;
@@ -165,7 +166,7 @@ impl Node {
 
     pub async fn flow(&self) -> (NodeName, StreamHeader, catalyst_transport::FlowStream) {
         self.until("Flow", |e| match e {
-            Event::Flow { peer, header, flow } => Some((peer, header, flow)),
+            Event::Flow { peer, header, flow } => Some((peer, *header, flow)),
             _ => None,
         })
         .await
