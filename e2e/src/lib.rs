@@ -1,1 +1,32 @@
-//! Scenarios with real processes.
+//! Scenarios with real processes, and what they are made with.
+//!
+//! A scenario builds a [`Fabric`] (a folder, organisations, nodes with their configurations), starts the real
+//! programs, and asserts what the *receiver* ended up with: the tables that a node shows on its admin socket, the
+//! bytes that a client read. It waits on states with a deadline ([`wait`]), never for a time to pass.
+//!
+//! ```text
+//! CATALYST_BIN=target/ci/catalyst CATALYST_EDGE_BIN=target/ci/catalyst-edge cargo test -p catalyst-e2e
+//! ```
+//!
+//! | file | subject |
+//! |---|---|
+//! | `fabric` | the folder, the loopback address, organisations and agreements |
+//! | `node` | one node: its configuration, its process, questions to it |
+//! | `process` | a child with its log; it never outlives the test |
+//! | `admin` | the client of the admin socket |
+//! | `wait` | waiting on a state, with a report when it does not come |
+//! | `http`, `tcp` | services and clients in this process |
+
+// The harness is test code: a panic is how it reports.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod admin;
+pub mod fabric;
+pub mod http;
+pub mod node;
+pub mod process;
+pub mod tcp;
+pub mod wait;
+
+pub use fabric::{Fabric, Org};
+pub use node::{Build, Node};

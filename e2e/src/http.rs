@@ -1,0 +1,142 @@
+//! An HTTP/1.1 service and client, in this process: no more than the scenarios need.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::tcp::{self, PATIENCE};
+
+/// A service that answers every GET with its own words, and every POST with the bytes it got.
+#[derive(Debug)]
+pub struct Http {
+    service: tcp::Service,
+    words: String,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Http {
+    /// Serves on a free port.
+    #[must_use]
+    pub fn start(words: &str) -> Http {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let (count, own) = (requests.clone(), words.to_string());
+        let service = tcp::Service::start(move |stream| {
+            // A client that goes away ends its connection, nothing else.
+            let _ = serve(stream, &own, &count);
+        });
+        Http { service, words: words.to_string(), requests }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.service.address()
+    }
+
+    /// What it answers.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+
+    /// Requests answered so far.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    /// Connections taken so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.service.taken()
+    }
+}
+
+/// The first line and the length of the body.
+fn head(reader: &mut impl BufRead) -> io::Result<Option<(String, usize)>> {
+    let mut first = String::new();
+    if reader.read_line(&mut first)? == 0 {
+        return Ok(None);
+    }
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            return Ok(Some((first.trim_end().to_string(), length)));
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(|_| ErrorKind::InvalidData)?;
+        }
+    }
+}
+
+fn serve(stream: TcpStream, words: &str, requests: &AtomicUsize) -> io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut writer = stream;
+    writer.set_nodelay(true)?;
+    while let Some((first, length)) = head(&mut reader)? {
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        requests.fetch_add(1, Ordering::SeqCst);
+        let answer = if first.starts_with("POST") { body } else { words.as_bytes().to_vec() };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len());
+        writer.write_all(&[head.as_bytes(), &answer].concat())?;
+    }
+    Ok(())
+}
+
+/// A connection that is kept alive between requests.
+#[derive(Debug)]
+pub struct Client(BufReader<TcpStream>);
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub fn connect(address: SocketAddr) -> io::Result<Client> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Client(BufReader::new(stream)))
+    }
+
+    fn ask(&mut self, method: &str, body: &[u8]) -> io::Result<Vec<u8>> {
+        let head = format!("{method} / HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n", body.len());
+        self.0.get_mut().write_all(&[head.as_bytes(), body].concat())?;
+        let (first, length) = self::head(&mut self.0)?.ok_or(ErrorKind::UnexpectedEof)?;
+        let mut answer = vec![0; length];
+        self.0.read_exact(&mut answer)?;
+        if first.starts_with("HTTP/1.1 200 ") { Ok(answer) } else { Err(io::Error::other(first)) }
+    }
+
+    /// What the service says.
+    ///
+    /// # Errors
+    /// As the socket says; anything but 200.
+    pub fn get(&mut self) -> io::Result<String> {
+        String::from_utf8(self.ask("GET", b"")?).map_err(|_| ErrorKind::InvalidData.into())
+    }
+
+    /// What the service makes of these bytes.
+    ///
+    /// # Errors
+    /// As the socket says; anything but 200.
+    pub fn post(&mut self, body: &[u8]) -> io::Result<Vec<u8>> {
+        self.ask("POST", body)
+    }
+}
+
+/// What the service at an address says, on a connection of its own.
+///
+/// # Errors
+/// As the socket says; anything but 200.
+pub fn get(address: SocketAddr) -> io::Result<String> {
+    Client::connect(address)?.get()
+}
