@@ -132,3 +132,6 @@ impl Overlay {
         Write { label: label.clone(), row }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,35 +182,33 @@ async fn serve_all<Sh: Shell, S: Store>(
             Woken::Stop
         };
         let first = future::or(end, future::or(time, future::or(input, question))).await;
-        let mut next = Some(first);
-        for _ in 0..Limits::BATCH {
-            match next.take() {
-                Some(Woken::Input(Input::Flow { peer, header, flow })) => {
-                    spawn(&*plane.shell, plane.clone().neighbour(peer, header, flow));
+        match first {
+            Woken::Input(first) => {
+                input_taken(plane, engine, first);
+                for _ in 1..Limits::BATCH {
+                    let Ok(next) = inputs.try_recv() else { break };
+                    input_taken(plane, engine, next);
                 }
-                Some(Woken::Input(input)) => engine.transport(input),
-                Some(Woken::Asked(asked)) => question_answered(plane, engine, persist, asked),
-                Some(Woken::Time) => engine.tick(),
-                Some(Woken::Stop) => return,
-                None => break,
             }
-            next = inputs.try_recv().ok().map(Woken::Input);
-        }
-        if let Some(input) = next {
-            // The batch is full; this one was taken out already.
-            match input {
-                Woken::Input(Input::Flow { peer, header, flow }) => {
-                    spawn(&*plane.shell, plane.clone().neighbour(peer, header, flow));
-                }
-                Woken::Input(input) => engine.transport(input),
-                _ => {}
-            }
+            Woken::Asked(asked) => question_answered(plane, engine, persist, asked),
+            Woken::Time => engine.tick(),
+            Woken::Stop => return,
         }
         // A flood of frames must not keep the person who asks why from an answer.
         if let Ok(asked) = asked.try_recv() {
             question_answered(plane, engine, persist, asked);
         }
         engine.drain();
+    }
+}
+
+fn input_taken<Sh: Shell, S: Store>(plane: &Arc<Plane<Sh>>, engine: &mut Engine<S>, input: Input) {
+    match input {
+        // A flow is a task of its own, and no business of the core's.
+        Input::Flow { peer, header, flow } => {
+            spawn(&*plane.shell, plane.clone().neighbour(peer, *header, flow));
+        }
+        input => engine.transport(input),
     }
 }
 

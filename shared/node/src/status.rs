@@ -167,3 +167,6 @@ pub(crate) fn next_step(status: &Status) -> String {
     }
     "all is well; give a remote service a local port in 'expose' of catalyst.json to use it here".to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,3 +212,6 @@ impl Drop for Live {
         inner.controls.remove(&self.id);
     }
 }
+
+#[cfg(test)]
+mod tests;

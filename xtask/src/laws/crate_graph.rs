@@ -54,7 +54,17 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-store",
         ]),
     ),
-    ("catalyst-testkit", May::Use(&["catalyst-control"])),
+    (
+        "catalyst-testkit",
+        May::Use(&[
+            "catalyst-control",
+            "catalyst-names",
+            "catalyst-oracle",
+            "catalyst-policy",
+            "catalyst-route-table",
+            "catalyst-wire",
+        ]),
+    ),
     ("catalyst-oracle", May::Use(&["catalyst-names", "catalyst-policy"])),
     (
         "catalyst-node",
@@ -75,6 +85,7 @@ const TABLE: &[(&str, May)] = &[
     ("catalyst-edge", May::UseAny),
     ("catalyst", May::UseAny),
     ("catalyst-e2e", May::UseAny),
+    ("catalyst-bench", May::UseAny),
     ("xtask", May::UseAny),
 ];
 

@@ -1,0 +1,91 @@
+use super::next_step;
+use crate::admin::{ExposeRow, PeerRow, ServiceRow, Status};
+
+fn peer(state: &str, address: &str, error: &str) -> PeerRow {
+    PeerRow {
+        name: "cloud-1.acme.example".into(),
+        relation: "internal".into(),
+        state: state.into(),
+        address: address.into(),
+        since_s: 0,
+        routes: 0,
+        max_routes: 10,
+        announced: 0,
+        refused: 0,
+        refused_why: None,
+        refused_by_peer: 0,
+        malformed: 0,
+        denied: 0,
+        sessions: 0,
+        last_error: error.into(),
+    }
+}
+
+fn status() -> Status {
+    Status {
+        node: "edge-1.acme.example".into(),
+        build: "edge".into(),
+        version: "0".into(),
+        pid: 1,
+        uptime_s: 0,
+        incarnation: 1,
+        peering: "0.0.0.0:1".into(),
+        listens: false,
+        certificate_until: 0,
+        routes: (0, 10),
+        routes_refused: 0,
+        flows: (0, 10),
+        flows_total: (0, 0),
+        peers: Vec::new(),
+        services: Vec::new(),
+        expose: Vec::new(),
+        refused_connections: 0,
+        sessions_ended: 0,
+        malformed_frames: 0,
+        store_notice: None,
+        next_step: String::new(),
+    }
+}
+
+/// What is broken comes first, then what is missing, then what to try.
+#[test]
+fn the_next_step_is_the_one_that_helps() {
+    let mut s = status();
+    assert!(next_step(&s).contains("name a neighbour"), "{}", next_step(&s));
+    s.peers = vec![peer("down", "gw:7443", "")];
+    assert!(next_step(&s).contains("waiting for cloud-1.acme.example at gw:7443"), "{}", next_step(&s));
+    s.peers = vec![peer("down", "dials us", "")];
+    assert!(next_step(&s).contains("start cloud-1.acme.example"), "{}", next_step(&s));
+    s.peers = vec![peer("down", "gw:7443", "no answer from 192.0.2.1:7443")];
+    assert!(next_step(&s).contains("no answer from 192.0.2.1:7443"), "{}", next_step(&s));
+    s.peers = vec![peer("up", "gw:7443", "")];
+    assert!(next_step(&s).contains("offer a service"), "{}", next_step(&s));
+    s.services = vec![ServiceRow {
+        name: "inventory.acme.example".into(),
+        protocol: "http".into(),
+        target: "127.0.0.1:8080".into(),
+        cost: 0,
+        weight: 100,
+        source: "file".into(),
+        exported_to: Vec::new(),
+    }];
+    assert!(next_step(&s).contains("'expose'"), "{}", next_step(&s));
+    let port = |state: &str| ExposeRow {
+        service: "orders.globex.example".into(),
+        listen: "127.0.0.1:9001".into(),
+        state: state.into(),
+    };
+    s.expose = vec![port("reachable")];
+    assert!(next_step(&s).contains("curl http://127.0.0.1:9001/"), "{}", next_step(&s));
+    s.expose = vec![port("no route for the service")];
+    assert!(
+        next_step(&s).contains("orders.globex.example is not reachable here: no route"),
+        "{}",
+        next_step(&s)
+    );
+    let mut full = peer("up", "gw:7443", "");
+    full.refused = 3;
+    full.refused_why = Some("the route table is full".into());
+    s.peers = vec![full];
+    assert!(next_step(&s).contains("the route table is full"), "{}", next_step(&s));
+}

@@ -1,0 +1,91 @@
+use std::sync::Arc;
+
+use catalyst_config::HostPort;
+use catalyst_control::{Endpoint, Forward, NextHop};
+use catalyst_names::{NodeName, Protocol, ServiceName};
+use catalyst_tunnel::{Limits, Refusal};
+
+use super::{Step, Tables};
+
+fn name(text: &str) -> NodeName {
+    text.parse().unwrap()
+}
+
+fn service() -> ServiceName {
+    "inventory.acme.example".parse().unwrap()
+}
+
+fn forward(hops: &[NextHop]) -> Forward {
+    let endpoint = |next: &NextHop| Endpoint {
+        origin: "edge-1".parse().unwrap(),
+        next: next.clone(),
+        weight: 100,
+        backup: false,
+    };
+    Forward { service: service(), protocol: Protocol::Http, endpoints: hops.iter().map(endpoint).collect() }
+}
+
+fn tables() -> Arc<Tables> {
+    Arc::new(Tables::new(name("cloud-1.acme.example"), Limits { flows: 2, ..Limits::EDGE }))
+}
+
+#[test]
+fn a_stranger_needs_a_grant_and_loses_its_flows_with_it() {
+    let tables = tables();
+    let stranger = name("cloud-1.globex.example");
+    assert!(tables.set_forward(&forward(&[NextHop::Peer(name("edge-1.acme.example"))])).is_none());
+    fn plan_of(tables: &Tables, from: Option<&NodeName>) -> Result<super::Plan, Refusal> {
+        tables.plan(from, &service(), None, 8, 3)
+    }
+    let plan = |from: Option<&NodeName>| plan_of(&tables, from);
+    assert_eq!(plan(Some(&stranger)), Err(Refusal::NotPermitted));
+    assert!(plan(None).is_ok());
+    assert!(plan_of(&tables, Some(&name("cloud-2.acme.example"))).is_ok());
+    tables.set_grant(&stranger, &service(), true);
+    let admitted = plan(Some(&stranger)).unwrap();
+    let live = tables.enter(Some(&stranger), &service(), admitted.epoch, 0).unwrap();
+    assert_eq!(tables.flows().0, 1);
+    tables.set_grant(&stranger, &service(), false);
+    assert_eq!(plan(Some(&stranger)), Err(Refusal::NotPermitted));
+    // A flow that was planned before the withdrawal does not slip in after it.
+    assert_eq!(
+        tables.enter(Some(&stranger), &service(), admitted.epoch, 0).err(),
+        Some(Refusal::NotPermitted)
+    );
+    drop(live);
+    assert_eq!(tables.flows().0, 0);
+}
+
+#[test]
+fn a_flow_does_not_go_back_where_it_came_from() {
+    let tables = tables();
+    let (edge, other) = (name("edge-1.acme.example"), name("cloud-2.acme.example"));
+    tables.set_forward(&forward(&[NextHop::Peer(edge.clone()), NextHop::Peer(other.clone())]));
+    let plan = tables.plan(Some(&edge), &service(), None, 8, 3).unwrap();
+    assert_eq!(plan.steps, [Step::Peer(other, "edge-1".parse().unwrap())]);
+    assert_eq!(plan.hop_limit, 7);
+    assert_eq!(tables.plan(Some(&edge), &service(), None, 0, 3), Err(Refusal::HopLimit));
+}
+
+#[test]
+fn a_local_service_leads_to_its_socket_until_it_is_gone() {
+    let tables = tables();
+    let target = HostPort::parse("127.0.0.1:8080").unwrap();
+    tables.set_target(&service(), Some(target.clone()));
+    tables.set_forward(&forward(&[NextHop::Local]));
+    assert_eq!(tables.plan(None, &service(), None, 8, 3).unwrap().steps, [Step::Target(target)]);
+    assert_eq!(tables.reachable(&service()), Ok(()));
+    tables.set_forward(&forward(&[]));
+    assert_eq!(tables.reachable(&service()), Err(Refusal::NoSuchService));
+}
+
+#[test]
+fn the_flow_limit_holds() {
+    let tables = tables();
+    tables.set_forward(&forward(&[NextHop::Local]));
+    let first = tables.enter(None, &service(), 0, 0).unwrap();
+    let _second = tables.enter(None, &service(), 0, 0).unwrap();
+    assert_eq!(tables.enter(None, &service(), 0, 0).err(), Some(Refusal::TooManyFlows));
+    drop(first);
+    assert!(tables.enter(None, &service(), 0, 0).is_ok());
+}
