@@ -18,7 +18,7 @@ const PROGRAM: Program = Program { name: "catalyst", build: Build::Cloud, compil
 
 /// Catalyst joins the services of organisations, clouds and edge devices.
 #[derive(Parser)]
-#[command(name = "catalyst", version, about, after_help = EXAMPLES)]
+#[command(name = "catalyst", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     common: Common,

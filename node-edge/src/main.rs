@@ -32,7 +32,7 @@ const PROGRAM: Program = Program {
 
 /// The edge node of Catalyst: joins the services of a small machine to the fabric. It only dials out.
 #[derive(Parser)]
-#[command(name = "catalyst-edge", version, about, after_help = EXAMPLES)]
+#[command(name = "catalyst-edge", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     common: Common,
