@@ -3,6 +3,7 @@
 //! One file a subject. A new subcommand is a module and one line in [`COMMANDS`].
 
 mod cargo;
+mod demo;
 mod golden;
 mod laws;
 mod module_tree;
@@ -34,6 +35,7 @@ const COMMANDS: &[Command] = &[
         help: laws::edge_tree::HELP,
         run: laws::edge_tree::command,
     },
+    Command { name: "demo", summary: demo::SUMMARY, help: demo::HELP, run: demo::run },
 ];
 
 fn main() -> ExitCode {

@@ -70,10 +70,7 @@ impl Options {
 pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
     let options = Options::parse(args)?;
     let metadata = cargo::metadata(repo)?;
-    let mut stages = stages::all(&metadata, options.full);
-    if !repo.root().join("xtask/src/demo").exists() && !repo.root().join("xtask/src/demo.rs").exists() {
-        stages.retain(|stage| stage.name != "demo");
-    }
+    let stages = stages::all(&metadata, options.full);
     if options.list {
         for stage in &stages {
             println!("{:<10}{}{}", stage.name, stage.says, if stage.full { " (--full)" } else { "" });

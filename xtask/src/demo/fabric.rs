@@ -1,0 +1,349 @@
+//! The demo's two organisations: made with the real command line, then started, asked and stopped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::folder::Folder;
+use super::ports::{Port, Ports};
+use super::process::Process;
+use super::wait::Look;
+
+/// How long a process may take to stop. When over: it is killed, and that is a failure.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Where the two programs are.
+pub struct Programs {
+    /// The cloud node and command line.
+    pub catalyst: PathBuf,
+    /// The edge node.
+    pub edge: PathBuf,
+}
+
+/// The three nodes, in the order they start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// `cloud-1.globex.example`: the other organisation.
+    Globex,
+    /// `cloud-1.acme.example`: where the client is.
+    Cloud,
+    /// `edge-1.acme.example`: dials out only.
+    Edge,
+}
+
+/// All of them.
+pub const NODES: [Node; 3] = [Node::Globex, Node::Cloud, Node::Edge];
+
+impl Node {
+    /// Its full name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Globex => "cloud-1.globex.example",
+            Self::Cloud => "cloud-1.acme.example",
+            Self::Edge => "edge-1.acme.example",
+        }
+    }
+
+    fn node(self) -> &'static str {
+        self.name().split_once('.').map_or("", |(node, _)| node)
+    }
+
+    fn org(self) -> &'static str {
+        self.name().split_once('.').map_or("", |(_, org)| org)
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Globex => "globex-cloud",
+            Self::Cloud => "acme-cloud",
+            Self::Edge => "acme-edge",
+        }
+    }
+}
+
+/// The HTTP services: name, port, and the organisation they belong to.
+pub const SERVICES: [(&str, Port, &str); 3] = [
+    ("inventory", Port::InventoryServer, "acme.example"),
+    ("orders", Port::OrdersServer, "globex.example"),
+    ("payroll", Port::PayrollServer, "globex.example"),
+];
+
+/// Everything that the demo made. Dropped, it ends all of it.
+pub struct Fabric {
+    programs: Programs,
+    /// In the order they started; all are ended before the folder goes.
+    running: Vec<Process>,
+    /// Their ports.
+    pub ports: Ports,
+    /// Their files.
+    pub folder: Folder,
+}
+
+impl Fabric {
+    /// Nothing runs yet.
+    pub fn new(programs: Programs, ports: Ports, folder: Folder) -> Self {
+        Self { programs, running: Vec::new(), ports, folder }
+    }
+
+    /// The program of a node.
+    pub fn program(&self, node: Node) -> &Path {
+        if node == Node::Edge { &self.programs.edge } else { &self.programs.catalyst }
+    }
+
+    /// The configuration of a node.
+    pub fn config(&self, node: Node) -> PathBuf {
+        self.folder.path().join(node.folder()).join("catalyst.json")
+    }
+
+    fn root(&self, org: &str) -> PathBuf {
+        self.folder.path().join(format!("{}-root", org.trim_end_matches(".example")))
+    }
+
+    /// Roots of both organisations, and a certificate for each node.
+    ///
+    /// # Errors
+    /// What the command line said.
+    pub fn identities(&self) -> Result<()> {
+        let catalyst = &self.programs.catalyst;
+        for org in ["acme.example", "globex.example"] {
+            let mut init = Command::new(catalyst);
+            run(init.args(["org", "init", org, "--dir"]).arg(self.root(org)))?;
+        }
+        for node in NODES {
+            let dir = self.folder.path().join(node.folder());
+            fs::create_dir_all(&dir)?;
+            let mut csr = Command::new(self.program(node));
+            run(csr.args(["node", "csr", "--org", node.org(), "--node", node.node(), "--dir"]).arg(&dir))?;
+            let root = self.root(node.org());
+            let mut sign = Command::new(catalyst);
+            run(sign
+                .args(["org", "sign"])
+                .arg(dir.join(format!("{}.csr", node.node())))
+                .arg("--dir")
+                .arg(&root))?;
+            self.bundle(node.org(), &dir)?;
+        }
+        self.bundle("globex.example", &self.folder.path().join(Node::Cloud.folder()))?;
+        self.bundle("acme.example", &self.folder.path().join(Node::Globex.folder()))
+    }
+
+    /// Gives a node the trust bundle of an organisation.
+    fn bundle(&self, org: &str, to: &Path) -> Result<()> {
+        let name = format!("{org}.bundle.pem");
+        fs::copy(self.root(org).join(&name), to.join(&name))
+            .with_context(|| format!("cannot copy {name}"))?;
+        Ok(())
+    }
+
+    /// The agreement, the same bytes on both sides, and a configuration for each node; each is checked.
+    ///
+    /// # Errors
+    /// What `config check` said.
+    pub fn configurations(&self) -> Result<()> {
+        let agreement = json!({
+            "version": 1,
+            "parties": [
+                { "org": "acme.example", "role": "peer", "contact": "ops@acme.example" },
+                { "org": "globex.example", "role": "peer", "contact": "noc@globex.example" },
+            ],
+        });
+        for node in [Node::Cloud, Node::Globex] {
+            let path = self.folder.path().join(node.folder()).join("acme-globex.agreement.json");
+            write(&path, &agreement)?;
+        }
+        for node in NODES {
+            write(&self.config(node), &self.configuration(node))?;
+            let mut check = Command::new(self.program(node));
+            run(check.args(["config", "check", "--config"]).arg(self.config(node)))?;
+        }
+        Ok(())
+    }
+
+    fn configuration(&self, node: Node) -> Value {
+        let at = |port| self.ports.address(port).to_string();
+        let foreign = |org: &str| {
+            json!({
+                "node": "cloud-1",
+                "org": org,
+                "bundle": format!("{org}.bundle.pem"),
+                "agreement": "acme-globex.agreement.json",
+            })
+        };
+        let mut own = json!({ "version": 1, "org": node.org(), "node": node.node() });
+        let more = match node {
+            Node::Edge => json!({
+                "peers": [{ "node": "cloud-1", "address": at(Port::AcmePeering) }],
+                "services": [{ "name": "inventory", "protocol": "http", "target": at(Port::InventoryServer) }],
+            }),
+            Node::Cloud => {
+                let mut globex = foreign("globex.example");
+                merge(&mut globex, json!({ "address": at(Port::GlobexPeering) }));
+                json!({
+                    "listen": at(Port::AcmePeering),
+                    "peers": [{ "node": "edge-1" }, globex],
+                    // acme would take both: what keeps payroll out is globex, which does not export it.
+                    "imports": [
+                        { "service": "orders", "from": "globex.example" },
+                        { "service": "payroll", "from": "globex.example" },
+                    ],
+                    "expose": [
+                        { "service": "inventory.acme.example", "listen": at(Port::Inventory) },
+                        { "service": "orders.globex.example", "listen": at(Port::Orders) },
+                        { "service": "payroll.globex.example", "listen": at(Port::Payroll) },
+                    ],
+                })
+            }
+            Node::Globex => json!({
+                "listen": at(Port::GlobexPeering),
+                "peers": [foreign("acme.example")],
+                "services": [
+                    { "name": "orders", "protocol": "http", "target": at(Port::OrdersServer) },
+                    { "name": "payroll", "protocol": "http", "target": at(Port::PayrollServer) },
+                ],
+                "exports": [{ "service": "orders", "to": "acme.example" }],
+            }),
+        };
+        merge(&mut own, more);
+        own
+    }
+
+    /// Starts the HTTP servers, each a process of its own.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub fn start_services(&mut self) -> Result<()> {
+        for (name, port, _) in SERVICES {
+            let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+            command.args(["demo", "--serve", name, &self.ports.address(port).to_string()]);
+            self.start(name, command)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_node(&mut self, node: Node) -> Result<()> {
+        let mut command = Command::new(self.program(node));
+        command.arg(if node == Node::Edge { "run" } else { "up" }).arg("--config").arg(self.config(node));
+        self.start(node.name(), command)
+    }
+
+    fn start(&mut self, name: &str, command: Command) -> Result<()> {
+        let log = self.folder.path().join(format!("{name}.log"));
+        let process = Process::start(name, command, &log)?;
+        self.folder.add(&process)?;
+        self.running.retain(|other| other.name != name);
+        self.running.push(process);
+        Ok(())
+    }
+
+    /// A running process by its name.
+    pub fn process(&mut self, name: &str) -> Option<&mut Process> {
+        self.running.iter_mut().find(|process| process.name == name)
+    }
+
+    /// A process that was killed on purpose is not one that fell.
+    pub fn forget(&mut self, name: &str) {
+        self.running.retain(|process| process.name != name);
+    }
+
+    /// The admin sockets of all nodes.
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        NODES.iter().map(|node| self.config(*node).with_file_name("state").join("admin.sock")).collect()
+    }
+
+    /// Asks a node by its own command line, with `--json`: `status`, `route ls`...
+    ///
+    /// # Errors
+    /// What it said on stderr.
+    pub fn ask(&self, node: Node, question: &[&str]) -> Result<Value> {
+        let mut command = Command::new(self.program(node));
+        command.args(question).arg("--json").arg("--config").arg(self.config(node));
+        let output = run(&mut command)?;
+        serde_json::from_str(&output)
+            .with_context(|| format!("{} answered something else: {output}", node.name()))
+    }
+
+    /// One look at a node's status: what `see` makes of it, or why there is none.
+    pub fn look<T>(&mut self, node: Node, see: impl Fn(&Value) -> Result<T, String>) -> Look<T> {
+        if let Some((name, how)) = self.fallen() {
+            return Look::Never(format!("{name} ended with {how}"));
+        }
+        match self.ask(node, &["status"]) {
+            Err(error) => Look::NotYet(format!("{error:#}")),
+            Ok(status) => see(&status).map_or_else(Look::NotYet, Look::Done),
+        }
+    }
+
+    /// The first process that ended though nobody asked it to, and how.
+    pub fn fallen(&mut self) -> Option<(String, String)> {
+        self.running.iter_mut().find_map(|process| Some((process.name.clone(), process.ended()?.to_string())))
+    }
+
+    /// Stops everything in order, what dials first: nodes, then services. Gives what it stopped.
+    ///
+    /// # Errors
+    /// The first that did not stop by itself; the others are stopped all the same.
+    pub fn stop(&mut self) -> Result<Vec<(String, Duration)>> {
+        let mut stopped = Vec::new();
+        let mut failed = None;
+        while let Some(mut process) = self.running.pop() {
+            // Services have nothing to put in order, and no handler.
+            if SERVICES.iter().any(|(name, ..)| *name == process.name) {
+                process.kill();
+                continue;
+            }
+            match process.stop(STOP) {
+                Ok(took) => stopped.push((process.name.clone(), took)),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(stopped), Err)
+    }
+
+    /// The logs that say something, and their last lines.
+    pub fn logs(&self, most: usize) -> Vec<(String, Vec<String>)> {
+        let names = NODES.iter().map(|node| node.name()).chain(SERVICES.iter().map(|(name, ..)| *name));
+        names
+            .filter_map(|name| {
+                let text = fs::read(self.folder.path().join(format!("{name}.log"))).ok()?;
+                let text = String::from_utf8_lossy(&text);
+                let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+                let tail = lines.get(lines.len().saturating_sub(most)..)?.to_vec();
+                (!tail.is_empty()).then(|| (name.to_owned(), tail))
+            })
+            .collect()
+    }
+}
+
+impl Drop for Fabric {
+    fn drop(&mut self) {
+        // On the way out of an error nobody asks how it went; what does not stop is killed.
+        let _ = self.stop();
+        let _ = self.folder.remove();
+    }
+}
+
+fn merge(into: &mut Value, from: Value) {
+    if let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) {
+        into.extend(from);
+    }
+}
+
+fn write(path: &Path, value: &Value) -> Result<()> {
+    fs::write(path, format!("{value:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
