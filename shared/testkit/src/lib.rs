@@ -1,1 +1,45 @@
-//! Fake clock, simulated network, fault injection and replay.
+//! A simulated network of cores, with faults, checked against the oracle.
+//!
+//! [`generate`] makes a [`Plan`] of a seed: nodes, links, services, rules, and what goes wrong when.
+//! [`run`] lets it happen, waits until the network has come to rest, and compares every node with
+//! [`catalyst_oracle`]. The same seed gives the same run, event for event, on every machine:
+//!
+//! ```text
+//! cargo run -p catalyst-testkit --example replay -- --seed 4711
+//! ```
+//!
+//! [`Net`] can also be driven by hand, as the scenario tests do. [`Clock`] and [`Rng`] are of use on their own.
+
+pub mod any;
+mod apply;
+mod check;
+mod clock;
+mod conn;
+mod dial;
+mod expect;
+mod fault;
+mod feed;
+mod generate;
+mod link;
+mod net;
+mod node;
+mod pieces;
+mod plan;
+mod quiet;
+mod rng;
+mod run;
+mod script;
+mod seen;
+mod traffic;
+mod watch;
+
+pub use clock::Clock;
+pub use fault::{Exit, Fault, Noticed};
+pub use generate::generate;
+pub use link::{LinkPlan, Side};
+pub use net::{Net, Observer, Stats};
+pub use node::Node;
+pub use plan::{NodePlan, Plan};
+pub use rng::Rng;
+pub use run::{Failure, run, run_observed};
+pub use seen::{AdjRibOut, Name, See, Seen, SeenPeer, SeenRoute};

@@ -1,0 +1,102 @@
+//! Faults carried out.
+
+use catalyst_control::Event;
+
+use crate::conn::End;
+use crate::fault::{Exit, Fault};
+use crate::net::{Due, Net};
+
+impl Net {
+    /// Lets a fault happen after so many milliseconds.
+    pub fn schedule(&mut self, ms: u64, fault: Fault) {
+        self.after(ms, Due::Fault(Box::new(fault)));
+    }
+
+    /// Lets a fault happen now.
+    pub fn apply(&mut self, fault: Fault) {
+        self.note(|_| format!("FAULT {fault:?}"));
+        match fault {
+            Fault::ServiceUp(node, service) => {
+                self.nodes[node].services.insert(service.label.clone(), service.clone());
+                self.feed(node, &Event::ServiceUp(service));
+            }
+            Fault::ServiceDown(node, label) => {
+                self.nodes[node].services.remove(&label);
+                self.feed(node, &Event::ServiceDown(label));
+            }
+            Fault::Health(node, label, healthy) => {
+                if let Some(service) = self.nodes[node].services.get_mut(&label) {
+                    service.healthy = healthy;
+                }
+                self.feed(node, &Event::Health { label, healthy });
+            }
+            Fault::Policy(node, exports, imports) => {
+                self.nodes[node].plan.exports.clone_from(&exports);
+                self.nodes[node].plan.imports.clone_from(&imports);
+                self.feed(node, &Event::PolicyChanged { exports, imports });
+            }
+            Fault::Lose(link, noticed) => self.lose(link, noticed),
+            Fault::Cut(link, noticed, ms) => {
+                let until = self.clock.now() + ms;
+                let place = &mut self.links[link];
+                place.down_until = place.down_until.max(until);
+                self.lose(link, noticed);
+            }
+            Fault::Stall(link, from, ms) => {
+                let until = self.clock.now() + ms;
+                for (stalled, _) in self.links[link].stalled_until.iter_mut().zip(from).filter(|(_, f)| *f) {
+                    *stalled = (*stalled).max(until);
+                }
+                self.at(until, Due::Flow { link });
+            }
+            Fault::Down(node, exit, back) => {
+                self.take_down(node, exit);
+                if let Some(ms) = back {
+                    self.after(ms, Due::Start { node });
+                }
+            }
+            Fault::Configure(link, side, config) => {
+                self.links[link].plan.sides[side] = config;
+                self.configure(link, side);
+                for side in 0..2 {
+                    self.want_dial(link, side);
+                }
+            }
+        }
+    }
+
+    fn take_down(&mut self, node: usize, exit: Exit) {
+        if exit == Exit::Stop {
+            self.feed(node, &Event::Stop);
+        }
+        let place = &mut self.nodes[node];
+        place.core = None;
+        place.tick_at = None;
+        place.forwards.clear();
+        place.grants.clear();
+        let ids: Vec<u64> = self.conns.keys().copied().collect();
+        for id in ids {
+            let Some(conn) = self.conns.get_mut(&id) else { continue };
+            let Some(side) = self.links[conn.link].plan.ends.iter().position(|n| *n == node) else {
+                continue;
+            };
+            if conn.ends[side] == End::Closed {
+                continue;
+            }
+            conn.ends[side] = End::Closed;
+            conn.vanish(side);
+            if conn.over() {
+                self.conns.remove(&id);
+            } else {
+                self.lost_at(id, 1 - side, exit != Exit::Power);
+            }
+        }
+    }
+
+    /// Starts every node that is down.
+    pub fn revive(&mut self) {
+        for node in 0..self.nodes.len() {
+            self.start(node);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! A network at rest against the oracle, and every node against itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalyst_control::{Endpoint, NextHop};
+use catalyst_names::{NodeName, ServiceName};
+use catalyst_oracle::{Candidate, Key, Table};
+
+use crate::any::AnyCore;
+use crate::net::Net;
+use crate::node::Node;
+use crate::seen::{AdjRibOut, Name, See, Seen, SeenRoute};
+
+/// Node and what is wrong with it.
+type Wrong = Result<(), String>;
+
+fn name(key: &Key) -> Name {
+    (key.service.to_string(), key.origin.to_string())
+}
+
+fn wrong<T>(node: &Node, what: impl AsRef<str>) -> Result<T, String> {
+    Err(format!("{}: {}", node.name(), what.as_ref()))
+}
+
+impl Net {
+    /// Compares every running node with the oracle, every flow with its receiver, and every table with itself.
+    /// Only for a network at rest, see [`Net::settle`].
+    ///
+    /// # Errors
+    /// The first difference, in words.
+    pub fn check(&mut self) -> Wrong {
+        let tables = self.expect();
+        let seen: Vec<Option<Seen>> =
+            self.nodes.iter().map(|n| n.core.as_ref().map(|core| core.look(See))).collect();
+        for ((node, table), seen) in self.nodes.iter().zip(&tables).zip(&seen) {
+            let Some(seen) = seen else { continue };
+            self.stats.checks += 1;
+            self.stats.routes += seen.stored as u64;
+            adj_in(node, table, seen)?;
+            loc_rib(node, table, seen)?;
+            itself(node, seen)?;
+            forwards(node, table)?;
+            grants(node, table)?;
+            replayed(node)?;
+        }
+        self.sessions(&seen)?;
+        self.walk(&tables)
+    }
+
+    /// Sessions where they are to be, and what left one end is what the other holds.
+    fn sessions(&self, seen: &[Option<Seen>]) -> Wrong {
+        for link in 0..self.links.len() {
+            let plan = &self.links[link].plan;
+            if !self.expected(link) {
+                let stray = (0..2).find(|side| self.established_at(link, *side).is_some());
+                if let Some(side) = stray {
+                    return wrong(
+                        &self.nodes[plan.ends[side]],
+                        format!("has a session on link {link} that must not be"),
+                    );
+                }
+                continue;
+            }
+            let Some(session) = self.established(link) else { continue };
+            let Some(conn) = self.conns.get(&session.0) else { continue };
+            for from in 0..2 {
+                let (sender, receiver) = (&self.nodes[plan.ends[from]], &self.nodes[plan.ends[1 - from]]);
+                let look = AdjRibOut { session, peer: receiver.name(), secret: &sender.secret };
+                let standing = sender.core.as_ref().map(|c| c.look(look)).unwrap_or_default();
+                let told = &conn.flows[from].watch.announced;
+                if !told.keys().eq(standing.iter()) {
+                    let told: Vec<&Name> = told.keys().collect();
+                    return wrong(
+                        sender,
+                        format!("Adj-RIB-Out to {} is {standing:?} but it told {told:?}", receiver.name()),
+                    );
+                }
+                let Some(seen) = seen.get(plan.ends[1 - from]).and_then(Option::as_ref) else { continue };
+                arrived(sender, receiver, told, seen)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows the first next hop of every origin of every service from every node: it must lead to a node that
+    /// offers the service, and never come by one place twice.
+    fn walk(&self, tables: &[Table]) -> Wrong {
+        let places: BTreeMap<&NodeName, usize> =
+            self.nodes.iter().enumerate().map(|(i, n)| (n.name(), i)).collect();
+        for (start, node) in self.nodes.iter().enumerate() {
+            for (service, forward) in node.forwards() {
+                for endpoint in forward.endpoints.iter().filter(|e| !e.backup) {
+                    let end = self.follow(start, service, endpoint, &places)?;
+                    let key = Key { service: service.clone(), origin: endpoint.origin.clone() };
+                    let home = tables[start].loc_rib.get(&key).map(|held| held.best.home);
+                    if home != Some(end) {
+                        return wrong(
+                            node,
+                            format!("{service} of {} ends at {}", endpoint.origin, self.nodes[end].name()),
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(
+        &self,
+        start: usize,
+        service: &ServiceName,
+        first: &Endpoint,
+        places: &BTreeMap<&NodeName, usize>,
+    ) -> Result<usize, String> {
+        let (mut at, mut endpoint) = (start, first.clone());
+        for _ in 0..=self.nodes.len() {
+            let NextHop::Peer(next) = &endpoint.next else {
+                let offers = self.nodes[at].services.get(service.label()).is_some_and(|s| s.healthy);
+                let ours = self.nodes[at].name().org() == service.org();
+                return if offers && ours {
+                    Ok(at)
+                } else {
+                    wrong(&self.nodes[at], format!("is to serve {service} but does not offer it"))
+                };
+            };
+            let Some(to) = places.get(next).copied() else {
+                return wrong(&self.nodes[at], format!("sends {service} to {next}, which is no node"));
+            };
+            let crossed = self.nodes[at].name().org() != self.nodes[to].name().org();
+            let wanted = |e: &&Endpoint| match crossed {
+                true => self.opaque_ids(to, at, e.origin.as_str()).any(|id| id == endpoint.origin),
+                false => e.origin == endpoint.origin,
+            };
+            let onward = self.nodes[to].forwards.get(service).and_then(|f| f.endpoints.iter().find(wanted));
+            let Some(onward) = onward else {
+                return wrong(
+                    &self.nodes[to],
+                    format!(
+                        "does not know {service} of {}, though {} sends it there",
+                        endpoint.origin,
+                        self.nodes[at].name()
+                    ),
+                );
+            };
+            (at, endpoint) = (to, onward.clone());
+        }
+        wrong(&self.nodes[start], format!("{service} of {} runs in a circle", first.origin))
+    }
+
+    /// The ids under which a node announces one of its origins to another.
+    fn opaque_ids(
+        &self,
+        exporter: usize,
+        to: usize,
+        origin: &str,
+    ) -> impl Iterator<Item = catalyst_names::OriginId> {
+        self.links
+            .iter()
+            .filter(move |l| l.plan.ends == [exporter, to] || l.plan.ends == [to, exporter])
+            .filter_map(|l| l.plan.sides[0].as_ref()?.agreement.as_ref())
+            .map(move |a| catalyst_policy::border_origin(&self.nodes[exporter].secret, &a.digest(), origin))
+    }
+}
+
+fn adj_in(node: &Node, table: &Table, seen: &Seen) -> Wrong {
+    let mut rest = seen.adj_in.clone();
+    for (key, candidates) in &table.adj_in {
+        let mut held = rest.remove(&name(key)).unwrap_or_default();
+        for (via, candidate) in candidates {
+            match held.remove(via.as_str()) {
+                None => return wrong(node, format!("misses {key:?} from {via}")),
+                Some(route) => {
+                    if let Some(what) = differs(candidate, &route) {
+                        return wrong(
+                            node,
+                            format!(
+                                "holds {key:?} from {via} with another {what}: {route:?} instead of {candidate:?}"
+                            ),
+                        );
+                    }
+                }
+            }
+        }
+        if let Some(via) = held.keys().next() {
+            return wrong(node, format!("holds {key:?} from {via}, which must not be"));
+        }
+    }
+    match rest.iter().next() {
+        None => Ok(()),
+        Some((key, routes)) => {
+            wrong(node, format!("holds {key:?} from {:?}, which must not be", routes.keys()))
+        }
+    }
+}
+
+fn differs(wanted: &Candidate, got: &SeenRoute) -> Option<&'static str> {
+    let org_path: Vec<&str> = wanted.org_path.iter().map(|o| o.as_str()).collect();
+    // What is not imported has no rank of its own.
+    let pref = !wanted.eligible && !wanted.rank.local.0 || wanted.rank.local_pref.0 == got.local_pref;
+    [
+        (wanted.eligible == got.eligible, "eligibility"),
+        (pref, "local_pref"),
+        (org_path == got.org_path, "org_path"),
+        (wanted.node_path == got.node_path, "node_path"),
+        (wanted.rank.cost == got.cost, "cost"),
+        (wanted.weight == got.weight, "weight"),
+        (wanted.protocol.as_str() == got.protocol, "protocol"),
+        (wanted.tags == got.tags, "tags"),
+    ]
+    .iter()
+    .find(|(same, _)| !same)
+    .map(|(_, what)| *what)
+}
+
+fn loc_rib(node: &Node, table: &Table, seen: &Seen) -> Wrong {
+    let wanted: BTreeMap<Name, (String, Option<String>)> = table
+        .loc_rib
+        .iter()
+        .map(|(key, held)| {
+            (name(key), (held.best.rank.via.to_string(), held.next.as_ref().map(NodeName::to_string)))
+        })
+        .collect();
+    if wanted == seen.loc_rib {
+        return Ok(());
+    }
+    let all: BTreeSet<&Name> = wanted.keys().chain(seen.loc_rib.keys()).collect();
+    let first = all.into_iter().find(|k| wanted.get(*k) != seen.loc_rib.get(*k));
+    let pair = first.map(|k| (k, wanted.get(k), seen.loc_rib.get(k)));
+    wrong(node, format!("Loc-RIB: key, wanted and found: {pair:?}"))
+}
+
+/// Counters, names and strays.
+fn itself(node: &Node, seen: &Seen) -> Wrong {
+    let rows = || seen.adj_in.values().flatten();
+    let counted = rows().count();
+    if counted != seen.stored {
+        return wrong(node, format!("{} routes are stored, {counted} have a neighbour", seen.stored));
+    }
+    for (peer, row) in &seen.peers {
+        let (routes, bytes) = rows()
+            .filter(|(via, _)| *via == peer)
+            .fold((0, 0), |(n, bytes), (_, route)| (n + 1, bytes + route.attrs.len()));
+        if (routes, bytes) != (row.routes, row.bytes) {
+            return wrong(
+                node,
+                format!(
+                    "counts {} routes of {} bytes of {peer}, holds {routes} of {bytes}",
+                    row.routes, row.bytes
+                ),
+            );
+        }
+    }
+    let mut names: BTreeSet<&str> = seen.peers.keys().map(String::as_str).collect();
+    names.insert(node.name().as_str());
+    for (service, origin) in seen.adj_in.keys() {
+        names.insert(service);
+        names.insert(origin);
+    }
+    if names.len() != seen.names {
+        return wrong(node, format!("holds {} names, {} are in use", seen.names, names.len()));
+    }
+    Ok(())
+}
+
+/// What the data plane was told is what the oracle would tell it.
+fn forwards(node: &Node, table: &Table) -> Wrong {
+    let services = table.services();
+    if let Some(service) = node.forwards().keys().find(|s| !services.contains(s)) {
+        return wrong(node, format!("still forwards {service}"));
+    }
+    for service in services {
+        let keys = table.ranking(service);
+        let hop = |via: &NodeName| match via == node.name() {
+            true => NextHop::Local,
+            false => NextHop::Peer(via.clone()),
+        };
+        let way = |key: &Key, via: &NodeName, backup: bool| Endpoint {
+            origin: key.origin.clone(),
+            next: hop(via),
+            weight: table.adj_in[key][via].weight,
+            backup,
+        };
+        let firsts = keys.iter().map(|key| way(key, &table.loc_rib[*key].best.rank.via, false));
+        let nexts = keys.iter().filter_map(|key| Some(way(key, table.loc_rib[*key].next.as_ref()?, true)));
+        let wanted: Vec<Endpoint> = firsts.chain(nexts).collect();
+        let protocol = keys.first().map(|key| table.loc_rib[*key].best.protocol);
+        let told = node.forwards().get(service);
+        if told.map(|f| &f.endpoints) != Some(&wanted) || told.map(|f| f.protocol) != protocol {
+            return wrong(node, format!("forwards {service} by {told:?} instead of {wanted:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn grants(node: &Node, table: &Table) -> Wrong {
+    let wanted: BTreeSet<(NodeName, ServiceName)> =
+        table.granted.iter().flat_map(|(peer, all)| all.iter().map(|s| (peer.clone(), s.clone()))).collect();
+    if wanted == *node.grants() {
+        return Ok(());
+    }
+    wrong(node, format!("grants {:?} instead of {wanted:?}", node.grants()))
+}
+
+/// What was told and has not passed the receiver is what the receiver holds, byte for byte.
+fn arrived(sender: &Node, receiver: &Node, told: &BTreeMap<Name, Vec<u8>>, seen: &Seen) -> Wrong {
+    let via = sender.name().as_str();
+    let held: BTreeMap<&Name, &Vec<u8>> =
+        seen.adj_in.iter().filter_map(|(key, routes)| Some((key, &routes.get(via)?.attrs))).collect();
+    let own = receiver.name();
+    let looped = |attrs: &[u8]| {
+        own.org() == sender.name().org()
+            && catalyst_wire::Attrs::read(attrs).is_ok_and(|a| a.node_path.contains(own.node()))
+    };
+    let open = seen.peers.get(via).is_some_and(|p| p.denied == 0);
+    let wanted: BTreeMap<&Name, &Vec<u8>> = told.iter().filter(|(_, attrs)| !looped(attrs)).collect();
+    if wanted == held || !open {
+        return Ok(());
+    }
+    wrong(receiver, format!("holds {:?} of {via}, who told {:?}", held.keys(), wanted.keys()))
+}
+
+/// A recording of the node leads to the same state.
+fn replayed(node: &Node) -> Wrong {
+    let (Some(recording), Some(core)) = (&node.recording, &node.core) else { return Ok(()) };
+    match AnyCore::replay(recording, node.plan.store) {
+        Ok(again) if again.digest() == core.digest() => Ok(()),
+        Ok(_) => wrong(node, "its recording replays to another digest"),
+        Err(refusal) => wrong(node, format!("its recording does not replay: {refusal}")),
+    }
+}

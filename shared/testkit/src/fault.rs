@@ -1,0 +1,53 @@
+//! What may happen to a network while it runs.
+
+use catalyst_control::LocalService;
+use catalyst_names::ServiceLabel;
+use catalyst_policy::{ExportRule, ImportRule};
+
+use crate::link::Side;
+
+/// Who notices that a connection is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noticed {
+    /// Both ends, each in its own time.
+    Both,
+    /// Only this end; the other runs into its hold timer.
+    Only(usize),
+    /// Neither; both run into their hold timers.
+    Neither,
+}
+
+/// How a node goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// In order: sessions are ended with a reason.
+    Stop,
+    /// The process dies; its machine closes the connections.
+    Kill,
+    /// The machine loses power; nobody is told.
+    Power,
+}
+
+/// One thing that happens. Nodes, links and sides are places in the plan.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// A service appears or changes.
+    ServiceUp(usize, LocalService),
+    /// A service is no longer offered.
+    ServiceDown(usize, ServiceLabel),
+    /// A health check changes its mind.
+    Health(usize, ServiceLabel, bool),
+    /// A node's rules change.
+    Policy(usize, Vec<ExportRule>, Vec<ImportRule>),
+    /// The connections of a link are lost; it can be dialled again at once.
+    Lose(usize, Noticed),
+    /// As above, and dials fail for so many milliseconds.
+    Cut(usize, Noticed, u64),
+    /// Nothing passes in the directions from these sides for so many milliseconds: a blackhole, or a peer that
+    /// does not read.
+    Stall(usize, [bool; 2], u64),
+    /// A node goes away, and comes back after so many milliseconds, if at all in this epoch.
+    Down(usize, Exit, Option<u64>),
+    /// One side of a link configures the other anew: other terms, or none at all.
+    Configure(usize, usize, Option<Side>),
+}

@@ -1,0 +1,154 @@
+//! Events into a core, and what it asks for carried out.
+
+use catalyst_control::record::{Record, Recording};
+use catalyst_control::{Effect, Event, LocalService, Notice, SessionId, Settings};
+
+use crate::any::AnyCore;
+use crate::net::{Due, Net};
+
+/// Notices kept of each node: the newest.
+const NOTICES: usize = 256;
+
+impl Net {
+    pub(crate) fn tick(&mut self, node: usize) {
+        let now = self.clock.now();
+        let place = &mut self.nodes[node];
+        // Another tick was set since.
+        if place.tick_at.is_none_or(|at| at > now) {
+            return;
+        }
+        place.tick_at = None;
+        let due = place.core.as_ref().and_then(AnyCore::next_deadline);
+        match due {
+            Some(mono) if mono <= self.clock.seen_with(self.nodes[node].plan.skew).mono => {
+                self.feed(node, &Event::Tick);
+            }
+            _ => self.set_tick(node),
+        }
+    }
+
+    fn set_tick(&mut self, node: usize) {
+        let place = &self.nodes[node];
+        let Some(mono) = place.core.as_ref().and_then(AnyCore::next_deadline) else { return };
+        let at = self.clock.moment_of(mono, place.plan.skew);
+        if place.tick_at.is_none_or(|set| at < set) {
+            self.nodes[node].tick_at = Some(at);
+            self.at(at, Due::Tick { node });
+        }
+    }
+
+    /// Gives an event to a node, and carries out what comes of it.
+    pub fn feed(&mut self, node: usize, event: &Event) {
+        let place = &mut self.nodes[node];
+        let Some(core) = place.core.as_mut() else { return };
+        let now = self.clock.seen_with(place.plan.skew);
+        if matches!(event, Event::PolicyChanged { .. }) {
+            place.rules_changed = self.stats.steps;
+        }
+        if let Some(recording) = &mut place.recording {
+            recording.records.push(Record { now, event: event.clone() });
+        }
+        core.handle(event, now);
+        let effects: Vec<Effect> = std::iter::from_fn(|| core.poll_effect()).collect();
+        let frames: Vec<(SessionId, Vec<u8>)> = std::iter::from_fn(|| core.poll_transmit()).collect();
+        for effect in effects {
+            self.effect(node, effect);
+        }
+        for (session, frame) in frames {
+            self.transmit(node, session, frame);
+        }
+        self.set_tick(node);
+    }
+
+    fn effect(&mut self, node: usize, effect: Effect) {
+        match effect {
+            Effect::Forward(forward) => {
+                self.nodes[node].changed.insert(forward.service.clone(), self.stats.steps);
+                let forwards = &mut self.nodes[node].forwards;
+                if forward.endpoints.is_empty() {
+                    forwards.remove(&forward.service);
+                } else {
+                    forwards.insert(forward.service.clone(), forward);
+                }
+            }
+            Effect::Grant { peer, service, granted } => {
+                let (whom, what) = (peer.to_string(), service.to_string());
+                let grants = &mut self.nodes[node].grants;
+                let changed =
+                    if granted { grants.insert((peer, service)) } else { grants.remove(&(peer, service)) };
+                if !changed {
+                    self.violated(node, &format!("said again that {whom} granted={granted} {what}"));
+                }
+            }
+            Effect::Close { session, last } => self.close(node, session, last),
+            Effect::Notice(notice) => self.notice(node, notice),
+        }
+    }
+
+    fn notice(&mut self, node: usize, notice: Notice) {
+        self.note(|net| format!("{}: {notice:?}", net.nodes[node].plan.name));
+        match &notice {
+            Notice::PeerUp(peer, session) => self.session_established(node, peer, *session),
+            Notice::MalformedRoute(..) | Notice::PluginConflict(_) => {
+                self.violated(node, &format!("{notice:?}"));
+            }
+            _ => {}
+        }
+        let place = &mut self.nodes[node];
+        if place.notices.len() >= NOTICES {
+            place.notices.pop_front();
+        }
+        place.notices.push_back((self.clock.now(), notice));
+    }
+
+    /// Starts a node that does not run: a new incarnation with the configuration of the moment.
+    pub(crate) fn start(&mut self, node: usize) {
+        let place = &mut self.nodes[node];
+        if place.core.is_some() {
+            return;
+        }
+        place.incarnation += 1;
+        let settings = Settings {
+            name: place.plan.name.clone(),
+            incarnation: place.incarnation,
+            border_secret: place.secret,
+            limits: place.limits,
+        };
+        place.recording = self.record.then(|| Recording::new(&settings));
+        match AnyCore::new(settings, place.plan.store) {
+            Ok(core) => place.core = Some(core),
+            Err(refusal) => return self.violated(node, &format!("does not start: {refusal}")),
+        }
+        self.note(|net| format!("{} starts", net.nodes[node].plan.name));
+        let (exports, imports) =
+            (self.nodes[node].plan.exports.clone(), self.nodes[node].plan.imports.clone());
+        self.feed(node, &Event::PolicyChanged { exports, imports });
+        let services: Vec<LocalService> = self.nodes[node].services.values().cloned().collect();
+        let late = self.rng.percent(30);
+        if !late {
+            services.iter().for_each(|s| self.feed(node, &Event::ServiceUp(s.clone())));
+        }
+        for link in 0..self.links.len() {
+            let sides = self.links[link].plan.ends.map(|end| end == node);
+            for side in (0..2).filter(|side| sides[*side]) {
+                self.configure(link, side);
+                self.want_dial(link, side);
+            }
+        }
+        if late {
+            services.iter().for_each(|s| self.feed(node, &Event::ServiceUp(s.clone())));
+        }
+    }
+
+    /// Tells a running node how its side of a link is configured.
+    pub(crate) fn configure(&mut self, link: usize, side: usize) {
+        let plan = &self.links[link].plan;
+        let name = self.nodes[plan.ends[1 - side]].plan.name.clone();
+        let event = match &plan.sides[side] {
+            Some(config) => Event::PeerConfigured(Box::new(config.config(&name))),
+            None => Event::PeerRemoved(name),
+        };
+        let node = plan.ends[side];
+        self.feed(node, &event);
+    }
+}

@@ -1,0 +1,275 @@
+//! The simulated network: nodes, links, connections, and the events between them in the order of time.
+//!
+//! Everything follows from the plan and its seed. Time moves to the next event, never by itself.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use catalyst_control::{Event, SessionId};
+
+use crate::clock::Clock;
+use crate::conn::{Conn, Item};
+use crate::fault::Fault;
+use crate::link::LinkPlan;
+use crate::node::Node;
+use crate::plan::{NodePlan, Plan};
+use crate::rng::Rng;
+
+/// Is told of everything that happens: the moment in milliseconds, and what.
+pub type Observer = Box<dyn FnMut(u64, &str)>;
+
+/// A link while the network runs.
+pub(crate) struct Link {
+    pub(crate) plan: LinkPlan,
+    /// Nothing sent by this side passes before then.
+    pub(crate) stalled_until: [u64; 2],
+    /// No dial succeeds before then.
+    pub(crate) down_until: u64,
+    /// A dial is due.
+    pub(crate) dialling: [bool; 2],
+    /// Dials in a row that led to no session.
+    pub(crate) tries: [u32; 2],
+}
+
+/// What is to happen at a moment.
+#[derive(Debug)]
+pub(crate) enum Due {
+    Tick {
+        node: usize,
+    },
+    Item {
+        conn: u64,
+        from: usize,
+        round: u32,
+        item: Item,
+    },
+    Credit {
+        conn: u64,
+        side: usize,
+        bytes: usize,
+        small: bool,
+    },
+    Up {
+        conn: u64,
+        side: usize,
+    },
+    /// The transport of this side finds the connection gone.
+    Gone {
+        conn: u64,
+        side: usize,
+    },
+    /// The transport reports a connection closed that the core itself closed.
+    LocalDown {
+        node: usize,
+        incarnation: u64,
+        session: SessionId,
+    },
+    Dial {
+        link: usize,
+        side: usize,
+    },
+    Flow {
+        link: usize,
+    },
+    Fault(Box<Fault>),
+    Start {
+        node: usize,
+    },
+}
+
+/// What a run cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Events of the simulator.
+    pub steps: u64,
+    /// Frames sent.
+    pub frames: u64,
+    /// Frames other than KEEPALIVE.
+    pub loud: u64,
+    /// Connections made.
+    pub connections: u64,
+    /// Comparisons with the oracle.
+    pub checks: u64,
+    /// Routes compared.
+    pub routes: u64,
+    /// A hash of everything sent, with its moments.
+    pub trace: u64,
+}
+
+/// A simulated network.
+pub struct Net {
+    pub(crate) clock: Clock,
+    pub(crate) rng: Rng,
+    pub(crate) queue: BTreeMap<(u64, u64), Due>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) conns: BTreeMap<u64, Conn>,
+    pub(crate) stats: Stats,
+    pub(crate) violations: Vec<String>,
+    pub(crate) observer: Option<Observer>,
+    seq: u64,
+    pub(crate) next_conn: u64,
+    pub(crate) record: bool,
+}
+
+impl Net {
+    /// The network of a plan. Its nodes start at once; its epochs are the caller's to apply.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let mut net = Net {
+            clock: Clock::default(),
+            rng: Rng::new(plan.seed).fork(),
+            queue: BTreeMap::new(),
+            nodes: Vec::new(),
+            links: Vec::new(),
+            conns: BTreeMap::new(),
+            stats: Stats::default(),
+            violations: Vec::new(),
+            observer: None,
+            seq: 0,
+            next_conn: 1,
+            record: plan.record,
+        };
+        for node in &plan.nodes {
+            net.add_node(node.clone());
+        }
+        for link in &plan.links {
+            net.add_link(link.clone());
+        }
+        net
+    }
+
+    /// Adds a node; it starts with the next step.
+    pub fn add_node(&mut self, plan: NodePlan) -> usize {
+        let mut secret = [0u8; 32];
+        secret.fill_with(|| u8::try_from(self.rng.below(256)).unwrap_or(0));
+        let services = plan.services.iter().map(|s| (s.label.clone(), s.clone())).collect();
+        self.nodes.push(Node {
+            plan,
+            services,
+            limits: catalyst_control::Limits::CLOUD,
+            secret,
+            core: None,
+            incarnation: 0,
+            tick_at: None,
+            recording: None,
+            forwards: BTreeMap::new(),
+            grants: BTreeSet::new(),
+            notices: VecDeque::new(),
+            changed: BTreeMap::new(),
+            rules_changed: 0,
+        });
+        let node = self.nodes.len() - 1;
+        self.after(0, Due::Start { node });
+        node
+    }
+
+    /// Adds a link. Nodes that run already are configured at once.
+    pub fn add_link(&mut self, plan: LinkPlan) -> usize {
+        let (ends, sides) = (plan.ends, plan.sides.clone());
+        self.links.push(Link {
+            plan,
+            stalled_until: [0; 2],
+            down_until: 0,
+            dialling: [false; 2],
+            tries: [0; 2],
+        });
+        let link = self.links.len() - 1;
+        for side in 0..2 {
+            if let Some(config) = &sides[side] {
+                let config = config.config(&self.nodes[ends[1 - side]].plan.name);
+                self.feed(ends[side], &Event::PeerConfigured(Box::new(config)));
+            }
+            self.want_dial(link, side);
+        }
+        link
+    }
+
+    /// The nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The present, in milliseconds.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// What the run has cost so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Promises that were broken.
+    #[must_use]
+    pub fn violations(&self) -> &[String] {
+        &self.violations
+    }
+
+    /// Is told of everything that happens from now on.
+    pub fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    /// Limits of a node's core, for its next start.
+    pub fn set_limits(&mut self, node: usize, limits: catalyst_control::Limits) {
+        self.nodes[node].limits = limits;
+    }
+
+    pub(crate) fn note(&mut self, text: impl FnOnce(&Self) -> String) {
+        if let Some(mut observer) = self.observer.take() {
+            observer(self.clock.now(), &text(self));
+            self.observer = Some(observer);
+        }
+    }
+
+    pub(crate) fn violated(&mut self, node: usize, what: &str) {
+        let text = format!("at {} ms, {}: {what}", self.clock.now(), self.nodes[node].plan.name);
+        self.note(|_| format!("VIOLATION {text}"));
+        self.violations.push(text);
+    }
+
+    pub(crate) fn after(&mut self, ms: u64, due: Due) {
+        self.at(self.clock.now() + ms, due);
+    }
+
+    pub(crate) fn at(&mut self, moment: u64, due: Due) {
+        self.seq += 1;
+        self.queue.insert((moment.max(self.clock.now()), self.seq), due);
+    }
+
+    /// Does the next thing. False when nothing is due any more.
+    pub fn step(&mut self) -> bool {
+        let Some(((at, _), due)) = self.queue.pop_first() else { return false };
+        self.clock.advance_to(at);
+        self.stats.steps += 1;
+        match due {
+            Due::Tick { node } => self.tick(node),
+            Due::Item { conn, from, round, item } => self.arrive(conn, from, round, item),
+            Due::Credit { conn, side, bytes, .. } => self.credit(conn, side, bytes),
+            Due::Up { conn, side } => self.conn_up(conn, side),
+            Due::Gone { conn, side } => self.conn_gone(conn, side),
+            Due::LocalDown { node, incarnation, session } => {
+                if self.nodes[node].incarnation == incarnation {
+                    self.feed(node, &Event::SessionDown { session });
+                }
+            }
+            Due::Dial { link, side } => self.dial(link, side),
+            Due::Flow { link } => self.flow_again(link),
+            Due::Fault(fault) => self.apply(*fault),
+            Due::Start { node } => self.start(node),
+        }
+        true
+    }
+
+    /// Runs for so many milliseconds.
+    pub fn run_for(&mut self, ms: u64) {
+        let until = self.clock.now() + ms;
+        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
+            self.step();
+        }
+        self.clock.advance_to(until);
+    }
+}

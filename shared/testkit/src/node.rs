@@ -1,0 +1,59 @@
+//! A node of the simulated network, and what its data plane was told.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use catalyst_control::record::Recording;
+use catalyst_control::{Forward, LocalService, Notice};
+use catalyst_names::{NodeName, ServiceLabel, ServiceName};
+
+use crate::any::AnyCore;
+use crate::plan::NodePlan;
+
+/// A node while it runs, and what it is to become again after a restart.
+pub struct Node {
+    pub(crate) plan: NodePlan,
+    pub(crate) services: BTreeMap<ServiceLabel, LocalService>,
+    pub(crate) limits: catalyst_control::Limits,
+    pub(crate) secret: [u8; 32],
+    pub(crate) core: Option<AnyCore>,
+    pub(crate) incarnation: u64,
+    pub(crate) tick_at: Option<u64>,
+    pub(crate) recording: Option<Recording>,
+    pub(crate) forwards: BTreeMap<ServiceName, Forward>,
+    pub(crate) grants: BTreeSet<(NodeName, ServiceName)>,
+    pub(crate) notices: VecDeque<(u64, Notice)>,
+    /// The step of the simulator at which a service last changed, and at which the rules did.
+    pub(crate) changed: BTreeMap<ServiceName, u64>,
+    pub(crate) rules_changed: u64,
+}
+
+impl Node {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &NodeName {
+        &self.plan.name
+    }
+
+    /// Its core, while it runs.
+    #[must_use]
+    pub fn core(&self) -> Option<&AnyCore> {
+        self.core.as_ref()
+    }
+
+    /// What its data plane was told last, by service.
+    #[must_use]
+    pub fn forwards(&self) -> &BTreeMap<ServiceName, Forward> {
+        &self.forwards
+    }
+
+    /// Which neighbours may use which services, as its data plane was told.
+    #[must_use]
+    pub fn grants(&self) -> &BTreeSet<(NodeName, ServiceName)> {
+        &self.grants
+    }
+
+    /// What it said, with the moments.
+    pub fn notices(&self) -> impl DoubleEndedIterator<Item = &(u64, Notice)> {
+        self.notices.iter()
+    }
+}

@@ -1,0 +1,59 @@
+//! What a simulated network is made of, before anything runs.
+
+use catalyst_control::LocalService;
+use catalyst_names::NodeName;
+use catalyst_policy::{ExportRule, ImportRule};
+
+use crate::any::StoreKind;
+use crate::fault::Fault;
+use crate::link::LinkPlan;
+
+/// A node, as it is configured when it first starts.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// Its name.
+    pub name: NodeName,
+    /// Its store.
+    pub store: StoreKind,
+    /// How far its monotonic clock is ahead, in milliseconds.
+    pub skew: u64,
+    /// Its services.
+    pub services: Vec<LocalService>,
+    /// Its export rules.
+    pub exports: Vec<ExportRule>,
+    /// Its import rules.
+    pub imports: Vec<ImportRule>,
+}
+
+impl NodePlan {
+    /// A node over the heap store with nothing to offer.
+    #[must_use]
+    pub fn new(name: NodeName) -> Self {
+        NodePlan {
+            name,
+            store: StoreKind::Heap,
+            skew: 0,
+            services: Vec::new(),
+            exports: Vec::new(),
+            imports: Vec::new(),
+        }
+    }
+}
+
+/// A network, and what happens to it. After each epoch the network is given time to come to rest and is compared
+/// with the oracle.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Decides every delay.
+    pub seed: u64,
+    /// In words.
+    pub shape: String,
+    /// The nodes.
+    pub nodes: Vec<NodePlan>,
+    /// The links. At most one between two nodes.
+    pub links: Vec<LinkPlan>,
+    /// Faults with their moments, from the beginning of their epoch.
+    pub epochs: Vec<Vec<(u64, Fault)>>,
+    /// Replay the recording of every node and compare digests.
+    pub record: bool,
+}

@@ -1,0 +1,159 @@
+//! When a network has come to rest.
+
+use catalyst_control::SessionId;
+
+use crate::any::Established;
+use crate::conn::{Conn, End, Item};
+use crate::net::{Due, Net};
+use crate::traffic::is_keepalive;
+
+/// A network has come to rest within this time, in milliseconds, or it never will: the longest hold time, the
+/// longest pause between dials, and as much again for what follows from them.
+const PATIENCE: u64 = 120_000;
+/// Steps of the simulator after which a network is taken to chatter for ever.
+const STEPS: u64 = 400_000;
+
+impl Net {
+    /// Whether a link is to have a session: both sides run, are configured and hold the same agreement.
+    #[must_use]
+    pub fn expected(&self, link: usize) -> bool {
+        let plan = &self.links[link].plan;
+        let running = plan.ends.iter().all(|node| self.nodes[*node].core.is_some());
+        let agreed = match &plan.sides {
+            [Some(a), Some(b)] => a.agreement == b.agreement,
+            _ => false,
+        };
+        let dialled = (0..2).any(|side| plan.dials[side]);
+        running && agreed && dialled
+    }
+
+    /// The session that both ends of a link have established, with both tables complete.
+    #[must_use]
+    pub fn established(&self, link: usize) -> Option<SessionId> {
+        let [first, second] =
+            [0, 1].map(|side| self.established_at(link, side).filter(|(_, synced)| *synced));
+        let ((first, _), (second, _)) = (first?, second?);
+        (first == second).then_some(first)
+    }
+
+    /// What one side of a link has established, and whether the other's table is complete there.
+    pub(crate) fn established_at(&self, link: usize, side: usize) -> Option<(SessionId, bool)> {
+        let plan = &self.links[link].plan;
+        let peer = &self.nodes[plan.ends[1 - side]].plan.name;
+        self.nodes[plan.ends[side]].core.as_ref()?.look(Established(peer))
+    }
+
+    /// Whether nothing but keepalives is under way, and every link that is to have a session has exactly one.
+    #[must_use]
+    pub fn quiet(&self) -> bool {
+        self.queue.values().all(|due| !self.matters(due)) && self.settled()
+    }
+
+    fn settled(&self) -> bool {
+        let whole = |c: &&Conn| c.ends == [End::Up; 2] && !c.cut && c.flows.iter().all(|f| f.held.is_empty());
+        (0..self.links.len()).all(|link| {
+            if !self.expected(link) {
+                return (0..2).all(|side| self.established_at(link, side).is_none());
+            }
+            let mut conns = self.conns.values().filter(|c| c.link == link);
+            let one = conns.next().is_some_and(|c| whole(&c)) && conns.next().is_none();
+            one && self.established(link).is_some()
+        })
+    }
+
+    fn matters(&self, due: &Due) -> bool {
+        let expected = |id: &u64| self.conns.get(id).is_some_and(|c| !c.cut && self.expected(c.link));
+        match due {
+            Due::Item { conn, from, round, item } => {
+                let loud = !matches!(item, Item::Frame(bytes, _) if is_keepalive(bytes));
+                let live = self.conns.get(conn).is_some_and(|c| c.flows[*from].round == *round);
+                loud && live && expected(conn)
+            }
+            Due::Credit { conn, small, .. } => !small && expected(conn),
+            Due::Up { conn, .. } | Due::Gone { conn, .. } => {
+                self.conns.get(conn).is_some_and(|c| self.expected(c.link))
+            }
+            Due::Dial { link, .. } => self.expected(*link) && self.established(*link).is_none(),
+            Due::Flow { link } => self.links[*link].stalled_until.iter().any(|at| *at > self.clock.now()),
+            Due::Fault(_) | Due::Start { .. } => true,
+            // Nothing may come of either; if something does, it is seen.
+            Due::Tick { .. } | Due::LocalDown { .. } => false,
+        }
+    }
+
+    /// Runs until the network has come to rest, then on for a while in which nothing may happen but keepalives.
+    ///
+    /// # Errors
+    /// What was broken on the way, or why the network did not come to rest.
+    pub fn settle(&mut self) -> Result<(), String> {
+        let (until, steps) = (self.now() + PATIENCE, self.stats.steps + STEPS);
+        while !self.quiet() {
+            if let Some(first) = self.violations.first() {
+                return Err(first.clone());
+            }
+            if self.now() > until || self.stats.steps > steps {
+                return Err(format!(
+                    "not at rest after {PATIENCE} ms or {STEPS} steps: {}",
+                    self.restless().join("; ")
+                ));
+            }
+            if !self.step() {
+                return Err(format!("at rest, but not settled: {}", self.restless().join("; ")));
+            }
+        }
+        self.linger()
+    }
+
+    /// Watches a network at rest for longer than any of its timers.
+    fn linger(&mut self) -> Result<(), String> {
+        let digests = |net: &Net| -> Vec<Option<[u8; 32]>> {
+            net.nodes.iter().map(|n| n.core.as_ref().map(|c| c.digest())).collect()
+        };
+        let hold = (0..self.links.len())
+            .filter(|link| self.expected(*link))
+            .flat_map(|link| self.links[link].plan.sides.iter().flatten().map(|s| u64::from(s.hold_ms)))
+            .max()
+            .unwrap_or(0);
+        let before = digests(self);
+        let until = self.now() + 2 * hold + 100;
+        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
+            self.step();
+            if !self.quiet() {
+                let due: Vec<&Due> = self.queue.values().filter(|due| self.matters(due)).collect();
+                return Err(format!(
+                    "at {} ms, a network at rest began to move: {due:?}; {}",
+                    self.now(),
+                    self.restless().join("; ")
+                ));
+            }
+        }
+        if let Some(first) = self.violations.first() {
+            return Err(first.clone());
+        }
+        if digests(self) != before {
+            return Err("a state changed while the network was at rest".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Links that are not as they are to be, in words.
+    fn restless(&self) -> Vec<String> {
+        (0..self.links.len())
+            .filter(|link| {
+                let some = (0..2).any(|side| self.established_at(*link, side).is_some());
+                if self.expected(*link) { self.established(*link).is_none() } else { some }
+            })
+            .map(|link| {
+                let [a, b] = self.links[link].plan.ends.map(|n| self.nodes[n].plan.name.to_string());
+                let ends = [0, 1].map(|side| self.established_at(link, side));
+                let conns: Vec<String> = self
+                    .conns
+                    .iter()
+                    .filter(|(_, c)| c.link == link)
+                    .map(|(id, c)| format!("{id} {:?} cut={}", c.ends, c.cut))
+                    .collect();
+                format!("link {link} of {a} and {b} has {ends:?} with connections {conns:?}")
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! Faults at random, for a given network.
+
+use catalyst_names::{OrgId, ServiceLabel};
+
+use crate::fault::{Exit, Fault, Noticed};
+use crate::link::Side;
+use crate::pieces::{hold, label, rules, service};
+use crate::plan::Plan;
+use crate::rng::Rng;
+
+/// One to three epochs, each calm, busy or hectic.
+pub(crate) fn epochs(rng: &mut Rng, plan: &Plan, orgs: &[OrgId]) -> Vec<Vec<(u64, Fault)>> {
+    (0..rng.between((1, 3)))
+        .map(|_| {
+            let span = rng.one_of([0, 50, 500, 3_000, 15_000]);
+            let count = rng.one_of([0, 3, 6, 12]);
+            // Some epochs are about services alone: what they find is easier to understand.
+            let calm = rng.percent(25);
+            let mut faults: Vec<(u64, Fault)> = (0..count)
+                .filter_map(|_| Some((rng.between((0, span)), fault(rng, plan, orgs, calm)?)))
+                .collect();
+            faults.sort_by_key(|(ms, _)| *ms);
+            faults
+        })
+        .collect()
+}
+
+fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], calm: bool) -> Option<Fault> {
+    let node = rng.index(plan.nodes.len());
+    let link = rng.index(plan.links.len());
+    let noticed = rng.one_of([Noticed::Both, Noticed::Only(0), Noticed::Only(1), Noticed::Neither]);
+    let choice = if calm { rng.below(45) } else { rng.below(100) };
+    Some(match choice {
+        0..18 => {
+            let label = label(rng);
+            Fault::ServiceUp(node, service(rng, label)?)
+        }
+        18..32 => Fault::ServiceDown(node, ServiceLabel::parse(label(rng)).ok()?),
+        32..45 => Fault::Health(node, ServiceLabel::parse(label(rng)).ok()?, rng.percent(50)),
+        45..52 => {
+            let (exports, imports) = rules(rng, orgs, plan.nodes[node].name.org());
+            Fault::Policy(node, exports, imports)
+        }
+        52..60 => Fault::Lose(link, noticed),
+        60..67 => Fault::Cut(link, noticed, rng.one_of([100, 1_000, 8_000])),
+        67..78 => {
+            let from = rng.one_of([[true, true], [true, false], [false, true]]);
+            Fault::Stall(link, from, rng.one_of([50, 700, 4_000, 25_000]))
+        }
+        78..90 => {
+            let exit = rng.one_of([Exit::Stop, Exit::Kill, Exit::Power]);
+            Fault::Down(node, exit, rng.one_of([Some(1), Some(200), Some(5_000), None]))
+        }
+        _ => {
+            let side = rng.index(2);
+            let old = plan.links[link].sides[side].clone();
+            let agreement = old.and_then(|s| s.agreement);
+            let fresh = match rng.below(4) {
+                0 => None,
+                1 => Some(Side { agreement: None, hold_ms: hold(rng) }),
+                _ => Some(Side { agreement, hold_ms: hold(rng) }),
+            };
+            Fault::Configure(link, side, fresh)
+        }
+    })
+}
