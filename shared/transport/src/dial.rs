@@ -110,13 +110,15 @@ async fn attempt(
             .await
             .map_err(|e| handshake(explain(&e)))?;
         let found = quic::name_of(&connection).map_err(handshake)?;
+        // Waits until the peer has accepted our certificate as well: only then it lets us open a stream, and only
+        // then it is told the reason when we close (RFC 9000 section 10.2.3 hides it during the handshake).
+        let stream = connection.open_bi().await;
         if found != *peer {
             let text = format!("dialled as {peer}, but the certificate says {found}");
             connection.close(code::WRONG_NODE, text.as_bytes());
             return Err(DialError::WrongNode { remote, found, wanted: peer.clone() });
         }
-        // Waits until the peer has accepted our certificate as well: only then it lets us open a stream.
-        let stream = connection.open_bi().await.map_err(|e| handshake(explain(&e)))?;
+        let stream = stream.map_err(|e| handshake(explain(&e)))?;
         Ok((connection, stream))
     };
     let late = DialError::NoAnswer { remote, waited: profile.connect };

@@ -145,12 +145,14 @@ impl FlowError {
 /// The end of a connection in words that help: who refused whom, and why.
 pub(crate) fn explain(error: &ConnectionError) -> String {
     match error {
-        // Our own verifier's words are inside.
         ConnectionError::TransportError(e) if alert(e.code).is_some() => {
-            format!("handshake refused by this node: {}", e.reason)
+            format!("handshake refused by this node: {}", own_words(&e.reason))
         }
         ConnectionError::ConnectionClosed(close) => match alert(close.error_code) {
             Some(alert) => format!("handshake refused by the peer: {}", alert_text(alert)),
+            None if close.error_code == quinn::TransportErrorCode::APPLICATION_ERROR => {
+                "closed by the peer during the handshake; its own log says why".to_owned()
+            }
             None => format!("closed by the peer's QUIC: {close}"),
         },
         ConnectionError::ApplicationClosed(close) => format!(
@@ -161,6 +163,12 @@ pub(crate) fn explain(error: &ConnectionError) -> String {
         ConnectionError::TimedOut => "no packets from the peer".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// Our verifier's words, without what rustls wraps around them when it prints.
+fn own_words(reason: &str) -> &str {
+    let inner = reason.strip_prefix("invalid peer certificate: Other(OtherError(");
+    inner.and_then(|r| r.strip_suffix("))")).unwrap_or(reason)
 }
 
 /// The TLS alert in a QUIC error code (RFC 9001 section 4.8).

@@ -35,7 +35,6 @@ on_both!(a_loss_is_noticed_in_time_and_mended, |rt: Arc<dyn Runtime>| async move
     let (a, b) = future::zip(edge.down(), cloud.down()).await;
     let noticed = from.elapsed();
     assert_eq!((a, b), (DownReason::Silent, DownReason::Silent));
-    println!("noticed after {noticed:?}");
     assert!(noticed < Duration::from_secs(3), "noticed after {noticed:?}");
     relay.cut(false);
     let _ = open(&edge, &cloud).await;
@@ -91,7 +90,8 @@ on_both!(two_dials_that_cross_come_to_rest, |rt: Arc<dyn Runtime>| async move {
         async move {
             loop {
                 if let Ok(Event::SessionUp { session, dialled, .. }) = events.recv().await {
-                    transport.send(session, frame(1, b"")).unwrap();
+                    // The other side may have closed it by now.
+                    let _ = transport.send(session, frame(1, b""));
                     if dialled != dialled_stays {
                         transport.close(session, None);
                     }

@@ -87,7 +87,7 @@ on_both!(an_unknown_organisation_is_refused_by_the_dialler, |rt: Arc<dyn Runtime
             _ => None,
         })
         .await;
-    assert!(error.contains("globex.example"), "{error}");
+    assert!(error.ends_with("add the bundle of globex.example first"), "{error}");
 });
 
 async fn refused(node: &Node) -> String {
