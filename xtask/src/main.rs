@@ -2,6 +2,7 @@
 //!
 //! One file a subject. A new subcommand is a module and one line in [`COMMANDS`].
 
+mod bench;
 mod cargo;
 mod demo;
 mod golden;
@@ -35,6 +36,7 @@ const COMMANDS: &[Command] = &[
         help: laws::edge_tree::HELP,
         run: laws::edge_tree::command,
     },
+    Command { name: "bench", summary: bench::SUMMARY, help: bench::HELP, run: bench::run },
     Command { name: "demo", summary: demo::SUMMARY, help: demo::HELP, run: demo::run },
 ];
 

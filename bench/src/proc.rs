@@ -1,0 +1,55 @@
+//! What the system knows of a process: `/proc/PID`.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// CPU time of a process so far, user and system, in seconds. Summed over its threads from the scheduler, in
+/// nanoseconds; a thread that has ended is missing, so a process is compared only while it keeps its threads.
+pub fn cpu_seconds(pid: u32) -> Result<f64> {
+    let mut nanoseconds = 0u64;
+    let tasks = format!("/proc/{pid}/task");
+    for task in fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))? {
+        let path = task?.path().join("schedstat");
+        // A thread that ends meanwhile is none.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let first = text.split_whitespace().next().context("an empty schedstat")?;
+        nanoseconds += first.parse::<u64>()?;
+    }
+    Ok(nanoseconds as f64 / 1e9)
+}
+
+/// Memory and threads of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Everything resident, in KiB; most of a small process is clean pages of its own binary and libc.
+    pub rss_kib: f64,
+    /// What only this process has and nothing but swap could take back, in KiB.
+    pub anonymous_kib: f64,
+    /// Threads.
+    pub threads: f64,
+}
+
+/// Reads `/proc/PID/status`.
+pub fn memory(pid: u32) -> Result<Memory> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let field = |name: &str| -> Result<f64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).context(name.to_owned())?;
+        let word = line.split_whitespace().next().context(name.to_owned())?;
+        Ok(word.parse()?)
+    };
+    Ok(Memory { rss_kib: field("VmRSS:")?, anonymous_kib: field("RssAnon:")?, threads: field("Threads:")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_this_process() {
+        let pid = std::process::id();
+        let memory = memory(pid).unwrap();
+        assert!(memory.rss_kib > memory.anonymous_kib && memory.anonymous_kib > 0.0 && memory.threads >= 1.0);
+        assert!(cpu_seconds(pid).unwrap() > 0.0);
+    }
+}
