@@ -200,6 +200,11 @@ impl<S: Store> State<S> {
         self.services.values()
     }
 
+    /// A service of this node.
+    pub fn service(&self, label: &ServiceLabel) -> Option<&LocalService> {
+        self.services.get(label)
+    }
+
     /// The export rules.
     pub fn exports(&self) -> &[ExportRule] {
         &self.exports

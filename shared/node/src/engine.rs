@@ -151,7 +151,7 @@ impl<S: RouteStore> Engine<S> {
         let service = local(spec);
         self.tables.set_target(&self.full_name(&spec.name), Some(target));
         self.feed(&Event::ServiceUp(service.clone()));
-        if self.core.state().services().any(|s| *s == service) {
+        if self.core.state().service(&service.label) == Some(&service) {
             return Ok(());
         }
         self.tables.set_target(&self.full_name(&spec.name), None);
@@ -215,7 +215,7 @@ impl<S: RouteStore> Engine<S> {
     }
 
     fn remove(&mut self, label: &ServiceLabel) -> Outcome {
-        if !self.core.state().services().any(|s| s.label == *label) {
+        if self.core.state().service(label).is_none() {
             return Outcome::Done(Err(format!("no service '{label}' on this node; see 'service ls'")));
         }
         self.feed(&Event::ServiceDown(label.clone()));

@@ -66,7 +66,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         events,
     )?);
     let tunnel = if edge { TunnelLimits::EDGE } else { TunnelLimits::CLOUD };
-    let tunnel = TunnelLimits { flows: prepared.config.limits.flows as usize, ..tunnel };
+    // Every route that is held can be used: there are never more services than routes.
+    let tunnel = TunnelLimits { flows: prepared.config.limits.flows as usize, services: max_routes, ..tunnel };
     let tables = Arc::new(Tables::new(prepared.settings.name.clone(), tunnel));
     let plane = Arc::new(Plane {
         shell: shell.clone(),
