@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use async_channel::bounded;
 use async_signal::{Signal, Signals};
-use catalyst_config::{Build, Compiled, Config, LogLevel};
-use catalyst_node::cli::{Common, Program, Shared, execute, finish};
+use catalyst_config::{Build, Compiled, Config};
+use catalyst_node::cli::{Common, Program, Shared, execute, finish, level};
 use catalyst_node::{NodeError, Prepared, Stop, run};
 use catalyst_route_table::Fixed;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -81,13 +81,10 @@ fn main() -> ExitCode {
 }
 
 fn log(config: &Config) {
-    let level = match config.log {
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-    };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level(config.log))
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
     log.with_target(false).without_time().init();
 }
 

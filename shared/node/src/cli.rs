@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use catalyst_config::{Build, Compiled, Config, LoadRequest, environment, files, load, schema_json};
+use catalyst_config::{
+    Build, Compiled, Config, LoadRequest, LogLevel, environment, files, load, schema_json,
+};
 use catalyst_identity::NodeKey;
 use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel};
 use clap::{Args, Subcommand};
@@ -310,6 +312,17 @@ fn replay(common: &Common, file: &Path) -> Result<(), NodeError> {
     output::text(&Answer::Routes(core.state().route_rows()), None);
     output::line(&format!("{} events, state digest {digest}", recording.records.len()));
     Ok(())
+}
+
+/// The level of the log, as the shells' subscriber takes it.
+#[must_use]
+pub fn level(level: LogLevel) -> tracing::Level {
+    match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    }
 }
 
 /// Ends a program: an error goes to stderr, in words or as JSON, and becomes its exit code.
