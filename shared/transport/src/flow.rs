@@ -1,14 +1,11 @@
 //! One flow: a stream of a data connection, behind its header.
 
 use std::fmt;
-use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use catalyst_tunnel::Refusal;
-use futures_lite::io::{AsyncRead, AsyncWrite};
 use quinn::{RecvStream, SendStream, VarInt};
 
 use crate::error::FlowError;
@@ -124,28 +121,5 @@ impl FlowControl {
             cut.1 = Some(cx.waker().clone());
         }
         cut.0
-    }
-}
-
-// A flow may also take the place of a local socket: a transit node pumps between two of them.
-
-impl AsyncRead for FlowStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.recv.poll_read(cx, buf).map_err(io::Error::from)
-    }
-}
-
-impl AsyncWrite for FlowStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.send).poll_write(cx, buf).map_err(io::Error::from)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.ended = true;
-        Poll::Ready(self.send.finish().map_err(io::Error::from))
     }
 }

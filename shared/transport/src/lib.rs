@@ -17,12 +17,14 @@
 //! | `transport` | the handle |
 //! | `dial`, `accept` | how a control connection comes to be |
 //! | `session`, `outbox`, `frame`, `watch` | its life: credit, frames, silence |
-//! | `data`, `flow`, `pump` | the data connection, its streams, and their joining with a local socket |
+//! | `data`, `flow` | the data connection and its streams |
+//! | `pump`, `relay` | a stream joined with a local socket; two streams joined with each other |
 //! | `state` | what the tasks share |
 //!
 //! **Backpressure.** Towards the peer: a session takes [`Limits::SESSION_CREDIT`] bytes, then as many as `Writable`
 //! gives back when QUIC's flow control has let them through. From the peer: while the event channel is full
 //! nothing is read, and QUIC's windows close.
+
 mod accept;
 mod backoff;
 mod code;

@@ -26,11 +26,6 @@ pub trait LocalStream: AsyncRead + AsyncWrite + Unpin + Send {
     fn abort(&mut self);
 }
 
-/// Dropping it is a reset anyway, unless it has ended in order.
-impl LocalStream for FlowStream {
-    fn abort(&mut self) {}
-}
-
 /// How a flow ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PumpEnd {

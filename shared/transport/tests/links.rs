@@ -7,7 +7,8 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catalyst_transport::{DialTarget, DownReason, Event, Limits, LinkProfile, PumpEnd, pump};
+use catalyst_transport::{DialTarget, DownReason, Event, FlowControl, Limits, LinkProfile, PumpEnd, relay};
+use catalyst_tunnel::Refusal;
 use common::relay::Relay;
 use common::tcp::*;
 use common::*;
@@ -269,6 +270,29 @@ on_both!(shutdown_delivers_last_frames_and_is_bounded, |rt: Arc<dyn Runtime>| as
     }
 });
 
+/// A flow from `left` over `middle` to `right`: the ends, and the transit node's control and end.
+async fn transit(
+    rt: &Arc<dyn Runtime>,
+    left: &Node,
+    middle: &Node,
+    right: &Node,
+) -> (End, End, Arc<FlowControl>, async_channel::Receiver<PumpEnd>) {
+    let control = FlowControl::new();
+    let (send, ended) = async_channel::bounded(1);
+    let own = Arc::clone(&control);
+    let joining = async move {
+        let (_, seen, arriving) = middle.flow().await;
+        let leaving = middle.transport.open_flow(&right.name, &seen).await.unwrap();
+        let arriving = arriving.accept().await.unwrap();
+        rt.spawn(Box::pin(async move { drop(send.send(relay(arriving, leaving, &own).await).await) }));
+    };
+    let accepting = async { right.flow().await.2.accept().await.unwrap() };
+    let header = header();
+    let opening = left.transport.open_flow(&middle.name, &header);
+    let (opened, ((), accepted)) = future::zip(opening, future::zip(joining, accepting)).await;
+    (join(rt, opened.unwrap()), join(rt, accepted), control, ended)
+}
+
 on_both!(a_transit_node_joins_two_flows, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let middle = Node::start(&rt, config(&org, "middle", &[&org], true));
@@ -278,23 +302,8 @@ on_both!(a_transit_node_joins_two_flows, |rt: Arc<dyn Runtime>| async move {
         end.dials(&middle);
         let _ = open(end, &middle).await;
     }
-    let header = header();
-    let transit = async {
-        let (_, seen, arriving) = middle.flow().await;
-        let leaving = middle.transport.open_flow(&right.name, &seen).await.unwrap();
-        let arriving = arriving.accept().await.unwrap();
-        let (send, ended) = async_channel::bounded(1);
-        rt.spawn(Box::pin(async move {
-            let control = catalyst_transport::FlowControl::new();
-            let end = pump(arriving, leaving, &control).await;
-            let _ = send.send((end, control.up(), control.down())).await;
-        }));
-        ended
-    };
-    let service = async { right.flow().await.2.accept().await.unwrap() };
-    let opening = left.transport.open_flow(&middle.name, &header);
-    let (opened, (ended, accepted)) = future::zip(opening, future::zip(transit, service)).await;
-    let (mut client, mut service) = (join(&rt, opened.unwrap()), join(&rt, accepted));
+    // Half-close passes through.
+    let (mut client, mut service, control, ended) = transit(&rt, &left, &middle, &right).await;
     client.socket.write_all(b"there").await.unwrap();
     client.socket.close().await.unwrap();
     let mut heard = Vec::new();
@@ -305,7 +314,27 @@ on_both!(a_transit_node_joins_two_flows, |rt: Arc<dyn Runtime>| async move {
     heard.clear();
     client.socket.read_to_end(&mut heard).await.unwrap();
     assert_eq!(heard, b"and back");
-    assert_eq!(ended.recv().await, Ok((PumpEnd::Finished, 5, 8)));
+    assert_eq!(ended.recv().await, Ok(PumpEnd::Finished));
+    assert_eq!((control.up(), control.down()), (5, 8));
     assert_eq!(client.ended.recv().await, Ok(PumpEnd::Finished));
     assert_eq!(service.ended.recv().await, Ok(PumpEnd::Finished));
+
+    // A reset does, from either end.
+    for client_first in [true, false] {
+        let (client, service, _, ended) = transit(&rt, &left, &middle, &right).await;
+        let (first, mut second) = if client_first { (client, service) } else { (service, client) };
+        reset_on_drop(&first.socket);
+        drop(first.socket);
+        assert_eq!(second.ended.recv().await, Ok(PumpEnd::PeerReset(Refusal::Aborted)));
+        let seen = second.socket.read(&mut [0]).await.map_err(|e| e.kind());
+        assert_eq!(seen, Err(std::io::ErrorKind::ConnectionReset));
+        assert_eq!(ended.recv().await, Ok(PumpEnd::PeerReset(Refusal::Aborted)));
+    }
+
+    // A cut on the way reaches both ends with its reason.
+    let (client, service, control, ended) = transit(&rt, &left, &middle, &right).await;
+    control.cut(Refusal::NotPermitted);
+    assert_eq!(ended.recv().await, Ok(PumpEnd::Cut(Refusal::NotPermitted)));
+    assert_eq!(client.ended.recv().await, Ok(PumpEnd::PeerReset(Refusal::NotPermitted)));
+    assert_eq!(service.ended.recv().await, Ok(PumpEnd::PeerReset(Refusal::NotPermitted)));
 });
