@@ -45,6 +45,11 @@ impl<S: Store> State<S> {
                 }
                 Write::SetPeer(config) => self.set_peer(*config, &mut changes, effects),
                 Write::RemovePeer(name) => self.remove_peer(&name, &mut changes),
+                Write::SetPolicy { exports, imports } => {
+                    self.exports = exports.to_vec();
+                    self.imports = imports.to_vec();
+                    changes.policy.extend(self.peers.keys().cloned());
+                }
             }
         }
         changes

@@ -2,30 +2,36 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use catalyst_names::ServiceName;
-use catalyst_route_table::{Change, Refusal, Store};
+use catalyst_names::{NodeName, ServiceName};
+use catalyst_route_table::{Change, Refusal, Store, Sym};
 use catalyst_wire::{HEADER, Limits as WireLimits};
 
 use crate::changes::Changes;
-use crate::config::Settings;
+use crate::config::{LocalService, Settings};
 use crate::delta::Delta;
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, SessionId};
-use crate::export::{Groups, Marks};
+use crate::export::{GroupId, Groups, Marks};
 use crate::link::Link;
 use crate::now::Now;
 use crate::plugin::{PropagationPlugin, RouteTablePlugin, ServicePlugin};
-use crate::plugins::{LocalServices, Propagate, Routes};
+use crate::plugins::{LocalServices, Propagate, Routes, check_service};
 use crate::state::State;
+
+/// How many keys are looked at in one go when the whole Loc-RIB is.
+const CHUNK: usize = 1024;
 
 /// The core of a node, over a route store. `Send`, so that a shell may move it to its thread.
 pub struct Core<S> {
     pub(crate) state: State<S>,
     pub(crate) groups: Groups,
     pub(crate) links: BTreeMap<SessionId, Link>,
+    /// The links of each peer.
+    pub(crate) of_peer: BTreeSet<(NodeName, SessionId)>,
     /// One entry a link: when to look at its timers.
     pub(crate) timers: BTreeSet<(u64, SessionId)>,
     /// Links with something to send, served in turn.
@@ -60,6 +66,7 @@ impl<S: Store> Core<S> {
             state: State::new(settings, store)?,
             groups: Groups::default(),
             links: BTreeMap::new(),
+            of_peer: BTreeSet::new(),
             timers: BTreeSet::new(),
             ready: VecDeque::new(),
             effects: VecDeque::new(),
@@ -106,28 +113,30 @@ impl<S: Store> Core<S> {
             Event::PeerConfigured(config) => self.peer_configured(config, event, now),
             Event::PeerRemoved(name) => self.peer_removed(name, event, now),
             Event::PolicyChanged { exports, imports } => {
-                self.state.exports.clone_from(exports);
-                self.state.imports.clone_from(imports);
-                self.step(event);
-                self.rebuild_all();
-            }
-            Event::ServiceUp(service) => {
-                let known = self.state.services.contains_key(&service.label);
-                if !known && self.state.services.len() >= self.state.settings.limits.services {
-                    let why = alloc::format!(
-                        "the limit of {} services is reached; raise limits.services",
-                        self.state.settings.limits.services
-                    );
-                    self.notice(Notice::ServiceRefused(service.label.clone(), why));
-                } else {
-                    self.step(event);
+                let same = self.state.exports == *exports && self.state.imports == *imports;
+                if !same && self.step(event) {
+                    self.rebuild(None);
                 }
             }
-            Event::ServiceDown(_) | Event::Health { .. } => self.step(event),
+            Event::ServiceUp(service) => match self.service_refused(service) {
+                Some(why) => self.notice(Notice::ServiceRefused(service.label.clone(), why)),
+                None => drop(self.step(event)),
+            },
+            Event::ServiceDown(_) | Event::Health { .. } => drop(self.step(event)),
             Event::Tick => self.tick(now),
-            Event::Stop => self.stop(),
+            Event::Stop => self.stop(now),
         }
+        self.end_overdue(now);
         self.state.table.collect();
+    }
+
+    /// Why a service of this node cannot be offered; what stood under its name stays.
+    fn service_refused(&self, service: &LocalService) -> Option<String> {
+        let max = self.state.settings.limits.services;
+        if !self.state.services.contains_key(&service.label) && self.state.services.len() >= max {
+            return Some(alloc::format!("the limit of {max} services is reached; raise limits.services"));
+        }
+        check_service(service).err()
     }
 
     /// The next effect.
@@ -156,50 +165,60 @@ impl<S: Store> Core<S> {
         self.effects.push_back(effect);
     }
 
-    /// Both phases and both commits for one event.
-    pub(crate) fn step(&mut self, event: &Event) {
+    /// Both phases and both commits for one event; false when the event was dropped.
+    pub(crate) fn step(&mut self, event: &Event) -> bool {
         let mut deltas: Vec<Delta<'_>> = self.routes.iter().map(|p| p.apply(event, &self.state)).collect();
         deltas.extend(self.services.iter().map(|p| p.apply(event, &self.state)));
-        let delta = match Delta::join(deltas) {
-            Ok(delta) => delta,
+        match Delta::join(deltas) {
+            Ok(delta) => {
+                self.commit(delta);
+                true
+            }
             Err(conflict) => {
                 self.state.counters.plugin_conflicts += 1;
                 self.notice(Notice::PluginConflict(alloc::format!("{conflict}")));
-                return;
+                false
             }
-        };
+        }
+    }
+
+    /// The commit of phase 1 and all of phase 2.
+    pub(crate) fn commit(&mut self, delta: Delta<'_>) {
         if delta.is_empty() {
             return;
         }
         let mut effects = Vec::new();
         let changes = self.state.apply(delta, &mut effects);
         effects.into_iter().for_each(|e| self.push_effect(e));
-        self.spread(&changes);
-    }
-
-    /// Phase 2 and its commit.
-    fn spread(&mut self, changes: &Changes) {
-        if changes.routes.is_empty() {
+        if changes.is_empty() {
             return;
         }
         let mut effects = Vec::new();
         for plugin in &self.services {
-            plugin.react(&self.state, changes, &mut effects);
+            plugin.react(&self.state, &changes, &mut effects);
         }
         effects.into_iter().for_each(|e| self.push_effect(e));
-        self.propagate(changes);
+        self.propagate(&changes, None);
     }
 
-    fn propagate(&mut self, changes: &Changes) {
-        if self.groups.infos().is_empty() {
+    /// What the changes mean for all export groups, or for one.
+    fn propagate(&mut self, changes: &Changes, only: Option<GroupId>) {
+        let all = self.groups.infos();
+        let infos = match only {
+            None => all,
+            Some(id) => all.iter().find(|i| i.id == id).map_or(&[][..], core::slice::from_ref),
+        };
+        if infos.is_empty() {
             return;
         }
-        let mut marks = Marks::new(self.groups.infos());
+        let mut marks = Marks::new(infos);
         for plugin in &self.propagation {
             plugin.evaluate(&self.state, changes, &mut marks);
         }
-        let list = marks.list;
+        let list = marks.settle();
         let mut touched = BTreeSet::new();
+        // A grant that goes and comes back within one step must not cut flows: only the sum counts.
+        let mut grants: BTreeMap<(GroupId, Sym), (bool, bool)> = BTreeMap::new();
         for mark in list {
             let group = mark.group;
             let (changed, grant) = self.groups.apply(mark, &mut self.state.table);
@@ -207,8 +226,15 @@ impl<S: Store> Core<S> {
                 touched.insert(group);
             }
             if let Some(grant) = grant {
-                let sessions: Vec<SessionId> = self.groups.sessions(grant.group).collect();
-                sessions.into_iter().for_each(|s| self.grant(s, grant.service, grant.granted));
+                let flips =
+                    grants.entry((grant.group, grant.service)).or_insert((grant.granted, grant.granted));
+                flips.1 = grant.granted;
+            }
+        }
+        for ((group, service), (first, last)) in grants {
+            if first == last {
+                let sessions: Vec<SessionId> = self.groups.sessions(group).collect();
+                sessions.into_iter().for_each(|s| self.grant(s, service, last));
             }
         }
         for group in touched {
@@ -218,20 +244,31 @@ impl<S: Store> Core<S> {
     }
 
     /// Tells the data plane that the peer of a session may, or may no longer, use a service.
-    pub(crate) fn grant(&mut self, session: SessionId, service: catalyst_route_table::Sym, granted: bool) {
+    pub(crate) fn grant(&mut self, session: SessionId, service: Sym, granted: bool) {
         let Some(peer) = self.links.get(&session).map(|l| l.peer.clone()) else { return };
         if let Ok(service) = ServiceName::parse(self.state.table.text(service)) {
             self.push_effect(Effect::Grant { peer, service, granted });
         }
     }
 
-    /// Looks at the whole Loc-RIB again for the groups: after a change of policy or of membership.
-    pub(crate) fn rebuild_all(&mut self) {
-        let routes = self.state.table.loc_rib();
-        let change =
-            |(key, best)| Change { key, old_best: Some(best), new_best: Some(best), best_changed: true };
-        let changes = Changes { routes: routes.map(change).collect(), ..Changes::default() };
-        self.propagate(&changes);
+    /// Looks at the whole Loc-RIB again: for all groups after a change of policy, for one after a change of its
+    /// membership. In pieces, so that no copy of the table is made.
+    pub(crate) fn rebuild(&mut self, only: Option<GroupId>) {
+        let mut after = None;
+        loop {
+            let mut changes = Changes::default();
+            while changes.routes.len() < CHUNK
+                && let Some((key, best)) = self.state.table.store().best_after(after)
+            {
+                let best = Some(best);
+                changes.routes.push(Change { key, old_best: best, new_best: best, best_changed: true });
+                after = Some(key);
+            }
+            if changes.routes.is_empty() {
+                return;
+            }
+            self.propagate(&changes, only);
+        }
     }
 
     /// When [`Event::Tick`] is due, by the monotonic clock.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use catalyst_names::{NodeName, Protocol, ServiceLabel};
+use catalyst_policy::{ExportRule, ImportRule};
 use catalyst_route_table::{Rank, Sym};
 
 use crate::config::{LocalService, PeerConfig};
@@ -66,6 +67,13 @@ pub enum Write<'e> {
     SetPeer(Box<PeerConfig>),
     /// Forget a peer.
     RemovePeer(NodeName),
+    /// These are the rules now.
+    SetPolicy {
+        /// All export rules.
+        exports: &'e [ExportRule],
+        /// All import rules.
+        imports: &'e [ImportRule],
+    },
 }
 
 /// What one plugin wants.
@@ -78,10 +86,35 @@ pub struct Delta<'e> {
 /// What a wish is about: no two plugins may wish for the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Subject<'a> {
+    /// A route, or (with empty names, which no route has) all routes of a neighbour.
     Route(Sym, &'a str, &'a str),
-    Neighbour(Sym),
     Service(&'a str),
     Peer(&'a str),
+    Policy,
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Route(_, "", _) => f.write_str("all routes of a neighbour"),
+            Subject::Route(_, service, origin) => write!(f, "the route to '{service}' from '{origin}'"),
+            Subject::Service(label) => write!(f, "the service '{label}'"),
+            Subject::Peer(name) => write!(f, "the peer '{name}'"),
+            Subject::Policy => f.write_str("the export and import rules"),
+        }
+    }
+}
+
+/// The first subject that both speak of. All routes of a neighbour contain each of them.
+fn shared<'a>(a: &BTreeSet<Subject<'a>>, b: &BTreeSet<Subject<'a>>) -> Option<Subject<'a>> {
+    let within = |all: &BTreeSet<Subject<'a>>, one: &Subject<'a>| match one {
+        Subject::Route(neighbour, ..) => all.contains(&Subject::Route(*neighbour, "", "")),
+        _ => false,
+    };
+    let find = |a: &BTreeSet<Subject<'a>>, b: &BTreeSet<Subject<'a>>| {
+        a.iter().find(|s| b.contains(s) || within(b, s)).cloned()
+    };
+    find(a, b).or_else(|| find(b, a))
 }
 
 /// Two plugins wrote one key.
@@ -123,11 +156,14 @@ impl<'e> Delta<'e> {
                 | Write::Withdraw { neighbour, service, origin } => {
                     Some(Subject::Route(*neighbour, service, origin))
                 }
-                Write::Flush(neighbour) | Write::Reimport(neighbour) => Some(Subject::Neighbour(*neighbour)),
+                Write::Flush(neighbour) | Write::Reimport(neighbour) => {
+                    Some(Subject::Route(*neighbour, "", ""))
+                }
                 Write::SetService(service) => Some(Subject::Service(service.label.as_str())),
                 Write::RemoveService(label) => Some(Subject::Service(label.as_str())),
                 Write::SetPeer(peer) => Some(Subject::Peer(peer.name.as_str())),
                 Write::RemovePeer(name) => Some(Subject::Peer(name.as_str())),
+                Write::SetPolicy { .. } => Some(Subject::Policy),
                 Write::Count(..) => None,
             })
             .collect()
@@ -141,10 +177,8 @@ impl<'e> Delta<'e> {
         let mut speaking = deltas.into_iter().filter(|d| !d.is_empty());
         let Some(mut joined) = speaking.next() else { return Ok(Delta::default()) };
         for next in speaking {
-            let both =
-                joined.subjects().intersection(&next.subjects()).next().map(|s| alloc::format!("{s:?}"));
-            if let Some(key) = both {
-                return Err(Conflict { key });
+            if let Some(key) = shared(&joined.subjects(), &next.subjects()) {
+                return Err(Conflict { key: alloc::format!("{key}") });
             }
             joined.writes.extend(next.writes);
         }

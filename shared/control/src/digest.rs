@@ -1,5 +1,8 @@
 //! A digest of the state: two runs with the same events have the same one.
 
+use alloc::string::String;
+
+use catalyst_policy::Pattern;
 use catalyst_route_table::Store;
 use sha2::{Digest as _, Sha256};
 
@@ -20,33 +23,52 @@ impl Hash {
 }
 
 impl<S: Store> Core<S> {
-    /// SHA-256 over Loc-RIB with all candidates, the services and the peers. What goes to other organisations is
-    /// left out: it depends on a secret that recordings do not hold.
+    /// SHA-256 over Adj-RIB-In, Loc-RIB, the services, the rules and the peers, all in the order of their names:
+    /// the numbers of names depend on when the shell drained what. What goes to other organisations is left out:
+    /// it depends on a secret that recordings do not hold.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let state = &self.state;
         let mut hash = Hash(Sha256::new());
-        for (key, best) in state.table.loc_rib() {
-            hash.field(state.table.text(key.service).as_bytes());
-            hash.field(state.table.text(key.origin).as_bytes());
-            hash.field(state.table.text(best.best).as_bytes());
-            hash.field(best.next.map_or("", |n| state.table.text(n)).as_bytes());
-            for (neighbour, route) in state.table.candidates(key) {
-                hash.field(state.table.text(neighbour).as_bytes());
-                hash.field(route.attrs.as_ref());
-                hash.number(u64::from(route.rank.eligible));
+        for row in state.route_rows() {
+            for text in [&row.service, &row.origin, &row.via, &row.standing, &row.protocol] {
+                hash.field(text.as_bytes());
             }
+            hash.number(u64::from(row.local_pref));
+            let attrs = self.attrs_of(&row.service, &row.origin, &row.via);
+            hash.field(attrs.unwrap_or_default());
         }
         for service in state.services.values() {
             hash.field(service.label.as_str().as_bytes());
             hash.field(service.protocol.as_str().as_bytes());
         }
+        let pattern = |pattern: &Pattern| match pattern {
+            Pattern::Any => String::from("*"),
+            Pattern::Label(label) => String::from(label.as_str()),
+        };
+        for (service, org) in state.exports.iter().map(|r| (&r.service, &r.to)) {
+            hash.field(pattern(service).as_bytes());
+            hash.field(org.as_str().as_bytes());
+        }
+        hash.number(state.exports.len() as u64);
+        for (service, org) in state.imports.iter().map(|r| (&r.service, &r.from)) {
+            hash.field(pattern(service).as_bytes());
+            hash.field(org.as_str().as_bytes());
+        }
         for peer in state.peers.values() {
             hash.field(peer.config.name.as_str().as_bytes());
-            hash.number(peer.session.map_or(0, |s| s.0 + 1));
+            hash.number(peer.session.map_or(0, |s| s.0.wrapping_add(1)));
             hash.number(peer.routes as u64);
             hash.number(peer.bytes as u64);
+            hash.number(u64::from(peer.refused));
         }
         hash.0.finalize().into()
+    }
+
+    /// The attributes of a route as they came in.
+    fn attrs_of(&self, service: &str, origin: &str, via: &str) -> Option<&[u8]> {
+        let table = &self.state.table;
+        let key = table.key(service, origin)?;
+        table.route(key, table.store().find(via)?).map(|r| r.attrs.as_ref())
     }
 }

@@ -48,4 +48,5 @@ pub use state::{Counters, Peer, State};
 #[cfg(test)]
 extern crate std;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;

@@ -11,9 +11,10 @@ pub struct Limits {
     pub links_per_peer: usize,
     /// Routes of one internal neighbour. When full: new ones are refused, old ones stay, the session stays.
     pub routes_per_peer: usize,
-    /// Effects that the shell has not drained. When full: the oldest notices are dropped and counted; nothing else is.
+    /// Notices that the shell has not drained. When full: new ones are dropped and counted; no other effect is.
     pub notices: usize,
-    /// Withdrawals that a slow peer may leave behind in a journal. When full: the slowest session is ended, to start afresh.
+    /// Keys that an export group remembers only for slow peers, beyond the most that it announced at one time: the
+    /// withdrawals that they have yet to hear. When full: the slowest session is ended, to start afresh.
     pub tombstones: usize,
 }
 

@@ -17,8 +17,10 @@ pub(crate) struct Link {
     pub(crate) incarnation: u64,
     pub(crate) credit: usize,
     queue: VecDeque<Vec<u8>>,
-    /// How many refusals the peer was told of.
-    pub(crate) told_refused: u32,
+    /// Routes of the peer were refused since it was last told.
+    pub(crate) refused_due: bool,
+    /// There was something to send and the credit did not suffice.
+    pub(crate) stuck: bool,
     /// Stands in the list of links with something to send.
     pub(crate) listed: bool,
     /// When its timer is set.
@@ -34,7 +36,8 @@ impl Link {
             incarnation: 0,
             credit: 0,
             queue: VecDeque::new(),
-            told_refused: 0,
+            refused_due: false,
+            stuck: false,
             listed: false,
             timer: None,
         }
@@ -51,9 +54,10 @@ impl Link {
         !self.queue.is_empty()
     }
 
-    /// The next waiting frame that fits the credit.
+    /// The next waiting frame, if it fits the credit.
     pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
-        if self.queue.front()?.len() > self.credit {
+        self.stuck = self.queue.front()?.len() > self.credit;
+        if self.stuck {
             return None;
         }
         let frame = self.queue.pop_front()?;

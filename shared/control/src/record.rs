@@ -18,9 +18,20 @@ pub const SCHEMA: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Header {
     /// [`SCHEMA`].
+    #[serde(deserialize_with = "schema")]
     pub schema: u32,
     /// The settings of the node, without its secrets.
     pub settings: Settings,
+}
+
+/// Takes no other version than ours.
+fn schema<'de, D: serde::Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    match serde::Deserialize::deserialize(d)? {
+        SCHEMA => Ok(SCHEMA),
+        other => Err(serde::de::Error::custom(format_args!(
+            "the recording has schema {other}, this version reads {SCHEMA}; replay it with the version that wrote it"
+        ))),
+    }
 }
 
 /// Every other line.

@@ -7,10 +7,11 @@ use catalyst_names::NodeName;
 use catalyst_peering::{Agreed, Contender, Failure, Input, Keep, Session, Terms, resolve};
 use catalyst_policy::Relation;
 use catalyst_route_table::Store;
-use catalyst_wire::{Frame, FrameError, Keepalive, Limits as WireLimits, Notify, NotifyCode, Refused, small};
+use catalyst_wire::{Frame, Keepalive, Limits as WireLimits, Notify, NotifyCode, Refused, small};
 
 use crate::config::PeerConfig;
 use crate::core::Core;
+use crate::delta::{Delta, Write};
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, SessionId};
 use crate::export::{Fill, GroupKind};
@@ -28,6 +29,10 @@ fn notify(code: NotifyCode, reason: &str, document: &str) -> Vec<u8> {
 
 impl<S: Store> Core<S> {
     pub(crate) fn session_up(&mut self, session: SessionId, name: &NodeName, dialled: bool, now: Now) {
+        // The transport does not use a number twice; if it did, the first connection would be lost sight of.
+        if self.links.contains_key(&session) {
+            return;
+        }
         let Some(peer) = self.state.peers.get(name) else {
             self.state.counters.unconfigured += 1;
             let reason = alloc::format!(
@@ -37,8 +42,7 @@ impl<S: Store> Core<S> {
             self.end_unknown(session, name, NotifyCode::UNCONFIGURED, &reason);
             return;
         };
-        let count = self.links.values().filter(|l| l.peer == *name).count();
-        if count >= self.state.settings.limits.links_per_peer {
+        if self.sessions_of(name).count() >= self.state.settings.limits.links_per_peer {
             self.end_unknown(session, name, NotifyCode::LIMIT, "too many connections of this peer at once");
             return;
         }
@@ -51,6 +55,7 @@ impl<S: Store> Core<S> {
         let mut link = Link::new(name.clone(), dialled, Session::start(terms, now.mono));
         link.queue(&open);
         self.links.insert(session, link);
+        self.of_peer.insert((name.clone(), session));
         self.set_timer(session);
         self.mark_ready(session);
     }
@@ -70,8 +75,7 @@ impl<S: Store> Core<S> {
             Ok(Input::Nothing) => {}
             Ok(Input::Established(agreed)) => self.open_fits(session, agreed, now),
             Ok(Input::Update(_)) => {
-                self.step(event);
-                self.tell_refused(session);
+                self.update(session, event);
             }
             Ok(Input::EndOfRib) => {
                 let name = link.peer.clone();
@@ -100,9 +104,22 @@ impl<S: Store> Core<S> {
         }
     }
 
+    /// Takes routes in, and remembers to tell the peer if some were refused.
+    fn update(&mut self, session: SessionId, event: &Event) {
+        let refused = |core: &Self| core.state.peer_of(session).map(|p| p.refused);
+        let before = refused(self);
+        self.step(event);
+        if refused(self) > before
+            && let Some(link) = self.links.get_mut(&session)
+        {
+            link.refused_due = true;
+            self.mark_ready(session);
+        }
+    }
+
     /// Ends a session from our side, for cause.
     fn fail(&mut self, session: SessionId, failure: &Failure, now: Now) {
-        if matches!(failure, Failure::Malformed(FrameError::TooLong(_)) | Failure::Malformed(_)) {
+        if matches!(failure, Failure::Malformed(_)) {
             self.state.counters.malformed_frames += 1;
         }
         let document = match failure {
@@ -172,14 +189,18 @@ impl<S: Store> Core<S> {
             _ => None,
         };
         self.state.by_session.insert(session, name.clone());
-        if let Some(kind) = kind {
-            let (_, build) = self.groups.join(&kind, session, sym);
-            if build {
-                self.rebuild_all();
-            } else {
+        match kind {
+            Some(kind) => {
+                let (group, build) = self.groups.join(&kind, session, sym);
+                // What the group has already; what it gets by the new member is granted to all of it.
                 self.groups.granted(session).into_iter().for_each(|s| self.grant(session, s, true));
+                if build {
+                    self.rebuild(Some(group));
+                }
+                self.groups.sync(session);
             }
-            self.groups.sync(session);
+            // Nothing may be told to this peer, and that is all there is.
+            None => self.end_of_rib(session),
         }
         self.set_timer(session);
         self.mark_ready(session);
@@ -191,13 +212,24 @@ impl<S: Store> Core<S> {
         if let Some(at) = link.timer {
             self.timers.remove(&(at, session));
         }
-        let running = self.state.peers.get(&link.peer).is_some_and(|p| p.session == Some(session));
-        if !running {
+        let line = (link.peer.clone(), session);
+        self.of_peer.remove(&line);
+        let Some(peer) = self.state.peers.get_mut(&link.peer) else { return };
+        let sym = peer.sym;
+        if peer.session != Some(session) {
+            if peer.session.is_none() {
+                peer.last_end = why.to_string();
+            }
             return;
         }
         self.groups.granted(session).into_iter().for_each(|s| self.ungrant(&link.peer, s));
         self.groups.leave(session, &mut self.state.table);
-        self.step(&Event::SessionDown { session });
+        if !self.step(&Event::SessionDown { session }) {
+            // Plugins may quarrel, but the routes of a session that is gone cannot stay.
+            let mut delta = Delta::default();
+            delta.push(Write::Flush(sym));
+            self.commit(delta);
+        }
         self.state.by_session.remove(&session);
         if let Some(peer) = self.state.peers.get_mut(&link.peer) {
             peer.session = None;
@@ -216,7 +248,7 @@ impl<S: Store> Core<S> {
     }
 
     pub(crate) fn writable(&mut self, session: SessionId, bytes: usize) {
-        if let Some(link) = self.links.get_mut(&session) {
+        if let Some(link) = self.links.get_mut(&session).filter(|_| bytes > 0) {
             link.credit = link.credit.saturating_add(bytes);
             link.session.moved();
             self.mark_ready(session);
@@ -228,8 +260,12 @@ impl<S: Store> Core<S> {
         if same {
             return;
         }
+        if config.name == self.state.settings.name {
+            let why = "a node cannot be its own peer; remove it from 'peers'".to_string();
+            return self.notice(Notice::Refusing(config.name.clone(), why));
+        }
         // Other terms need another OPEN.
-        let sessions: Vec<SessionId> = self.sessions_of(&config.name);
+        let sessions: Vec<SessionId> = self.sessions_of(&config.name).collect();
         for session in sessions {
             self.end(session, NotifyCode::REMOVED, "the peer's configuration changed; dial again", "", now);
         }
@@ -237,30 +273,53 @@ impl<S: Store> Core<S> {
     }
 
     pub(crate) fn peer_removed(&mut self, name: &NodeName, event: &Event, now: Now) {
-        for session in self.sessions_of(name) {
+        let sessions: Vec<SessionId> = self.sessions_of(name).collect();
+        for session in sessions {
             self.end(session, NotifyCode::REMOVED, "the peer was removed from the configuration", "", now);
         }
         self.step(event);
     }
 
-    fn sessions_of(&self, name: &NodeName) -> Vec<SessionId> {
-        self.links.iter().filter(|(_, l)| l.peer == *name).map(|(s, _)| *s).collect()
+    fn sessions_of(&self, name: &NodeName) -> impl Iterator<Item = SessionId> {
+        let range = (name.clone(), SessionId(0))..=(name.clone(), SessionId(u64::MAX));
+        self.of_peer.range(range).map(|(_, session)| *session)
     }
 
-    /// Tells a peer how many of its routes are refused, when that number grew.
+    /// Tells a peer how many of its routes are refused. The number is that of the moment when it leaves.
     fn tell_refused(&mut self, session: SessionId) {
         let Some(link) = self.links.get_mut(&session) else { return };
+        link.refused_due = false;
         let Some(peer) = self.state.peers.get(&link.peer) else { return };
-        // One frame waits at most; a burst of refusals is told when it has gone out.
-        if peer.refused <= link.told_refused || link.queued() {
-            return;
-        }
         let mut buf = [0u8; SMALL];
         let reason = peer.refused_why.as_deref().unwrap_or_default();
         if let Ok(frame) = (Refused { count: peer.refused, reason }).write(&mut buf) {
-            link.told_refused = peer.refused;
             link.queue(frame);
-            self.mark_ready(session);
+        }
+    }
+
+    fn end_of_rib(&mut self, session: SessionId) {
+        let mut buf = [0u8; 16];
+        if let (Some(link), Ok(frame)) = (self.links.get_mut(&session), small::write_end_of_rib(&mut buf)) {
+            link.queue(frame);
+        }
+    }
+
+    /// Ends the sessions for which their groups would have to remember too much.
+    pub(crate) fn end_overdue(&mut self, now: Now) {
+        loop {
+            let sessions = self.groups.overdue(self.state.settings.limits.tombstones);
+            if sessions.is_empty() {
+                return;
+            }
+            for session in sessions {
+                self.end(
+                    session,
+                    NotifyCode::SEND_HOLD,
+                    "the peer reads too slowly; starting afresh",
+                    "",
+                    now,
+                );
+            }
         }
     }
 
@@ -277,26 +336,22 @@ impl<S: Store> Core<S> {
                             link.queue(frame);
                         }
                     }
-                    if link.credit == 0 && (link.queued() || self.groups.pending(session)) {
+                    if link.stuck {
                         link.session.blocked(now.mono);
                     }
                     self.set_timer(session);
                     self.mark_ready(session);
-                    self.tell_refused(session);
                 }
                 Err(failure) => self.fail(session, &failure, now),
             }
         }
-        for session in self.groups.overdue(self.state.settings.limits.tombstones) {
-            self.end(session, NotifyCode::SEND_HOLD, "the peer reads too slowly; starting afresh", "", now);
-        }
     }
 
     /// Ends all sessions in order, because the node stops.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self, now: Now) {
         let sessions: Vec<SessionId> = self.links.keys().copied().collect();
         for session in sessions {
-            self.end(session, NotifyCode::SHUTDOWN, "the node stops", "", Now::default());
+            self.end(session, NotifyCode::SHUTDOWN, "the node stops", "", now);
         }
     }
 
@@ -325,32 +380,41 @@ impl<S: Store> Core<S> {
         while let Some(session) = self.ready.pop_front() {
             let Some(link) = self.links.get_mut(&session) else { continue };
             link.listed = false;
-            if link.queued() {
-                if let Some(frame) = link.next() {
-                    self.mark_ready(session);
-                    return Some((session, frame));
-                }
-                continue;
-            }
-            let credit = link.credit;
-            match self.groups.fill(session, credit, &mut self.scratch, &mut self.state.table) {
-                Fill::Update(frame) => {
-                    let frame = frame.to_vec();
-                    link.credit = credit.saturating_sub(frame.len());
-                    self.mark_ready(session);
-                    return Some((session, frame));
-                }
-                Fill::EndOfRib => {
-                    let mut buf = [0u8; 16];
-                    if let Ok(frame) = small::write_end_of_rib(&mut buf) {
-                        link.queue(frame);
-                    }
-                    self.mark_ready(session);
-                }
-                Fill::Blocked | Fill::Idle => {}
+            if let Some(frame) = self.next_frame(session) {
+                self.mark_ready(session);
+                return Some((session, frame));
             }
         }
         self.state.table.collect();
         None
+    }
+
+    /// What one connection sends next: frames that wait, then REFUSED, then routes, then END_OF_RIB.
+    fn next_frame(&mut self, session: SessionId) -> Option<Vec<u8>> {
+        if self.links.get(&session).is_some_and(|l| l.refused_due && !l.queued()) {
+            self.tell_refused(session);
+        }
+        let link = self.links.get_mut(&session)?;
+        if link.queued() {
+            return link.next();
+        }
+        match self.groups.fill(session, link.credit, &mut self.scratch, &mut self.state.table) {
+            Fill::Update(frame) => {
+                link.credit = link.credit.saturating_sub(frame.len());
+                Some(frame.to_vec())
+            }
+            Fill::EndOfRib => {
+                self.end_of_rib(session);
+                self.links.get_mut(&session)?.next()
+            }
+            Fill::Blocked => {
+                link.stuck = true;
+                None
+            }
+            Fill::Idle => {
+                link.stuck = false;
+                None
+            }
+        }
     }
 }

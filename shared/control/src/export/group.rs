@@ -30,18 +30,29 @@ pub enum GroupKind {
 #[derive(Debug)]
 struct Entry {
     version: u64,
+    /// The first version of this key since it was last forgotten: a cursor before it holds nothing of the key.
+    born: u64,
     source: Sym,
-    /// A cursor of `source` may hold what this key was under another source: it needs a withdrawal.
+    /// The cursor of `source` may hold what this key was under another source: it needs a withdrawal.
     moved: bool,
     withdrawn: bool,
     element: Arc<[u8]>,
+}
+
+/// Until END_OF_RIB is sent.
+#[derive(Clone, Copy, Debug)]
+struct Sync {
+    until: u64,
+    /// What changed during the first pass went to the end of the journal; a second pass takes it along. There is
+    /// no third, or a key that changes all the time would put END_OF_RIB off for ever.
+    second: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
     peer: Sym,
     at: u64,
-    sync_until: Option<u64>,
+    sync: Option<Sync>,
 }
 
 /// What a poll of one cursor gave.
@@ -63,7 +74,10 @@ pub(crate) struct Group {
     entries: BTreeMap<RouteKey, Entry>,
     journal: BTreeMap<u64, RouteKey>,
     tombstones: BTreeSet<u64>,
+    /// The most keys that were announced at one time since there were last no tombstones.
+    peak: usize,
     cursors: BTreeMap<SessionId, Cursor>,
+    of_peer: BTreeMap<Sym, SessionId>,
 }
 
 /// The withdrawal element of an announcement element: its two leading texts with a length of their own.
@@ -88,26 +102,31 @@ impl Group {
             entries: BTreeMap::new(),
             journal: BTreeMap::new(),
             tombstones: BTreeSet::new(),
+            peak: 0,
             cursors: BTreeMap::new(),
+            of_peer: BTreeMap::new(),
         }
     }
 
-    /// Adds a cursor at the beginning.
+    /// Adds a cursor at the beginning. A peer has one session, so one cursor.
     pub(crate) fn join(&mut self, session: SessionId, peer: Sym) {
-        self.cursors.insert(session, Cursor { peer, at: 0, sync_until: None });
+        self.cursors.insert(session, Cursor { peer, at: 0, sync: None });
+        self.of_peer.insert(peer, session);
     }
 
     /// The full table is in the journal: END_OF_RIB is due when the cursor has passed what stands there now.
     pub(crate) fn sync(&mut self, session: SessionId) {
         let head = self.head;
         if let Some(cursor) = self.cursors.get_mut(&session) {
-            cursor.sync_until = Some(head);
+            cursor.sync = Some(Sync { until: head, second: false });
         }
     }
 
     /// Takes a cursor away; true when it was the last.
     pub(crate) fn leave(&mut self, session: SessionId) -> bool {
-        self.cursors.remove(&session);
+        if let Some(cursor) = self.cursors.remove(&session) {
+            self.of_peer.remove(&cursor.peer);
+        }
         self.cursors.is_empty()
     }
 
@@ -135,8 +154,16 @@ impl Group {
         self.entries.iter().filter(|(_, e)| !e.withdrawn).map(|(k, _)| *k)
     }
 
-    pub(crate) fn tombstones(&self) -> usize {
-        self.tombstones.len()
+    /// Keys beyond what was announced at one time: what a slow cursor makes the group remember. A table that is
+    /// withdrawn as a whole is no such thing, for it was remembered before.
+    pub(crate) fn excess(&self) -> usize {
+        self.entries.len().saturating_sub(self.peak)
+    }
+
+    /// To be called when a key was announced, or tombstones came or went.
+    fn measure(&mut self) {
+        let announced = self.entries.len() - self.tombstones.len();
+        self.peak = if self.tombstones.is_empty() { announced } else { self.peak.max(announced) };
     }
 
     /// The session furthest behind.
@@ -154,28 +181,41 @@ impl Group {
         self.head
     }
 
+    /// Whether the cursor of `source` may hold something of `old` that is not its own route.
+    fn may_hold(&self, source: Sym, old: &Entry) -> bool {
+        let Some(cursor) = self.of_peer.get(&source).and_then(|s| self.cursors.get(s)) else { return false };
+        if cursor.at < old.born || (old.source == source && !old.moved) {
+            return false;
+        }
+        // Once it has passed a withdrawal, or its own route, it holds nothing.
+        !(cursor.at >= old.version && (old.withdrawn || old.source == source))
+    }
+
     /// Puts an announcement into the table. Returns whether the key is new, and whether anything changed.
     pub(crate) fn announce(&mut self, key: RouteKey, source: Sym, element: Arc<[u8]>) -> (bool, bool) {
         let old = self.entries.get(&key);
         if old.is_some_and(|e| !e.withdrawn && e.source == source && e.element == element) {
             return (false, false);
         }
-        let moved = old.is_some_and(|e| e.moved || e.withdrawn || e.source != source);
-        let (fresh, old_version) = (old.is_none(), old.map(|e| e.version));
+        let moved = old.is_some_and(|e| self.may_hold(source, e));
+        let (fresh, born, old_version) = (old.is_none(), old.map(|e| e.born), old.map(|e| e.version));
         let version = self.stamp(key, old_version);
-        self.entries.insert(key, Entry { version, source, moved, withdrawn: false, element });
+        let born = born.unwrap_or(version);
+        self.entries.insert(key, Entry { version, born, source, moved, withdrawn: false, element });
+        self.measure();
         (fresh, true)
     }
 
     /// Turns an announcement into a tombstone. Returns whether anything changed.
     pub(crate) fn withdraw(&mut self, key: RouteKey) -> bool {
         let Some(entry) = self.entries.get(&key).filter(|e| !e.withdrawn) else { return false };
-        let (old, source, moved) = (entry.version, entry.source, entry.moved);
+        let (old, born, source) = (entry.version, entry.born, entry.source);
+        let moved = self.may_hold(source, entry);
         // An element that was announced is readable; an empty withdrawal would be ignored by every receiver.
         let element = key_element(&entry.element).unwrap_or_else(|| Arc::from(&[0u8][..]));
         let version = self.stamp(key, Some(old));
         self.tombstones.insert(version);
-        self.entries.insert(key, Entry { version, source, moved, withdrawn: true, element });
+        self.entries.insert(key, Entry { version, born, source, moved, withdrawn: true, element });
         true
     }
 
@@ -190,6 +230,7 @@ impl Group {
                 gone.push(key);
             }
         }
+        self.measure();
         gone
     }
 
@@ -198,9 +239,39 @@ impl Group {
         self.tombstones.first().is_some_and(|first| old < *first && new >= *first)
     }
 
+    /// Whether END_OF_RIB is due for a cursor: nothing is left of what its pass has to cover.
+    fn end_of_rib(&mut self, session: SessionId) -> bool {
+        let Some(cursor) = self.cursors.get_mut(&session) else { return false };
+        let Some(sync) = cursor.sync else { return false };
+        match self.journal.range(cursor.at + 1..).next() {
+            Some((next, _)) if *next <= sync.until => return false,
+            Some(_) if !sync.second => {
+                cursor.sync = Some(Sync { until: self.head, second: true });
+                return false;
+            }
+            _ => cursor.sync = None,
+        }
+        true
+    }
+
+    /// What to say of an entry to a cursor: nothing, an announcement, or (true) a withdrawal.
+    fn speak(cursor: &Cursor, entry: &Entry) -> Option<bool> {
+        let withdrawal = match (entry.source == cursor.peer, entry.withdrawn) {
+            // Its own route, and it never heard another: nothing to say.
+            (true, _) if !entry.moved => return None,
+            // Its own route now, but it may hold what came from another: split horizon as a withdrawal.
+            (true, _) => true,
+            (false, withdrawn) => withdrawn,
+        };
+        (!withdrawal || cursor.at >= entry.born).then_some(withdrawal)
+    }
+
     /// Fills `buf` with what comes after a cursor, at most `max` bytes, and moves the cursor.
     /// The second value says whether [`Group::sweep`] is worth a call.
     pub(crate) fn fill<'b>(&mut self, session: SessionId, max: usize, buf: &'b mut [u8]) -> (Fill<'b>, bool) {
+        if self.end_of_rib(session) {
+            return (Fill::EndOfRib, false);
+        }
         let Some(cursor) = self.cursors.get(&session).copied() else { return (Fill::Idle, false) };
         let room = max.min(HEADER + WireLimits::FRAME_BODY).min(buf.len());
         // The lengths of both regions, three bytes each.
@@ -211,23 +282,18 @@ impl Group {
         let mut blocked = false;
         for (version, key) in self.journal.range(cursor.at + 1..) {
             let Some(entry) = self.entries.get(key) else { continue };
-            let own = entry.source == cursor.peer;
-            let element = match (own, entry.withdrawn) {
-                // Its own route, and it never heard another: nothing to say.
-                (true, _) if !entry.moved => None,
-                // Its own route now, but it may hold what came from another: split horizon as a withdrawal.
-                (true, _) => Some(true),
-                (false, withdrawn) => Some(withdrawn),
-            };
-            if let Some(is_withdrawal) = element {
+            if let Some(withdrawal) = Self::speak(&cursor, entry) {
                 if used + entry.element.len() > room {
                     blocked = true;
                     break;
                 }
                 used += entry.element.len();
-                if is_withdrawal { withdrawn.push(&entry.element) } else { announced.push(&entry.element) }
+                if withdrawal { withdrawn.push(&entry.element) } else { announced.push(&entry.element) }
             }
             at = *version;
+        }
+        if !blocked {
+            at = self.head;
         }
         let written = if announced.is_empty() && withdrawn.is_empty() {
             Ok(0)
@@ -236,25 +302,26 @@ impl Group {
         };
         let Ok(len) = written else { return (Fill::Blocked, false) };
         let sweep = self.may_sweep(cursor.at, at);
-        let due = cursor.sync_until.is_some_and(|v| at >= v);
         if let Some(place) = self.cursors.get_mut(&session) {
             place.at = at;
-            if len == 0 && due {
-                place.sync_until = None;
-            }
         }
         let fill = match len {
             0 if blocked => Fill::Blocked,
-            0 if due => Fill::EndOfRib,
+            // What was passed in silence may have been all that END_OF_RIB waited for.
+            0 if self.end_of_rib(session) => Fill::EndOfRib,
             0 => Fill::Idle,
             len => buf.get(..len).map_or(Fill::Idle, Fill::Update),
         };
         (fill, sweep)
     }
 
-    /// Whether a cursor has anything to send.
-    pub(crate) fn pending(&self, session: SessionId) -> bool {
-        self.cursors.get(&session).is_some_and(|c| c.at < self.head || c.sync_until.is_some())
+    /// Whether an entry or a journal line is out of place: for tests.
+    #[cfg(test)]
+    pub(crate) fn is_sound(&self) -> bool {
+        let lines = self.journal.iter().all(|(v, k)| self.entries.get(k).is_some_and(|e| e.version == *v));
+        let stones = self.entries.values().filter(|e| e.withdrawn).count() == self.tombstones.len();
+        let known = self.tombstones.iter().all(|v| self.journal.contains_key(v));
+        lines && stones && known && self.journal.len() == self.entries.len()
     }
 }
 

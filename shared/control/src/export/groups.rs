@@ -26,6 +26,8 @@ pub struct Groups {
     of_session: BTreeMap<SessionId, GroupId>,
     grants: BTreeMap<(GroupId, Sym), u32>,
     next: u32,
+    /// The most keys that any group remembered for slow cursors since [`Groups::overdue`] was asked.
+    excess: usize,
 }
 
 impl Groups {
@@ -40,17 +42,26 @@ impl Groups {
         self.groups.get(&group).into_iter().flat_map(Group::sessions)
     }
 
-    fn refresh_infos(&mut self) {
-        let info = |(id, g): (&GroupId, &Group)| GroupInfo {
-            id: *id,
-            kind: g.kind.clone(),
-            sole_member: g.sole_member(),
-        };
-        self.infos = self.groups.iter().map(info).collect();
+    /// Brings what plugins see of one group up to date.
+    fn refresh_info(&mut self, id: GroupId) {
+        let group = self.groups.get(&id);
+        let info = group.map(|g| GroupInfo { id, kind: g.kind.clone(), sole_member: g.sole_member() });
+        match (self.infos.binary_search_by_key(&id, |i| i.id), info) {
+            (Ok(at), Some(info)) => {
+                if let Some(place) = self.infos.get_mut(at) {
+                    *place = info;
+                }
+            }
+            (Ok(at), None) => {
+                self.infos.remove(at);
+            }
+            (Err(at), Some(info)) => self.infos.insert(at, info),
+            (Err(_), None) => {}
+        }
     }
 
     /// Puts a session into the group of its kind. The second value says whether the whole table must be looked at,
-    /// because the group is new or is no longer of one member.
+    /// for this group, because it is new or is no longer of one member.
     pub(crate) fn join(&mut self, kind: &GroupKind, session: SessionId, peer: Sym) -> (GroupId, bool) {
         let known = self.groups.iter().find(|(_, g)| g.kind == *kind).map(|(id, _)| *id);
         let id = known.unwrap_or_else(|| {
@@ -62,7 +73,7 @@ impl Groups {
         group.join(session, peer);
         let build = known.is_none() || before != group.sole_member();
         self.of_session.insert(session, id);
-        self.refresh_infos();
+        self.refresh_info(id);
         (id, build)
     }
 
@@ -84,7 +95,7 @@ impl Groups {
             self.groups.remove(&id);
             self.grants.retain(|(group, _), _| *group != id);
         }
-        self.refresh_infos();
+        self.refresh_info(id);
     }
 
     /// Services that the peers of a session's group may use.
@@ -112,6 +123,7 @@ impl Groups {
             }
             None => group.withdraw(mark.key),
         };
+        self.excess = self.excess.max(group.excess());
         let is = group.is_announced(mark.key);
         let external = matches!(group.kind, GroupKind::External { .. });
         if was == is || !external {
@@ -147,14 +159,14 @@ impl Groups {
         fill
     }
 
-    /// Whether a session has anything to send.
-    pub(crate) fn pending(&self, session: SessionId) -> bool {
-        self.of_session.get(&session).and_then(|id| self.groups.get(id)).is_some_and(|g| g.pending(session))
-    }
-
-    /// The slowest session of each group that holds more tombstones than it may.
-    pub(crate) fn overdue(&self, limit: usize) -> Vec<SessionId> {
-        self.groups.values().filter(|g| g.tombstones() > limit).filter_map(Group::slowest).collect()
+    /// The slowest session of each group that remembers more for it than it may. Looks at the groups only when
+    /// one of them may have grown too far since it was asked before.
+    pub(crate) fn overdue(&mut self, limit: usize) -> Vec<SessionId> {
+        if self.excess <= limit {
+            return Vec::new();
+        }
+        self.excess = self.groups.values().map(Group::excess).max().unwrap_or(0);
+        self.groups.values().filter(|g| g.excess() > limit).filter_map(Group::slowest).collect()
     }
 
     /// Keys announced to a session's group: Adj-RIB-Out, but for split horizon.
@@ -164,5 +176,17 @@ impl Groups {
             .and_then(|id| self.groups.get(id))
             .into_iter()
             .flat_map(Group::announced)
+    }
+
+    /// For tests: every journal fits its table.
+    #[cfg(test)]
+    pub(crate) fn are_sound(&self) -> bool {
+        self.groups.values().all(Group::is_sound)
+    }
+
+    /// For tests: keys that a session's group remembers, tombstones included.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self, session: SessionId) -> usize {
+        self.of_session.get(&session).and_then(|id| self.groups.get(id)).map_or(0, |g| g.keys().count())
     }
 }

@@ -1,5 +1,6 @@
 //! What phase 2 wants neighbours to hear.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -46,5 +47,24 @@ impl<'a> Marks<'a> {
     /// The group shall no longer hear of `key`. Costs nothing if it never did.
     pub fn withdraw(&mut self, group: GroupId, key: RouteKey) {
         self.list.push(Mark { group, key, announce: None });
+    }
+
+    /// The wishes that count: of several for one key of one group, the last. The others must not even pass by, or
+    /// a service that a plugin holds back would be granted for a moment.
+    pub(crate) fn settle(self) -> Vec<Mark> {
+        let mut list = self.list;
+        let mut last = BTreeMap::new();
+        for (at, mark) in list.iter().enumerate() {
+            last.insert((mark.group, mark.key), at);
+        }
+        if last.len() < list.len() {
+            let mut at = 0;
+            list.retain(|mark| {
+                let keep = last.get(&(mark.group, mark.key)) == Some(&at);
+                at += 1;
+                keep
+            });
+        }
+        list
     }
 }

@@ -46,6 +46,16 @@ fn encode(service: &LocalService) -> Option<(Vec<u8>, Rank)> {
     Some((out.written().to_vec(), rank))
 }
 
+/// Whether neighbours would take the service as it is described.
+pub(crate) fn check_service(service: &LocalService) -> Result<(), String> {
+    encode(service).map(|_| ()).ok_or_else(|| {
+        alloc::format!(
+            "its tags are not valid; a tag is 'organisation:label', and a service has at most {}",
+            WireLimits::TAGS
+        )
+    })
+}
+
 fn full_name<S: Store>(state: &State<S>, service: &LocalService) -> String {
     String::from(ServiceName::new(&service.label, &state.settings.name.org_id()).as_str())
 }

@@ -1,0 +1,409 @@
+//! One core, and neighbours played by hand: what they send is made here, what they hear is decoded here.
+
+use std::boxed::Box;
+use std::collections::BTreeMap;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use catalyst_names::{NodeName, OrgId, Protocol, ServiceLabel};
+use catalyst_policy::{Agreement, ExportRule, ImportRule, Party, Pattern, Role};
+use catalyst_route_table::{Heap, Limits as TableLimits, Store};
+use catalyst_wire::{
+    Announced, Attrs, Frame, FrameType, Notify, NotifyCode, Open, Path, Refused, Update, UpdateWriter,
+    Withdrawn,
+    update::{write_entry, write_key},
+};
+
+use crate::record::{Record, Recording};
+use crate::*;
+
+pub(super) const SECRET: [u8; 32] = *b"a secret of the border: 32 bytes";
+pub(super) const PLENTY: usize = 1 << 24;
+
+pub(super) type Key = (String, String);
+
+pub(super) fn name(text: &str) -> NodeName {
+    text.parse().unwrap()
+}
+
+pub(super) fn org(text: &str) -> OrgId {
+    text.parse().unwrap()
+}
+
+pub(super) fn key(service: &str, origin: &str) -> Key {
+    (service.to_string(), origin.to_string())
+}
+
+pub(super) fn settings(limits: Limits) -> Settings {
+    Settings { name: name("a.acme.example"), incarnation: 1, border_secret: SECRET, limits }
+}
+
+/// The agreement between `acme.example` and another organisation of this role; it may announce this much.
+pub(super) fn agreement(other: &str, role: Role, max_services: u32, max_bytes: u32) -> Agreement {
+    let party = |org: &str, role, max_services, max_bytes| Party {
+        org: org.parse().unwrap(),
+        role,
+        max_services,
+        max_bytes,
+        bundle: Default::default(),
+        contact: Default::default(),
+    };
+    let ours = party("acme.example", role.complement(), 1000, 1 << 20);
+    Agreement::new(ours, party(other, role, max_services, max_bytes)).unwrap()
+}
+
+pub(super) fn peer(text: &str, agreement: Option<Agreement>) -> Event {
+    Event::PeerConfigured(Box::new(PeerConfig { name: name(text), agreement, hold_ms: 3000 }))
+}
+
+pub(super) fn local(label: &str) -> LocalService {
+    LocalService {
+        label: ServiceLabel::parse(label).unwrap(),
+        protocol: Protocol::Http,
+        cost: 0,
+        weight: 100,
+        tags: Vec::new(),
+        healthy: true,
+    }
+}
+
+/// Rules in short: `inventory>globex.example` and `*<globex.example`.
+pub(super) fn rules(texts: &[&str]) -> Event {
+    let pattern = |text: &str| match text {
+        "*" => Pattern::Any,
+        label => Pattern::Label(label.parse().unwrap()),
+    };
+    let (mut exports, mut imports) = (Vec::new(), Vec::new());
+    for text in texts {
+        if let Some((service, to)) = text.split_once('>') {
+            exports.push(ExportRule { service: pattern(service), to: org(to) });
+        } else if let Some((service, from)) = text.split_once('<') {
+            imports.push(ImportRule { service: pattern(service), from: org(from) });
+        }
+    }
+    Event::PolicyChanged { exports, imports }
+}
+
+/// Attributes as an internal neighbour sends them for its own service.
+pub(super) fn through(node: &str) -> Attrs<'_> {
+    Attrs { node_path: Path::one(node), ..Attrs::default() }
+}
+
+/// Attributes as another organisation sends them for its own service.
+pub(super) fn across(org: &str) -> Attrs<'_> {
+    Attrs { org_path: Path::one(org), ..Attrs::default() }
+}
+
+pub(super) type Route<'a> = (&'a str, &'a str, Attrs<'a>);
+
+/// UPDATE frames with these announcements, then these withdrawals.
+pub(super) fn updates(announced: &[Route<'_>], withdrawn: &[(&str, &str)]) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    let mut element = [0u8; 5000];
+    for routes in announced.chunks(40) {
+        let mut buf = [0u8; 17_000];
+        let mut out = UpdateWriter::new(&mut buf).unwrap();
+        for (service, origin, attrs) in routes {
+            out.announce(write_entry(&mut element, service, origin, attrs).unwrap()).unwrap();
+        }
+        frames.push(out.finish().unwrap().to_vec());
+    }
+    for keys in withdrawn.chunks(60) {
+        let mut buf = [0u8; 17_000];
+        let mut out = UpdateWriter::new(&mut buf).unwrap();
+        for (service, origin) in keys {
+            out.withdraw(write_key(&mut element, service, origin).unwrap()).unwrap();
+        }
+        frames.push(out.finish().unwrap().to_vec());
+    }
+    frames
+}
+
+/// A frame as a neighbour heard it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Open,
+    Update(Vec<Key>, Vec<Key>),
+    EndOfRib,
+    Keepalive,
+    Refused(u32, String),
+}
+
+/// The other end of one control connection.
+#[derive(Debug, Default)]
+pub(super) struct Remote {
+    pub(super) frames: Vec<Heard>,
+    /// Its Adj-RIB-In: the raw attributes of each key.
+    pub(super) table: BTreeMap<Key, Vec<u8>>,
+    pub(super) credit: usize,
+    pub(super) bytes: usize,
+}
+
+impl Remote {
+    fn take(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.credit, "{} bytes with a credit of {}", bytes.len(), self.credit);
+        self.credit -= bytes.len();
+        self.bytes += bytes.len();
+        let frame = Frame::whole(bytes).unwrap();
+        let heard = match frame.kind().unwrap().unwrap() {
+            FrameType::Open => Heard::Open,
+            FrameType::EndOfRib => Heard::EndOfRib,
+            FrameType::Keepalive => Heard::Keepalive,
+            FrameType::Refused => {
+                let refused = Refused::read(frame.body).unwrap();
+                Heard::Refused(refused.count, refused.reason.to_string())
+            }
+            FrameType::Update => self.update(&Update::read(frame.body).unwrap()),
+            other => panic!("{other:?} was sent"),
+        };
+        self.frames.push(heard);
+    }
+
+    fn update(&mut self, update: &Update<'_>) -> Heard {
+        let (mut announced, mut withdrawn) = (Vec::new(), Vec::new());
+        for element in update.announced() {
+            let Announced::Route(route) = element else { panic!("a route that cannot be read was sent") };
+            announced.push(key(route.service, route.origin));
+            self.table.insert(key(route.service, route.origin), route.raw.to_vec());
+        }
+        for element in update.withdrawn() {
+            let Withdrawn::Key { service, origin } = element else { panic!("a bad key was sent") };
+            withdrawn.push(key(service, origin));
+            self.table.remove(&key(service, origin));
+        }
+        assert!(!announced.is_empty() || !withdrawn.is_empty(), "an UPDATE says something");
+        Heard::Update(announced, withdrawn)
+    }
+
+    pub(super) fn services(&self) -> Vec<&str> {
+        self.table.keys().map(|(service, _)| service.as_str()).collect()
+    }
+}
+
+/// A core and its neighbours.
+pub(super) struct Bench<S = Heap> {
+    pub(super) core: Core<S>,
+    pub(super) now: u64,
+    pub(super) effects: Vec<Effect>,
+    pub(super) remotes: BTreeMap<SessionId, Remote>,
+    pub(super) recording: Recording,
+}
+
+impl Bench<Heap> {
+    pub(super) fn new() -> Self {
+        Bench::over(Heap::new(TableLimits::CLOUD), Limits::CLOUD)
+    }
+
+    pub(super) fn limited(limits: Limits) -> Self {
+        Bench::over(Heap::new(TableLimits::CLOUD), limits)
+    }
+}
+
+impl<S: Store> Bench<S> {
+    pub(super) fn over(store: S, limits: Limits) -> Self {
+        let settings = settings(limits);
+        let recording = Recording::new(&settings);
+        let core = Core::new(settings, store).unwrap();
+        Bench { core, now: 1000, effects: Vec::new(), remotes: BTreeMap::new(), recording }
+    }
+
+    pub(super) fn moment(&self) -> Now {
+        Now::mono(self.now)
+    }
+
+    /// Feeds an event and drains what comes out of it, as a shell does.
+    pub(super) fn feed(&mut self, event: Event) {
+        let now = self.moment();
+        if let Event::Writable { session, bytes } = &event {
+            self.remotes.entry(*session).or_default().credit += bytes;
+        }
+        self.core.handle(&event, now);
+        self.recording.records.push(Record { now, event });
+        self.drain();
+    }
+
+    pub(super) fn drain(&mut self) {
+        while let Some(effect) = self.core.poll_effect() {
+            self.effects.push(effect);
+        }
+        while let Some((session, frame)) = self.core.poll_transmit() {
+            self.remotes.entry(session).or_default().take(&frame);
+        }
+    }
+
+    pub(super) fn frame(&mut self, session: u64, frame: Vec<u8>) {
+        self.feed(Event::PeerFrame { session: SessionId(session), frame });
+    }
+
+    pub(super) fn writable(&mut self, session: u64, bytes: usize) {
+        self.feed(Event::Writable { session: SessionId(session), bytes });
+    }
+
+    pub(super) fn down(&mut self, session: u64) {
+        self.feed(Event::SessionDown { session: SessionId(session) });
+    }
+
+    /// The OPEN that fits what is configured here.
+    pub(super) fn open_of(&self, peer: &str, incarnation: u64) -> Vec<u8> {
+        let agreement = self.core.state().peer(&name(peer)).and_then(|p| p.agreement);
+        open(peer, incarnation, agreement)
+    }
+
+    /// A connection that comes up and is established, with this much credit.
+    pub(super) fn up_with(&mut self, session: u64, peer: &str, bytes: usize) {
+        let id = SessionId(session);
+        self.feed(Event::SessionUp { session: id, peer: name(peer), dialled: true });
+        let open = self.open_of(peer, 1);
+        self.frame(session, open);
+        if bytes > 0 {
+            self.writable(session, bytes);
+        }
+        assert_eq!(self.peer(peer).session, Some(id), "{peer} is up");
+    }
+
+    pub(super) fn up(&mut self, session: u64, peer: &str) {
+        self.up_with(session, peer, PLENTY);
+    }
+
+    /// Configures an internal neighbour and brings it up.
+    pub(super) fn internal(&mut self, session: u64, text: &str) {
+        self.feed(peer(text, None));
+        self.up(session, text);
+    }
+
+    pub(super) fn announce(&mut self, session: u64, routes: &[Route<'_>]) {
+        updates(routes, &[]).into_iter().for_each(|f| self.frame(session, f));
+    }
+
+    pub(super) fn withdraw(&mut self, session: u64, keys: &[(&str, &str)]) {
+        updates(&[], keys).into_iter().for_each(|f| self.frame(session, f));
+    }
+
+    pub(super) fn offer(&mut self, label: &str) {
+        self.feed(Event::ServiceUp(local(label)));
+    }
+
+    pub(super) fn stop_offering(&mut self, label: &str) {
+        self.feed(Event::ServiceDown(label.parse().unwrap()));
+    }
+
+    /// Runs the timers until this moment, one deadline after the other.
+    pub(super) fn run_until(&mut self, until: u64) {
+        let mut rounds = 0;
+        while let Some(at) = self.core.next_deadline().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.feed(Event::Tick);
+            rounds += 1;
+            assert!(rounds < 10_000, "the timers spin at {}", self.now);
+        }
+        self.now = until;
+    }
+
+    pub(super) fn peer(&self, text: &str) -> &Peer {
+        self.core.state().peer(&name(text)).unwrap()
+    }
+
+    pub(super) fn remote(&self, session: u64) -> &Remote {
+        self.remotes.get(&SessionId(session)).unwrap()
+    }
+
+    /// The frames that a neighbour heard since this was asked before.
+    pub(super) fn heard(&mut self, session: u64) -> Vec<Heard> {
+        self.remotes.get_mut(&SessionId(session)).map(|r| std::mem::take(&mut r.frames)).unwrap_or_default()
+    }
+
+    /// The effects since this was asked before.
+    pub(super) fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(super) fn notices(&mut self) -> Vec<Notice> {
+        let of = |e| match e {
+            Effect::Notice(notice) => Some(notice),
+            _ => None,
+        };
+        self.effects().into_iter().filter_map(of).collect()
+    }
+
+    /// Connections that were closed since the effects were taken before, with the code of the NOTIFY.
+    pub(super) fn closed(&mut self) -> Vec<(u64, Option<NotifyCode>, String)> {
+        let of = |e| match e {
+            Effect::Close { session, last } if last.is_empty() => Some((session.0, None, String::new())),
+            Effect::Close { session, last } => {
+                let notify = Notify::read(Frame::whole(&last).unwrap().body).unwrap();
+                Some((session.0, Some(notify.code), notify.reason.to_string()))
+            }
+            _ => None,
+        };
+        self.effects().into_iter().filter_map(of).collect()
+    }
+
+    /// The route rows in short: service, via, standing.
+    pub(super) fn rows(&self) -> Vec<(String, String, String)> {
+        let rows = self.core.state().route_rows();
+        rows.into_iter().map(|r| (r.service, r.via, r.standing)).collect()
+    }
+
+    /// What must hold after every event.
+    pub(super) fn check(&self) {
+        let state = self.core.state();
+        assert!(self.core.groups().are_sound());
+        let mut total = 0;
+        for peer in state.peers() {
+            let (mut routes, mut bytes, mut after) = (0, 0, None);
+            while let Some(key) = state.table().next_of(peer.sym, after) {
+                routes += 1;
+                bytes += state.table().route(key, peer.sym).unwrap().attrs.as_ref().len();
+                after = Some(key);
+            }
+            assert_eq!((peer.routes, peer.bytes), (routes, bytes), "{}", peer.config.name);
+            assert!(
+                peer.session.is_some() || routes == 0,
+                "{} is down, its routes are not",
+                peer.config.name
+            );
+            assert_eq!(state.table().text(peer.sym), peer.config.name.as_str());
+            total += routes;
+        }
+        let mut after = None;
+        while let Some(key) = state.table().next_of(state.own(), after) {
+            total += 1;
+            after = Some(key);
+        }
+        assert_eq!(state.table().store().len(), total, "a route of nobody");
+        assert_eq!(state.table().text(state.own()), "a.acme.example");
+        assert!(self.core.next_deadline().is_none_or(|at| at >= self.now || !self.core.links.is_empty()));
+    }
+
+    /// Ends everything; then no name may be left but this node's.
+    pub(super) fn give_all_back(&mut self) {
+        let labels: Vec<_> = self.core.state().services().map(|s| s.label.clone()).collect();
+        labels.into_iter().for_each(|l| self.feed(Event::ServiceDown(l)));
+        let names: Vec<_> = self.core.state().peers().map(|p| p.config.name.clone()).collect();
+        names.into_iter().for_each(|n| self.feed(Event::PeerRemoved(n)));
+        self.check();
+        assert!(self.core.links.is_empty() && self.core.of_peer.is_empty() && self.core.timers.is_empty());
+        assert!(self.core.state.by_session.is_empty() && self.core.state.by_sym.is_empty());
+        assert_eq!(self.core.state().table().store().len(), 0);
+        assert_eq!(self.core.state().table().store().names(), 1, "names are left behind");
+    }
+}
+
+pub(super) fn open(peer: &str, incarnation: u64, agreement: Option<[u8; 32]>) -> Vec<u8> {
+    let open = Open {
+        version_min: 1,
+        version_max: 1,
+        node: peer,
+        incarnation,
+        hold_ms: 3000,
+        restart_ms: 0,
+        capabilities: 0,
+        agreement,
+        mesh_address: "",
+    };
+    open.write(&mut [0; 1024]).unwrap().to_vec()
+}
+
+pub(super) fn plain(kind: FrameType) -> Vec<u8> {
+    std::vec![kind as u8, 0, 0, 0]
+}
