@@ -57,10 +57,12 @@ pub fn all(fabric: &mut Fabric, signals: &Signals) -> bool {
     ];
     let mut good = true;
     for (says, check) in checks {
+        let outcome = check(fabric, signals);
+        // A check that somebody interrupted says nothing.
         if signals.came() {
             return false;
         }
-        good &= line(says, check(fabric, signals));
+        good &= line(says, outcome);
     }
     good
 }

@@ -6,8 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::config;
 use super::folder::Folder;
 use super::ports::{Port, Ports};
 use super::process::Process;
@@ -144,71 +145,21 @@ impl Fabric {
     /// # Errors
     /// What `config check` said.
     pub fn configurations(&self) -> Result<()> {
-        let agreement = json!({
-            "version": 1,
-            "parties": [
-                { "org": "acme.example", "role": "peer", "contact": "ops@acme.example" },
-                { "org": "globex.example", "role": "peer", "contact": "noc@globex.example" },
-            ],
-        });
         for node in [Node::Cloud, Node::Globex] {
-            let path = self.folder.path().join(node.folder()).join("acme-globex.agreement.json");
-            write(&path, &agreement)?;
+            let path = self.config(node).with_file_name("acme-globex.agreement.json");
+            write(&path, config::AGREEMENT)?;
         }
         for node in NODES {
-            write(&self.config(node), &self.configuration(node))?;
+            let text = match node {
+                Node::Globex => config::globex(&self.ports),
+                Node::Cloud => config::acme(&self.ports),
+                Node::Edge => config::edge(&self.ports),
+            };
+            write(&self.config(node), &text)?;
             let mut check = Command::new(self.program(node));
             run(check.args(["config", "check", "--config"]).arg(self.config(node)))?;
         }
         Ok(())
-    }
-
-    fn configuration(&self, node: Node) -> Value {
-        let at = |port| self.ports.address(port).to_string();
-        let foreign = |org: &str| {
-            json!({
-                "node": "cloud-1",
-                "org": org,
-                "bundle": format!("{org}.bundle.pem"),
-                "agreement": "acme-globex.agreement.json",
-            })
-        };
-        let mut own = json!({ "version": 1, "org": node.org(), "node": node.node() });
-        let more = match node {
-            Node::Edge => json!({
-                "peers": [{ "node": "cloud-1", "address": at(Port::AcmePeering) }],
-                "services": [{ "name": "inventory", "protocol": "http", "target": at(Port::InventoryServer) }],
-            }),
-            Node::Cloud => {
-                let mut globex = foreign("globex.example");
-                merge(&mut globex, json!({ "address": at(Port::GlobexPeering) }));
-                json!({
-                    "listen": at(Port::AcmePeering),
-                    "peers": [{ "node": "edge-1" }, globex],
-                    // acme would take both: what keeps payroll out is globex, which does not export it.
-                    "imports": [
-                        { "service": "orders", "from": "globex.example" },
-                        { "service": "payroll", "from": "globex.example" },
-                    ],
-                    "expose": [
-                        { "service": "inventory.acme.example", "listen": at(Port::Inventory) },
-                        { "service": "orders.globex.example", "listen": at(Port::Orders) },
-                        { "service": "payroll.globex.example", "listen": at(Port::Payroll) },
-                    ],
-                })
-            }
-            Node::Globex => json!({
-                "listen": at(Port::GlobexPeering),
-                "peers": [foreign("acme.example")],
-                "services": [
-                    { "name": "orders", "protocol": "http", "target": at(Port::OrdersServer) },
-                    { "name": "payroll", "protocol": "http", "target": at(Port::PayrollServer) },
-                ],
-                "exports": [{ "service": "orders", "to": "acme.example" }],
-            }),
-        };
-        merge(&mut own, more);
-        own
     }
 
     /// Starts the HTTP servers, each a process of its own.
@@ -330,14 +281,8 @@ impl Drop for Fabric {
     }
 }
 
-fn merge(into: &mut Value, from: Value) {
-    if let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) {
-        into.extend(from);
-    }
-}
-
-fn write(path: &Path, value: &Value) -> Result<()> {
-    fs::write(path, format!("{value:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn run(command: &mut Command) -> Result<String> {

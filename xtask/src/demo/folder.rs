@@ -19,6 +19,8 @@ const KEEP: &str = "keep";
 /// Room that the longest path of a socket needs below the folder; the system allows 107 bytes in all.
 const SOCKET_ROOM: usize = 40;
 const SOCKET_PATH: usize = 107;
+/// Folders of one name. When full: the demo does not start, and names the folder.
+const MOST_KEPT: u32 = 100;
 /// How long what a dead demo left may take to stop. When over: killed.
 const LEFT_BEHIND: Duration = Duration::from_secs(3);
 
@@ -44,11 +46,22 @@ impl Folder {
         }
         sweep(target, "demo-");
         sweep(&temporary, "catalyst-demo-");
-        let cannot = || format!("cannot make the folder {}", path.display());
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).with_context(cannot)?;
+            fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
         }
-        DirBuilder::new().mode(0o700).create(&path).with_context(cannot)?;
+        // A folder that was kept may have this name, for process ids come again.
+        let wanted = path.clone();
+        let mut number = 1;
+        while let Err(error) = DirBuilder::new().mode(0o700).create(&path) {
+            if error.kind() != std::io::ErrorKind::AlreadyExists || number == MOST_KEPT {
+                return Err(error).with_context(|| format!("cannot make the folder {}", path.display()));
+            }
+            number += 1;
+            path.set_file_name(format!(
+                "{}-{number}",
+                wanted.file_name().unwrap_or_default().to_string_lossy()
+            ));
+        }
         let mut folder = Self { path, keep, guard: None };
         if keep {
             fs::write(folder.path.join(KEEP), "")?;

@@ -63,7 +63,7 @@ fn connection(service: &str, address: SocketAddr, stream: &TcpStream) -> Result<
         println!("{method} {path} {}", header(MARK).unwrap_or("-"));
         let close =
             version == "HTTP/1.0" || header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-        let body = answer(service, address, method, path, header(MARK));
+        let body = answer(service, address, &format!("{method} {path}"), header(MARK));
         let response = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nserver: {service}\r\n\
              connection: {}\r\n\r\n{}",
@@ -78,22 +78,20 @@ fn connection(service: &str, address: SocketAddr, stream: &TcpStream) -> Result<
     }
 }
 
-fn answer(service: &str, address: SocketAddr, method: &str, path: &str, mark: Option<&str>) -> String {
+/// Written field by field: who answered comes first, as a person reads it.
+fn answer(service: &str, address: SocketAddr, asked: &str, mark: Option<&str>) -> String {
     let data = match service {
         "inventory" => json!([{ "part": "bolt", "stock": 1200 }, { "part": "nut", "stock": 860 }]),
         "orders" => json!([{ "order": 17, "state": "shipped" }, { "order": 18, "state": "packed" }]),
         _ => json!([]),
     };
-    let mut body = json!({
-        "service": service,
-        "server": format!("pid {} on {address}", std::process::id()),
-        "you_asked": format!("{method} {path}"),
-        "data": data,
-    });
-    if let (Some(mark), Some(fields)) = (mark, body.as_object_mut()) {
-        fields.insert("request".to_owned(), mark.into());
-    }
-    format!("{body}\n")
+    let server = format!("pid {} on {address}", std::process::id());
+    let mut fields =
+        vec![("service", json!(service)), ("server", json!(server)), ("you_asked", json!(asked))];
+    fields.extend(mark.map(|mark| ("request", json!(mark))));
+    fields.push(("data", data));
+    let fields: Vec<String> = fields.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+    format!("{{{}}}\n", fields.join(","))
 }
 
 /// The first line and the header lines of a message; an empty first line at the end of the stream.

@@ -1,6 +1,7 @@
 //! `cargo demo`: two organisations on loopback, made and run with the real programs.
 
 mod checks;
+mod config;
 mod fabric;
 mod folder;
 mod http;
@@ -101,6 +102,7 @@ fn demo(repo: &Repo, check: bool, keep: bool) -> Result<ExitCode> {
     println!("\nstarting in {}", folder.path().display());
     let mut fabric = Fabric::new(programs, Ports::take()?, folder);
     let good = match bring_up(&mut fabric, &signals) {
+        Err(_) if signals.came() => false,
         Err(error) => {
             print::result("FAIL", &format!("{error:#}"), None);
             false

@@ -5,30 +5,47 @@ use super::ports::Port;
 
 /// Who, where, and on which ports.
 pub fn picture(fabric: &mut Fabric) -> String {
-    let mut pid = |name: &str| fabric.process(name).map_or(0, |process| process.pid());
-    let (edge, cloud, globex) = (pid(Node::Edge.name()), pid(Node::Cloud.name()), pid(Node::Globex.name()));
-    let port = |port| fabric.ports.number(port);
-    let (acme_udp, globex_udp) = (port(Port::AcmePeering), port(Port::GlobexPeering));
-    let (inventory, orders, payroll) =
-        (port(Port::InventoryServer), port(Port::OrdersServer), port(Port::PayrollServer));
-    let (p1, p2, p3) = (port(Port::Inventory), port(Port::Orders), port(Port::Payroll));
-    format!(
-        "\
-  acme.example                                                 | globex.example
-                                                               |
-  +-------------------+   dials    +-----------------------+   dials   +--------------------+
-  | edge-1            |  ------->  | cloud-1               |  ------>  | cloud-1            |
-  | catalyst-edge     |    QUIC    | catalyst              |   QUIC    | catalyst           |
-  | pid {edge:<13} |            | pid {cloud:<8} UDP {acme_udp:<5}|     |     | pid {globex:<8} UDP {globex_udp:<5}|
-  +-------------------+            +-----------------------+     |     +--------------------+
-    |                                |  local ports for          |       |
-    +-- inventory  HTTP {inventory}        +-- {p1}  inventory        |       +-- orders   HTTP {orders}  exported
-                                     +-- {p2}  orders           |       +-- payroll  HTTP {payroll}  not exported
-                                     +-- {p3}  payroll          |
-                                           ^                     |
-                                        you, with curl           |
-"
-    )
+    let mut pid =
+        |node: Node| format!("pid {}", fabric.process(node.name()).map_or(0, |process| process.pid()));
+    let (edge, cloud, globex) = (pid(Node::Edge), pid(Node::Cloud), pid(Node::Globex));
+    let number = |port| fabric.ports.number(port);
+    let udp = |port| format!("UDP {}", number(port));
+    let (acme_udp, globex_udp) = (udp(Port::AcmePeering), udp(Port::GlobexPeering));
+    let server = |name: &str, port, more: &str| format!("  +- {name:<10}HTTP {}{more}", number(port));
+    let local = |name: &str, port| format!("  +- {name:<10}{}", number(port));
+
+    let line = "+------------------+";
+    let card = |text: &str, after: &str| format!("| {text:<17}|{after}");
+    let far = |before: &str, text: &str| format!("{before:<9}| {text:<17}|");
+    let indented = |text: &str| format!("{:9}{text}", "");
+    let rows = [
+        ["acme.example".to_owned(), String::new(), "  globex.example".to_owned()],
+        [String::new(), String::new(), String::new()],
+        [line.to_owned(), line.to_owned(), indented(line)],
+        [card("edge-1", "  dials"), card("cloud-1", "  dials"), far("", "cloud-1")],
+        [card("catalyst-edge", " ------>"), card("catalyst", " -------"), far("------->", "catalyst")],
+        [card(&edge, "  QUIC"), card(&cloud, "  QUIC"), far("", &globex)],
+        [card("", ""), card(&acme_udp, ""), far("", &globex_udp)],
+        [line.to_owned(), line.to_owned(), indented(line)],
+        ["  | its service".to_owned(), "  | local ports for".to_owned(), indented("  | its services")],
+        [
+            server("inventory", Port::InventoryServer, ""),
+            local("inventory", Port::Inventory),
+            indented(&server("orders", Port::OrdersServer, "  exported")),
+        ],
+        [
+            String::new(),
+            local("orders", Port::Orders),
+            indented(&server("payroll", Port::PayrollServer, "  not exported")),
+        ],
+        [String::new(), local("payroll", Port::Payroll), String::new()],
+        [String::new(), "     ^".to_owned(), String::new()],
+        [String::new(), "     you, with curl".to_owned(), String::new()],
+    ];
+    rows.iter()
+        .map(|[left, middle, right]| format!("  {left:<29}{middle:<29}:{right}"))
+        .map(|row| format!("{}\n", row.trim_end()))
+        .collect()
 }
 
 /// Commands that work as they stand, from the current directory.
@@ -36,26 +53,22 @@ pub fn commands(fabric: &Fabric) -> String {
     let catalyst = fabric.program(Node::Cloud).display().to_string();
     let edge = fabric.program(Node::Edge).display().to_string();
     let config = |node| fabric.config(node).display().to_string();
-    let at = |port| fabric.ports.address(port);
     let (acme, acme_edge, globex) = (config(Node::Cloud), config(Node::Edge), config(Node::Globex));
-    format!(
-        "\
-  curl http://{}/    inventory, through the tunnel that edge-1 dialled
-  curl http://{}/    orders of globex
-  curl http://{}/    payroll of globex: no route, no answer
-
-  {catalyst} status -c {acme}
-  {catalyst} route ls -c {acme}
-  {catalyst} peer ls -c {acme}
-  {catalyst} service ls -c {globex}
-
-  offer one more service at the edge, and see its route arrive in the cloud:
-  {edge} service add prices --protocol http --target {} -c {acme_edge}
-  {catalyst} route ls prices.acme.example -c {acme}
-",
-        at(Port::Inventory),
-        at(Port::Orders),
-        at(Port::Payroll),
-        at(Port::InventoryServer),
-    )
+    let curl = |port, says: &str| format!("curl http://{}/     {says}", fabric.ports.address(port));
+    let target = fabric.ports.address(Port::InventoryServer);
+    let lines = [
+        curl(Port::Inventory, "inventory, through the tunnel that edge-1 dialled"),
+        curl(Port::Orders, "orders, of the other organisation"),
+        curl(Port::Payroll, "payroll, which is not exported: no route, no answer"),
+        String::new(),
+        format!("{catalyst} status -c {acme}"),
+        format!("{catalyst} route ls -c {acme}"),
+        format!("{catalyst} peer ls -c {acme}"),
+        format!("{catalyst} service ls -c {globex}"),
+        String::new(),
+        "# one more service at the edge; its route is in the cloud at once".to_owned(),
+        format!("{edge} service add prices --protocol http --target {target} -c {acme_edge}"),
+        format!("{catalyst} route ls prices.acme.example -c {acme}"),
+    ];
+    lines.map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") }).concat()
 }

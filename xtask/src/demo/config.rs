@@ -1,0 +1,101 @@
+//! The files that a user of the demo would have written: an agreement, and a configuration for each node.
+
+use super::ports::{Port, Ports};
+
+/// Both organisations hold the same bytes.
+pub const AGREEMENT: &str = r#"{
+  "version": 1,
+  "parties": [
+    { "org": "acme.example", "role": "peer", "contact": "ops@acme.example" },
+    { "org": "globex.example", "role": "peer", "contact": "noc@globex.example" }
+  ]
+}
+"#;
+
+/// `edge-1.acme.example`: it listens nowhere and dials the cloud node.
+pub fn edge(ports: &Ports) -> String {
+    format!(
+        r#"{{
+  "version": 1,
+  "org": "acme.example",
+  "node": "edge-1",
+  "peers": [
+    {{ "node": "cloud-1", "address": "{}" }}
+  ],
+  "services": [
+    {{ "name": "inventory", "protocol": "http", "target": "{}" }}
+  ]
+}}
+"#,
+        ports.address(Port::AcmePeering),
+        ports.address(Port::InventoryServer),
+    )
+}
+
+/// `cloud-1.acme.example`. It would import payroll too: what keeps payroll out is globex, which does not export it.
+pub fn acme(ports: &Ports) -> String {
+    format!(
+        r#"{{
+  "version": 1,
+  "org": "acme.example",
+  "node": "cloud-1",
+  "listen": "{}",
+  "peers": [
+    {{ "node": "edge-1" }},
+    {{
+      "node": "cloud-1",
+      "org": "globex.example",
+      "address": "{}",
+      "bundle": "globex.example.bundle.pem",
+      "agreement": "acme-globex.agreement.json"
+    }}
+  ],
+  "imports": [
+    {{ "service": "orders", "from": "globex.example" }},
+    {{ "service": "payroll", "from": "globex.example" }}
+  ],
+  "expose": [
+    {{ "service": "inventory.acme.example", "listen": "{}" }},
+    {{ "service": "orders.globex.example", "listen": "{}" }},
+    {{ "service": "payroll.globex.example", "listen": "{}" }}
+  ]
+}}
+"#,
+        ports.address(Port::AcmePeering),
+        ports.address(Port::GlobexPeering),
+        ports.address(Port::Inventory),
+        ports.address(Port::Orders),
+        ports.address(Port::Payroll),
+    )
+}
+
+/// `cloud-1.globex.example`: two services, one of them exported.
+pub fn globex(ports: &Ports) -> String {
+    format!(
+        r#"{{
+  "version": 1,
+  "org": "globex.example",
+  "node": "cloud-1",
+  "listen": "{}",
+  "peers": [
+    {{
+      "node": "cloud-1",
+      "org": "acme.example",
+      "bundle": "acme.example.bundle.pem",
+      "agreement": "acme-globex.agreement.json"
+    }}
+  ],
+  "services": [
+    {{ "name": "orders", "protocol": "http", "target": "{}" }},
+    {{ "name": "payroll", "protocol": "http", "target": "{}" }}
+  ],
+  "exports": [
+    {{ "service": "orders", "to": "acme.example" }}
+  ]
+}}
+"#,
+        ports.address(Port::GlobexPeering),
+        ports.address(Port::OrdersServer),
+        ports.address(Port::PayrollServer),
+    )
+}
