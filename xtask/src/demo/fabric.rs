@@ -204,9 +204,9 @@ impl Fabric {
         self.running.retain(|process| process.name != name);
     }
 
-    /// The admin sockets of all nodes.
-    pub fn sockets(&self) -> Vec<PathBuf> {
-        NODES.iter().map(|node| self.config(*node).with_file_name("state").join("admin.sock")).collect()
+    /// The admin socket of a node.
+    pub fn socket(&self, node: Node) -> PathBuf {
+        self.config(node).with_file_name("state").join("admin.sock")
     }
 
     /// Asks a node by its own command line, with `--json`: `status`, `route ls`...
@@ -237,11 +237,12 @@ impl Fabric {
         self.running.iter_mut().find_map(|process| Some((process.name.clone(), process.ended()?.to_string())))
     }
 
-    /// Stops everything in order, what dials first: nodes, then services. Gives what it stopped.
+    /// Stops everything in order, what dials first: nodes, then services. Gives those that
+    /// stopped by themselves when asked.
     ///
     /// # Errors
     /// The first that did not stop by itself; the others are stopped all the same.
-    pub fn stop(&mut self) -> Result<Vec<(String, Duration)>> {
+    pub fn stop(&mut self) -> Result<Vec<String>> {
         let mut stopped = Vec::new();
         let mut failed = None;
         while let Some(mut process) = self.running.pop() {
@@ -251,7 +252,7 @@ impl Fabric {
                 continue;
             }
             match process.stop(STOP) {
-                Ok(took) => stopped.push((process.name.clone(), took)),
+                Ok(()) => stopped.push(process.name.clone()),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }

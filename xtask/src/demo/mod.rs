@@ -113,10 +113,11 @@ fn demo(repo: &Repo, check: bool, keep: bool) -> Result<ExitCode> {
         }
         Ok(()) => stay(&mut fabric, &signals),
     };
-    if signals.came() {
-        println!("\nstopping");
-    } else if !good {
+    if !good && !signals.came() {
         show_logs(&fabric);
+    }
+    if !check || signals.came() {
+        println!("\nstopping");
     }
     // Before the last check, which removes it.
     let path = fabric.folder.path().to_path_buf();
@@ -180,6 +181,7 @@ fn stay(fabric: &mut Fabric, signals: &Signals) -> bool {
         if let Some((name, how)) = fabric.fallen() {
             println!();
             print::result("FAIL", &format!("{name} ended with {how}"), None);
+            fabric.forget(&name);
             return false;
         }
         std::thread::sleep(TICK);
@@ -192,7 +194,6 @@ fn show_logs(fabric: &Fabric) {
         println!("\nlog of {name}");
         print::indented(&lines.join("\n"));
     }
-    println!();
 }
 
 #[cfg(test)]

@@ -94,11 +94,11 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// Asks it to stop and waits; kills it when it does not. Gives the time it took.
+    /// Asks it to stop and waits; kills it when it does not.
     ///
     /// # Errors
     /// When it had to be killed, or ended with anything but success.
-    pub fn stop(&mut self, limit: Duration) -> Result<Duration> {
+    pub fn stop(&mut self, limit: Duration) -> Result<()> {
         let start = Instant::now();
         if let Some(status) = self.ended() {
             anyhow::bail!("{} had ended before it was asked to: {status}", self.name);
@@ -109,7 +109,7 @@ impl Process {
         while start.elapsed() < limit {
             if let Some(status) = self.ended() {
                 anyhow::ensure!(status.success(), "{} ended with {status}", self.name);
-                return Ok(start.elapsed());
+                return Ok(());
             }
             std::thread::sleep(Duration::from_millis(2));
         }
