@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::print;
+
 /// Bytes of a request's head. When full: the connection is closed.
 const HEAD: u64 = 16 * 1024;
 /// Bytes of a request's body that are read and forgotten. When full: the connection is closed.
@@ -26,7 +28,7 @@ const MARK: &str = "x-demo-request";
 /// When the port is in use.
 pub fn serve(service: &str, address: SocketAddr) -> Result<()> {
     let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-    println!("{service} listens on {address}");
+    print::line(&format!("{service} listens on {address}"));
     let open = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming().flatten() {
         if open.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS {
@@ -60,7 +62,7 @@ fn connection(service: &str, address: SocketAddr, stream: &TcpStream) -> Result<
             bail!("a body that the demo does not read");
         }
         std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink())?;
-        println!("{method} {path} {}", header(MARK).unwrap_or("-"));
+        print::line(&format!("{method} {path} {}", header(MARK).unwrap_or("-")));
         let close =
             version == "HTTP/1.0" || header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
         let body = answer(service, address, &format!("{method} {path}"), header(MARK));

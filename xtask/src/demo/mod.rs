@@ -99,7 +99,7 @@ fn demo(repo: &Repo, check: bool, keep: bool) -> Result<ExitCode> {
     let start = Instant::now();
     let signals = Signals::catch()?;
     let folder = Folder::make(&target, keep)?;
-    println!("\nstarting in {}", folder.path().display());
+    print::line(&format!("\nstarting in {}", folder.path().display()));
     let mut fabric = Fabric::new(programs, Ports::take()?, folder);
     let good = match bring_up(&mut fabric, &signals) {
         Err(_) if signals.came() => false,
@@ -108,7 +108,7 @@ fn demo(repo: &Repo, check: bool, keep: bool) -> Result<ExitCode> {
             false
         }
         Ok(()) if check => {
-            println!("\nchecks");
+            print::line("\nchecks");
             checks::all(&mut fabric, &signals)
         }
         Ok(()) => stay(&mut fabric, &signals),
@@ -117,17 +117,20 @@ fn demo(repo: &Repo, check: bool, keep: bool) -> Result<ExitCode> {
         show_logs(&fabric);
     }
     if !check || signals.came() {
-        println!("\nstopping");
+        print::line("\nstopping");
     }
     // Before the last check, which removes it.
     let path = fabric.folder.path().to_path_buf();
     let good = checks::ended(&mut fabric) && good;
     if keep {
-        println!("\nkept: {}", path.display());
+        print::line(&format!("\nkept: {}", path.display()));
     }
     if check && !signals.came() {
         let seconds = start.elapsed().as_secs_f64();
-        println!("\n{} in {seconds:.1} s", if good { "all checks passed" } else { "NOT all checks passed" });
+        print::line(&format!(
+            "\n{} in {seconds:.1} s",
+            if good { "all checks passed" } else { "NOT all checks passed" }
+        ));
     }
     Ok(match (good, check && signals.came()) {
         (_, true) => ExitCode::from(INTERRUPTED),
@@ -138,7 +141,7 @@ fn demo(repo: &Repo, check: bool, keep: bool) -> Result<ExitCode> {
 
 /// Two calls: in one, cargo would give each program what the other needs.
 fn build(repo: &Repo, target: &Path) -> Result<Programs> {
-    println!("building catalyst and catalyst-edge; the first time takes some minutes");
+    print::line("building catalyst and catalyst-edge; the first time takes some minutes");
     for package in ["catalyst", "catalyst-edge"] {
         let mut cargo = cargo::command(repo);
         let status =
@@ -174,12 +177,12 @@ fn bring_up(fabric: &mut Fabric, signals: &Signals) -> Result<()> {
 
 /// Shows what runs until somebody ends it. Gives false if something ended by itself.
 fn stay(fabric: &mut Fabric, signals: &Signals) -> bool {
-    println!("\nrunning\n\n{}", picture::picture(fabric));
-    println!("to try\n\n{}", picture::commands(fabric));
-    println!("Ctrl-C stops everything.");
+    print::line(&format!("\nrunning\n\n{}", picture::picture(fabric)));
+    print::line(&format!("to try\n\n{}", picture::commands(fabric)));
+    print::line("Ctrl-C stops everything.");
     while !signals.came() {
         if let Some((name, how)) = fabric.fallen() {
-            println!();
+            print::line("");
             print::result("FAIL", &format!("{name} ended with {how}"), None);
             fabric.forget(&name);
             return false;
@@ -191,7 +194,7 @@ fn stay(fabric: &mut Fabric, signals: &Signals) -> bool {
 
 fn show_logs(fabric: &Fabric) {
     for (name, lines) in fabric.logs(TAIL) {
-        println!("\nlog of {name}");
+        print::line(&format!("\nlog of {name}"));
         print::indented(&lines.join("\n"));
     }
 }

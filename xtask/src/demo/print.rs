@@ -1,13 +1,19 @@
 //! How the demo's lines look: a mark, words, and at the right how long it took.
 
+use std::io::Write;
 use std::time::Duration;
 
 /// Where the time ends.
 const WIDTH: usize = 100;
 
+/// One line, or several. A reader that went away, as `head` does, is no reason to end without putting things in order.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 /// One line with a mark and, if it was measured, its time.
 pub fn result(mark: &str, says: &str, took: Option<Duration>) {
-    println!("{}", format(mark, says, took));
+    line(&format(mark, says, took));
 }
 
 fn format(mark: &str, says: &str, took: Option<Duration>) -> String {
@@ -26,7 +32,7 @@ fn milliseconds(took: Duration) -> String {
 
 /// More about the line before.
 pub fn indented(text: &str) {
-    text.lines().for_each(|line| println!("        {line}"));
+    text.lines().for_each(|words| line(&format!("        {words}")));
 }
 
 #[cfg(test)]
