@@ -63,7 +63,8 @@ impl Net {
     fn effect(&mut self, node: usize, effect: Effect) {
         match effect {
             Effect::Forward(forward) => {
-                self.nodes[node].changed.insert(forward.service.clone(), self.stats.steps);
+                let changed = self.nodes[node].changed.entry(forward.service.clone()).or_default();
+                *changed = [self.stats.steps, changed[0]];
                 let forwards = &mut self.nodes[node].forwards;
                 if forward.endpoints.is_empty() {
                     forwards.remove(&forward.service);

@@ -13,6 +13,7 @@ use crate::link::LinkPlan;
 use crate::node::Node;
 use crate::plan::{NodePlan, Plan};
 use crate::rng::Rng;
+use crate::seen::{See, Seen};
 
 /// Is told of everything that happens: the moment in milliseconds, and what.
 pub type Observer = Box<dyn FnMut(u64, &str)>;
@@ -138,6 +139,20 @@ impl Net {
         net
     }
 
+    /// An empty network, to be filled by hand. Recordings of all nodes are kept and replayed by every comparison.
+    #[must_use]
+    pub fn empty(seed: u64) -> Self {
+        let shape = "by hand".to_owned();
+        Net::new(&Plan {
+            seed,
+            shape,
+            nodes: Vec::new(),
+            links: Vec::new(),
+            epochs: Vec::new(),
+            record: true,
+        })
+    }
+
     /// Adds a node; it starts with the next step.
     pub fn add_node(&mut self, plan: NodePlan) -> usize {
         let mut secret = [0u8; 32];
@@ -188,6 +203,12 @@ impl Net {
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// What a node holds; nothing while it does not run.
+    #[must_use]
+    pub fn see(&self, node: usize) -> Option<Seen> {
+        self.nodes.get(node)?.core.as_ref().map(|core| core.look(See))
     }
 
     /// The present, in milliseconds.

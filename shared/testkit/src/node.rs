@@ -22,8 +22,8 @@ pub struct Node {
     pub(crate) forwards: BTreeMap<ServiceName, Forward>,
     pub(crate) grants: BTreeSet<(NodeName, ServiceName)>,
     pub(crate) notices: VecDeque<(u64, Notice)>,
-    /// The step of the simulator at which a service last changed, and at which the rules did.
-    pub(crate) changed: BTreeMap<ServiceName, u64>,
+    /// The steps of the simulator at which a service changed last and before that, and at which the rules did.
+    pub(crate) changed: BTreeMap<ServiceName, [u64; 2]>,
     pub(crate) rules_changed: u64,
 }
 
@@ -50,6 +50,12 @@ impl Node {
     #[must_use]
     pub fn grants(&self) -> &BTreeSet<(NodeName, ServiceName)> {
         &self.grants
+    }
+
+    /// Every event of its present run, in order, if recordings are kept.
+    #[must_use]
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
     }
 
     /// What it said, with the moments.

@@ -36,6 +36,12 @@ impl Net {
         (first == second).then_some(first)
     }
 
+    /// The session that one side of a link has established.
+    #[must_use]
+    pub fn established_side(&self, link: usize, side: usize) -> Option<SessionId> {
+        self.established_at(link, side).map(|(session, _)| session)
+    }
+
     /// What one side of a link has established, and whether the other's table is complete there.
     pub(crate) fn established_at(&self, link: usize, side: usize) -> Option<(SessionId, bool)> {
         let plan = &self.links[link].plan;

@@ -57,12 +57,17 @@ impl Net {
             node: sender.plan.name.node(),
             external: sender.plan.name.org() != receiver.plan.name.org(),
         };
-        let unchanged = |service: &str, step: u64| {
-            let at = sender.changed.get(service).copied().unwrap_or(0);
-            at.max(sender.rules_changed) <= step
+        let steady = |service: &str, step: u64| {
+            let [_, before] = sender.changed.get(service).copied().unwrap_or_default();
+            before.max(sender.rules_changed) <= step
+        };
+        let standing = || {
+            let look =
+                AdjRibOut { session: SessionId(id), peer: &receiver.plan.name, secret: &sender.secret };
+            sender.core.as_ref().map(|core| core.look(look)).unwrap_or_default()
         };
         if let Some(conn) = self.conns.get_mut(&id)
-            && let Err(what) = conn.flows[side].watch.frame(&frame, facts, unchanged)
+            && let Err(what) = conn.flows[side].watch.frame(&frame, facts, standing, steady)
         {
             self.violated(from, &what);
         }

@@ -37,13 +37,14 @@ impl Watch {
         self.since = step;
     }
 
-    /// Looks at one frame. When END_OF_RIB is to be judged, `unchanged` says whether a service has been as it is
-    /// since a step of the simulator: what changes all the time may come later.
+    /// Looks at one frame. When END_OF_RIB is to be judged, `standing` gives Adj-RIB-Out, and `steady` says whether a
+    /// service has changed at most once since a step of the simulator: what changes all the time may come later.
     pub(crate) fn frame(
         &mut self,
         bytes: &[u8],
         facts: Facts<'_>,
-        unchanged: impl Fn(&str, u64) -> bool,
+        standing: impl FnOnce() -> BTreeSet<Name>,
+        steady: impl Fn(&str, u64) -> bool,
     ) -> Result<(), String> {
         let frame = Frame::whole(bytes).map_err(|e| format!("sent what is no frame: {e}"))?;
         let kind = frame.kind().map_err(|e| format!("sent an unknown frame: {e}"))?;
@@ -65,7 +66,9 @@ impl Watch {
                     return Err("sent END_OF_RIB twice".to_owned());
                 }
                 self.complete = true;
-                let due = |k: &&Name| !self.said.contains(*k) && unchanged(&k.0, self.since);
+                let standing = standing();
+                let due =
+                    |k: &&Name| standing.contains(*k) && !self.said.contains(*k) && steady(&k.0, self.since);
                 let missing = self.must.iter().find(due);
                 if let Some((service, origin)) = missing {
                     return Err(format!("sent END_OF_RIB before {service} of {origin}"));
