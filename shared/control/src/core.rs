@@ -34,6 +34,9 @@ pub struct Core<S> {
     pub(crate) of_peer: BTreeSet<(NodeName, SessionId)>,
     /// One entry a link: when to look at its timers.
     pub(crate) timers: BTreeSet<(u64, SessionId)>,
+    /// Connections that this side has ended and whose end the shell has not reported yet: the other side may have
+    /// ended them for a reason of its own, and that is worth to be heard.
+    pub(crate) closing: BTreeMap<SessionId, NodeName>,
     /// Links with something to send, served in turn.
     pub(crate) ready: VecDeque<SessionId>,
     pub(crate) effects: VecDeque<Effect>,
@@ -68,6 +71,7 @@ impl<S: Store> Core<S> {
             links: BTreeMap::new(),
             of_peer: BTreeSet::new(),
             timers: BTreeSet::new(),
+            closing: BTreeMap::new(),
             ready: VecDeque::new(),
             effects: VecDeque::new(),
             notices: 0,
@@ -109,7 +113,10 @@ impl<S: Store> Core<S> {
             Event::SessionUp { session, peer, dialled } => self.session_up(*session, peer, *dialled, now),
             Event::PeerFrame { session, frame } => self.frame(*session, frame, event, now),
             Event::Writable { session, bytes } => self.writable(*session, *bytes),
-            Event::SessionDown { session } => self.session_down(*session, "the connection was lost", now),
+            Event::SessionDown { session } => {
+                self.closing.remove(session);
+                self.session_down(*session, "the connection was lost", now);
+            }
             Event::PeerConfigured(config) => self.peer_configured(config, event, now),
             Event::PeerRemoved(name) => self.peer_removed(name, event, now),
             Event::PolicyChanged { exports, imports } => {

@@ -19,6 +19,9 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Connections that are ended but not gone, whose last words are still heard. When full: the oldest is
+    /// forgotten, and what its other side says is not logged.
+    pub const CLOSING: usize = 64;
     /// What a cloud node starts with.
     pub const CLOUD: Limits = Limits {
         peers: 4_096,

@@ -7,7 +7,7 @@ use catalyst_names::NodeName;
 use catalyst_peering::{Agreed, Contender, Failure, Input, Keep, Session, Terms, resolve};
 use catalyst_policy::Relation;
 use catalyst_route_table::Store;
-use catalyst_wire::{Frame, Keepalive, Limits as WireLimits, Notify, NotifyCode, Refused, small};
+use catalyst_wire::{Frame, FrameType, Keepalive, Limits as WireLimits, Notify, NotifyCode, Refused, small};
 
 use crate::config::PeerConfig;
 use crate::core::Core;
@@ -15,6 +15,7 @@ use crate::delta::{Delta, Write};
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, SessionId};
 use crate::export::{Fill, GroupKind};
+use crate::limits::Limits;
 use crate::link::Link;
 use crate::now::Now;
 
@@ -68,7 +69,7 @@ impl<S: Store> Core<S> {
     }
 
     pub(crate) fn frame(&mut self, session: SessionId, bytes: &[u8], event: &Event, now: Now) {
-        let Some(link) = self.links.get_mut(&session) else { return };
+        let Some(link) = self.links.get_mut(&session) else { return self.last_words(session, bytes) };
         let received =
             Frame::whole(bytes).map_err(Failure::Malformed).and_then(|f| link.session.receive(f, now.mono));
         match received {
@@ -101,6 +102,17 @@ impl<S: Store> Core<S> {
                 self.session_down(session, &text, now);
             }
             Err(failure) => self.fail(session, &failure, now),
+        }
+    }
+
+    /// The other side's NOTIFY on a connection that this side has ended: both OPENs crossed, and each found a fault
+    /// in the other's. Of all that may still come only this counts.
+    fn last_words(&mut self, session: SessionId, bytes: &[u8]) {
+        let frame = Frame::whole(bytes).ok().filter(|f| f.kind() == Ok(Some(FrameType::Notify)));
+        let Some(said) = frame.and_then(|f| Notify::read(f.body).ok()) else { return };
+        if let Some(name) = self.closing.remove(&session) {
+            let (reason, document) = (said.reason.to_string(), said.document.to_string());
+            self.notice(Notice::NotifiedBy(name, said.code, reason, document));
         }
     }
 
@@ -144,8 +156,12 @@ impl<S: Store> Core<S> {
         let name = link.peer.clone();
         self.state.counters.sessions_ended += 1;
         self.push_effect(Effect::Close { session, last: notify(code, reason, document) });
-        self.notice(Notice::SessionEnded(name, code, reason.to_string()));
+        self.notice(Notice::SessionEnded(name.clone(), code, reason.to_string()));
         self.session_down(session, reason, now);
+        if self.closing.len() >= Limits::CLOSING {
+            self.closing.pop_first();
+        }
+        self.closing.insert(session, name);
     }
 
     /// Their OPEN fits ours: settle which connection stays, then start to exchange routes.

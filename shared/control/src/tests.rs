@@ -1,6 +1,7 @@
 //! The tests of this crate, one subject a file. Plugins of users are tested from outside, in `tests/`.
 
 mod conflicts;
+mod cost;
 mod export;
 mod grants;
 mod kit;

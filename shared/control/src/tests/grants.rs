@@ -1,11 +1,15 @@
 //! What neighbours of other organisations may use: grants follow what is announced to them.
 
+use std::boxed::Box;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
 use catalyst_policy::Role;
+use catalyst_route_table::Heap;
 
 use super::kit::*;
+use crate::export::Marks;
+use crate::plugin::PropagationPlugin;
 use crate::*;
 
 /// The grants since this was asked before: peer, service, may.
@@ -149,4 +153,36 @@ fn a_changed_agreement_takes_the_grants_away_until_both_hold_it() {
     assert_eq!(grants(&mut bench), [is(Q, INV, true)]);
     let origin = |session| bench.remote(session).table.keys().next().unwrap().1.clone();
     assert_ne!(origin(2), origin(3));
+}
+
+/// Keeps `orders` in, whatever the rules say.
+struct NoOrders;
+
+impl PropagationPlugin<Heap> for NoOrders {
+    fn name(&self) -> &'static str {
+        "no-orders"
+    }
+
+    fn evaluate(&self, state: &State<Heap>, changes: &Changes, marks: &mut Marks<'_>) {
+        let table = state.table();
+        for change in changes.routes.iter().filter(|c| table.text(c.key.service).starts_with("orders.")) {
+            marks.groups().iter().for_each(|group| marks.withdraw(group.id, change.key));
+        }
+    }
+}
+
+#[test]
+fn what_a_plugin_holds_back_is_not_granted_for_a_moment_and_leaves_no_trace() {
+    let mut bench = bench();
+    bench.core.add_propagation(Box::new(NoOrders));
+    bench.feed(rules(&["*>globex.example"]));
+    bench.up_with(1, P, 0);
+    assert_eq!(grants(&mut bench), [is(P, INV, true)]);
+    assert_eq!(bench.core.groups().remembered(SessionId(1)), 1);
+    bench.stop_offering("orders");
+    bench.offer("orders");
+    bench.writable(1, PLENTY);
+    assert_eq!(grants(&mut bench), []);
+    assert_eq!(bench.heard(1).len(), 3, "OPEN, one UPDATE, END_OF_RIB");
+    assert_eq!(bench.remote(1).services(), [INV]);
 }

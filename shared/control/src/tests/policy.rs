@@ -1,7 +1,7 @@
 //! The border: default deny in both directions, opaque origins, and rules that change while sessions stay.
 
 use catalyst_policy::{LocalPref, Role};
-use catalyst_wire::{Attrs, Path};
+use catalyst_wire::{Attrs, Path, WellKnown};
 
 use super::kit::*;
 use crate::*;
@@ -44,6 +44,24 @@ fn only_what_a_rule_names_goes_out_and_nothing_inner_shows() {
         let mark = if role == Role::Provider { None } else { Some("acme.example") };
         assert_eq!(attrs.only_to_customer, mark, "RFC 9234 section 5 towards a {role}");
     }
+}
+
+#[test]
+fn what_comes_from_an_inner_node_shows_neither_the_node_nor_its_rank() {
+    let mut bench = bench(&["*>globex.example"], Role::Peer);
+    bench.internal(2, "edge-7.acme.example");
+    let attrs = Attrs { local_pref: Some(350), cost: 4, ..through("edge-7") };
+    bench.announce(2, &[("camera.acme.example", "edge-7", attrs)]);
+    let ((_, origin), raw) =
+        bench.remote(1).table.iter().find(|((service, _), _)| service == "camera.acme.example").unwrap();
+    assert!(!origin.contains("edge"), "{origin}");
+    let attrs = Attrs::read(raw).unwrap();
+    assert!(attrs.node_path.is_empty());
+    assert_eq!((attrs.local_pref, attrs.cost), (None, 4));
+    assert!(!raw.windows(6).any(|w| w == b"edge-7"));
+    let own = Attrs { well_known: WellKnown(WellKnown::NO_EXPORT), ..through("edge-7") };
+    bench.announce(2, &[("camera.acme.example", "edge-7", own)]);
+    assert!(!bench.remote(1).services().contains(&"camera.acme.example"), "no-export stays in");
 }
 
 #[test]
