@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use async_channel::bounded;
 use catalyst_config::{Build, Compiled, Config};
 use catalyst_node::cli::{Common, Program, Shared, execute, finish, level};
-use catalyst_node::{NodeError, Prepared, Stop, run};
+use catalyst_node::{NodeError, Prepared, Stop, replay, run};
 use catalyst_route_table::{Heap, Limits};
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,6 +49,12 @@ enum Command {
     Org(org::OrgCommand),
     #[command(flatten)]
     Shared(Shared),
+    /// Run a recording of either node through a fresh core and print the digest of its state
+    #[command(after_help = "Example:\n  catalyst replay incident.jsonl")]
+    Replay {
+        /// What 'catalyst up --record' or 'catalyst-edge run --record' wrote
+        file: PathBuf,
+    },
     /// Print completions for a shell
     Completions {
         /// Which one
@@ -63,6 +69,7 @@ fn main() -> ExitCode {
         Command::Up { record } => up(common, record.clone()),
         Command::Org(command) => org::execute(command, common.json),
         Command::Shared(command) => execute(&PROGRAM, common, command),
+        Command::Replay { file } => replay(file, common.json),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
             Ok(())

@@ -13,11 +13,11 @@ use catalyst_identity::NodeKey;
 use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel};
 use clap::{Args, Subcommand};
 
-use crate::admin::{Answer, Request, ServiceSpec};
+use crate::admin::{Request, ServiceSpec};
 use crate::boot::Prepared;
 use crate::client::ask;
 use crate::error::{Exit, NodeError};
-use crate::{output, record};
+use crate::output;
 
 /// Which program asks, and what it can serve.
 #[derive(Clone, Copy, Debug)]
@@ -93,12 +93,6 @@ pub enum Shared {
     /// The identity of this node
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Run a recording through a fresh core and print the digest of its state
-    #[command(after_help = "Example:\n  catalyst replay incident.jsonl")]
-    Replay {
-        /// What 'up --record' or 'run --record' wrote
-        file: PathBuf,
-    },
 }
 
 /// `route ...`
@@ -226,7 +220,6 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
         }
         Shared::Config(ConfigCommand::Check) => return check(program, common),
         Shared::Node(NodeCommand::Csr { org, node, dir }) => return csr(common, org, node, dir),
-        Shared::Replay { file } => return replay(common, file),
     };
     let answer = ask(&common.socket(program)?, request)?;
     if common.json {
@@ -297,20 +290,6 @@ fn csr(common: &Common, org: &str, node: &str, dir: &Path) -> Result<(), NodeErr
             csr_path.display()
         ));
     }
-    Ok(())
-}
-
-fn replay(common: &Common, file: &Path) -> Result<(), NodeError> {
-    let recording = record::read(file)?;
-    let table = catalyst_route_table::Heap::new(catalyst_route_table::Limits::CLOUD);
-    let core = recording.replay(table).map_err(|e| NodeError::Failed(e.to_string()))?;
-    let digest: String = core.digest().iter().map(|b| format!("{b:02x}")).collect();
-    if common.json {
-        output::line(&format!("{{\"events\":{},\"digest\":\"{digest}\"}}", recording.records.len()));
-        return Ok(());
-    }
-    output::text(&Answer::Routes(core.state().route_rows()), None);
-    output::line(&format!("{} events, state digest {digest}", recording.records.len()));
     Ok(())
 }
 

@@ -52,25 +52,3 @@ impl Recorder {
         }
     }
 }
-
-/// Reads a recording.
-///
-/// # Errors
-/// Says which line does not fit.
-pub(crate) fn read(path: &Path) -> Result<Recording, NodeError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| NodeError::Failed(format!("cannot read {}: {e}", path.display())))?;
-    let bad = |line: usize, why: &dyn std::fmt::Display| {
-        NodeError::Input(format!("{}:{}: not a line of a recording: {why}", path.display(), line + 1))
-    };
-    let mut lines = text.lines().enumerate();
-    let (_, first) = lines.next().ok_or_else(|| bad(0, &"the file is empty"))?;
-    let header: catalyst_control::record::Header = serde_json::from_str(first).map_err(|e| bad(0, &e))?;
-    if header.schema != catalyst_control::record::SCHEMA {
-        return Err(bad(0, &format!("schema {} is not one that this version reads", header.schema)));
-    }
-    let records = lines
-        .map(|(n, line)| serde_json::from_str(line).map_err(|e| bad(n, &e)))
-        .collect::<Result<Vec<Record>, _>>()?;
-    Ok(Recording { header, records })
-}
