@@ -63,9 +63,9 @@ pub enum Write<'e> {
     SetService(LocalService),
     /// Forget a service of this node.
     RemoveService(ServiceLabel),
-    /// Remember a peer.
+    /// Remember a peer. Its sessions must have ended: on the events that mean this, the core has seen to it.
     SetPeer(Box<PeerConfig>),
-    /// Forget a peer.
+    /// Forget a peer. Its sessions must have ended, as above.
     RemovePeer(NodeName),
     /// These are the rules now.
     SetPolicy {

@@ -230,7 +230,12 @@ impl<S: Store> Core<S> {
         }
         let line = (link.peer.clone(), session);
         self.of_peer.remove(&line);
-        let Some(peer) = self.state.peers.get_mut(&link.peer) else { return };
+        let Some(peer) = self.state.peers.get_mut(&link.peer) else {
+            // A plugin forgot the peer under its session.
+            self.groups.leave(session, &mut self.state.table);
+            self.state.by_session.remove(&session);
+            return;
+        };
         let sym = peer.sym;
         if peer.session != Some(session) {
             if peer.session.is_none() {
@@ -323,7 +328,8 @@ impl<S: Store> Core<S> {
     /// Ends the sessions for which their groups would have to remember too much.
     pub(crate) fn end_overdue(&mut self, now: Now) {
         loop {
-            let sessions = self.groups.overdue(self.state.settings.limits.tombstones);
+            let limit = self.state.settings.limits.tombstones;
+            let sessions = self.groups.overdue(limit, &mut self.state.table);
             if sessions.is_empty() {
                 return;
             }
@@ -352,8 +358,11 @@ impl<S: Store> Core<S> {
                             link.queue(frame);
                         }
                     }
+                    // What did not fit may be gone without having been sent.
                     if link.stuck {
                         link.session.blocked(now.mono);
+                    } else {
+                        link.session.moved();
                     }
                     self.set_timer(session);
                     self.mark_ready(session);

@@ -124,7 +124,9 @@ impl Group {
 
     /// Takes a cursor away; true when it was the last.
     pub(crate) fn leave(&mut self, session: SessionId) -> bool {
-        if let Some(cursor) = self.cursors.remove(&session) {
+        if let Some(cursor) = self.cursors.remove(&session)
+            && self.of_peer.get(&cursor.peer) == Some(&session)
+        {
             self.of_peer.remove(&cursor.peer);
         }
         self.cursors.is_empty()
@@ -166,9 +168,14 @@ impl Group {
         self.peak = if self.tombstones.is_empty() { announced } else { self.peak.max(announced) };
     }
 
+    /// Cursors for which withdrawals have to be remembered. One at the very beginning has heard nothing.
+    fn under_way(&self) -> impl Iterator<Item = (SessionId, u64)> {
+        self.cursors.iter().map(|(s, c)| (*s, c.at)).filter(|(_, at)| *at > 0)
+    }
+
     /// The session furthest behind.
     pub(crate) fn slowest(&self) -> Option<SessionId> {
-        self.cursors.iter().min_by_key(|(_, c)| c.at).map(|(s, _)| *s)
+        self.under_way().min_by_key(|(_, at)| *at).map(|(s, _)| s)
     }
 
     fn stamp(&mut self, key: RouteKey, old: Option<u64>) -> u64 {
@@ -222,7 +229,7 @@ impl Group {
     /// Forgets tombstones that every cursor has passed; returns their keys.
     pub(crate) fn sweep(&mut self) -> Vec<RouteKey> {
         let mut gone = Vec::new();
-        let passed = self.cursors.values().map(|c| c.at).min().unwrap_or(u64::MAX);
+        let passed = self.under_way().map(|(_, at)| at).min().unwrap_or(u64::MAX);
         while let Some(version) = self.tombstones.first().copied().filter(|v| *v <= passed) {
             self.tombstones.remove(&version);
             if let Some(key) = self.journal.remove(&version) {

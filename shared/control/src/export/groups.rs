@@ -161,12 +161,23 @@ impl Groups {
 
     /// The slowest session of each group that remembers more for it than it may. Looks at the groups only when
     /// one of them may have grown too far since it was asked before.
-    pub(crate) fn overdue(&mut self, limit: usize) -> Vec<SessionId> {
+    pub(crate) fn overdue<S: Store>(&mut self, limit: usize, table: &mut RouteTable<S>) -> Vec<SessionId> {
         if self.excess <= limit {
             return Vec::new();
         }
-        self.excess = self.groups.values().map(Group::excess).max().unwrap_or(0);
-        self.groups.values().filter(|g| g.excess() > limit).filter_map(Group::slowest).collect()
+        let mut slowest = Vec::new();
+        self.excess = 0;
+        for group in self.groups.values_mut() {
+            if group.excess() > limit {
+                // It may be that nobody needs them.
+                group.sweep().into_iter().for_each(|key| table.release(key));
+            }
+            if group.excess() > limit {
+                slowest.extend(group.slowest());
+            }
+            self.excess = self.excess.max(group.excess());
+        }
+        slowest
     }
 
     /// Keys announced to a session's group: Adj-RIB-Out, but for split horizon.

@@ -119,10 +119,11 @@ fn an_announcement_without_news_makes_no_frame() {
     }
     // Its own route changes twice before the source reads again: it has nothing to hear of that.
     exhaust(&mut bench, 1);
+    bench.offer("other");
     bench.announce(1, &[(X.0, X.1, cost("b", 9))]);
     bench.announce(1, &[(X.0, X.1, cost("b", 10))]);
     bench.writable(1, PLENTY);
-    assert_eq!(bench.heard(1), []);
+    assert_eq!(bench.heard(1), [said(&[("other.acme.example", "a")], &[])]);
     bench.heard(2);
     bench.heard(3);
     // The same again; the second best comes, changes and goes; a service that did not change.
@@ -286,7 +287,7 @@ fn end_of_rib_comes_after_what_stood_and_changed_meanwhile() {
     let routes: Vec<_> = keys.iter().map(|k| (k.as_str(), "e", through("b"))).collect();
     bench.announce(1, &routes);
     bench.feed(peer("e.acme.example", None));
-    bench.up_with(4, "e.acme.example", 200);
+    bench.up_with(4, "e.acme.example", 0);
     // The first of them changes before it was heard; then credit comes in small pieces.
     bench.announce(1, &[(keys[0].as_str(), "e", cost("b", 3))]);
     while !bench.heard(4).contains(&Heard::EndOfRib) {
@@ -339,6 +340,46 @@ fn a_slow_peer_that_would_make_the_group_remember_too_much_starts_afresh() {
     assert!(bench.peer("d.acme.example").session.is_some(), "those who read stay");
     bench.check();
     bench.give_all_back();
+}
+
+#[test]
+fn who_has_heard_nothing_yet_makes_nobody_remember() {
+    let mut bench = Bench::limited(Limits { tombstones: 100, ..Limits::CLOUD });
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "d.acme.example");
+    bench.feed(peer("c.acme.example", None));
+    bench.up_with(3, "c.acme.example", 0);
+    for n in 0..400 {
+        let service = format!("s{n}.acme.example");
+        bench.announce(1, &[(&service, "e", through("b"))]);
+        bench.withdraw(1, &[(&service, "e")]);
+        assert!(bench.core.groups().remembered(SessionId(1)) <= 102);
+    }
+    assert!(bench.closed().is_empty(), "it may read yet");
+    bench.offer("own");
+    bench.writable(3, PLENTY);
+    assert_eq!(bench.heard(3), [Heard::Open, said(&[("own.acme.example", "a")], &[]), Heard::EndOfRib]);
+    bench.check();
+    bench.give_all_back();
+}
+
+#[test]
+fn a_newcomer_is_not_ended_for_the_sake_of_the_slow_one() {
+    let mut bench = Bench::limited(Limits { tombstones: 50, ..Limits::CLOUD });
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "c.acme.example");
+    bench.offer("own");
+    exhaust(&mut bench, 2);
+    bench.stop_offering("own");
+    bench.feed(peer("d.acme.example", None));
+    bench.up_with(3, "d.acme.example", 0);
+    for n in 0..100 {
+        let service = format!("s{n}.acme.example");
+        bench.announce(1, &[(&service, "e", through("b"))]);
+        bench.withdraw(1, &[(&service, "e")]);
+    }
+    let closed: Vec<_> = bench.closed().into_iter().map(|c| c.0).collect();
+    assert_eq!(closed, [2]);
 }
 
 #[test]

@@ -160,3 +160,24 @@ fn an_idle_peer_without_credit_is_not_blamed() {
     }
     assert!(bench.closed().is_empty());
 }
+
+#[test]
+fn what_went_away_before_it_could_be_sent_is_not_held_against_the_peer() {
+    let mut bench = Bench::new();
+    bench.feed(peer("b.acme.example", None));
+    bench.up_with(1, "b.acme.example", 150);
+    let long = "a-service-with-a-very-long-name".repeat(2);
+    for label in ["x", &long] {
+        bench.offer(label);
+    }
+    let sent = bench.remote(1).services().len();
+    bench.run_until(bench.now + 1500);
+    bench.frame(1, plain(FrameType::Keepalive));
+    bench.stop_offering(&long);
+    for _ in 0..16 {
+        bench.run_until(bench.now + 1000);
+        bench.frame(1, plain(FrameType::Keepalive));
+    }
+    assert!(bench.remote(1).credit >= 4, "still room for a KEEPALIVE");
+    assert_eq!((sent, bench.closed()), (1, Vec::new()));
+}
