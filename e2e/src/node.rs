@@ -121,6 +121,13 @@ impl Node {
         list(&mut self.config, "peers").push(peer);
     }
 
+    /// Makes neighbours of two nodes of one organisation: this one dials.
+    #[track_caller]
+    pub fn joins(&mut self, other: &mut Node) {
+        self.dials(other);
+        other.awaits(self);
+    }
+
     /// Configures a neighbour that it dials.
     #[track_caller]
     pub fn dials(&mut self, other: &Node) {

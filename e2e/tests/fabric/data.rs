@@ -24,8 +24,7 @@ fn pair(configure: impl FnOnce(&Fabric, &mut Node, &mut Node)) -> Pair {
     let org = fabric.org("acme.example");
     let mut cloud = fabric.cloud(&org, "cloud-1");
     let mut edge = fabric.edge(&org, "edge-1");
-    cloud.awaits(&edge);
-    edge.dials(&cloud);
+    edge.joins(&mut cloud);
     configure(&fabric, &mut cloud, &mut edge);
     cloud.start();
     edge.start();

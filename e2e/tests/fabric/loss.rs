@@ -11,8 +11,7 @@ fn hello(web: &Http) -> (Node, Node) {
     let org = fabric.org("acme.example");
     let mut cloud = fabric.cloud(&org, "cloud-1");
     let mut edge = fabric.edge(&org, "edge-1");
-    cloud.awaits(&edge);
-    edge.dials(&cloud);
+    edge.joins(&mut cloud);
     edge.offers("hello", "http", web.address());
     cloud.exposes("hello.acme.example");
     cloud.start();

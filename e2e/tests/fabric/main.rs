@@ -2,6 +2,15 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod commands;
 mod data;
+mod hostile;
+mod limits;
 mod loss;
 mod organisations;
+mod rogue;
+mod routes;
+mod services;
+mod stalls;
+mod starting;
+mod strangers;

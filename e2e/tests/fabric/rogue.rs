@@ -1,0 +1,202 @@
+//! A client with a real certificate and frames of its own: for what no honest node would send.
+
+use std::fs;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_channel::{Receiver, bounded};
+use bytes::Bytes;
+use catalyst_e2e::{Node, Org};
+use catalyst_identity::{Clock, Credentials, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore};
+use catalyst_names::NodeName;
+use catalyst_transport::{
+    DialTarget, DownReason, Event, FlowError, Limits, LinkProfile, Resolving, SessionId, Transport, TransportConfig,
+};
+use catalyst_tunnel::StreamHeader;
+use catalyst_wire::update::{UpdateWriter, write_entry, write_key};
+use catalyst_wire::{Attrs, Frame, FrameType, HEADER, Limits as WireLimits, Notify, Open, small};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+struct Wall;
+
+impl Clock for Wall {
+    fn validity_unix(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    }
+}
+
+/// The client. It dials one node, with the key and certificate of another one's folder.
+pub struct Rogue {
+    own: NodeName,
+    victim: NodeName,
+    transport: Transport,
+    events: Receiver<Event>,
+    session: Option<SessionId>,
+}
+
+fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let late = async {
+        smol::Timer::after(PATIENCE).await;
+        None
+    };
+    let done = smol::block_on(smol::future::or(async { Some(work.await) }, late));
+    done.unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain for: {what}"))
+}
+
+impl Rogue {
+    /// Takes the identity of `identity`, which must not run, and dials `victim`, trusting `org` to know it.
+    pub fn new(identity: &Node, victim: &Node, org: &Org) -> Rogue {
+        let read = |file: String| fs::read_to_string(identity.dir.join(file)).unwrap();
+        let key = NodeKey::from_pem(&read(format!("{}.key", identity.name))).unwrap();
+        let credentials = Credentials::from_pem(&read(format!("{}.crt", identity.name)), &key).unwrap();
+        let trust = TrustStore::new(TrustLimits::default());
+        trust.insert(TrustBundle::from_pem(&fs::read_to_string(org.bundle()).unwrap()).unwrap()).unwrap();
+        let own = credentials.name().clone();
+        let config = TransportConfig {
+            bind: "127.0.0.1:0".parse().unwrap(),
+            listen: false,
+            credentials,
+            verifier: PeerVerifier::new(trust, Arc::new(Wall)),
+            prefer_chacha: false,
+            resolver: Arc::new(|text: String| -> Resolving {
+                Box::pin(async move { Ok(vec![text.parse().map_err(|_| std::io::ErrorKind::NotFound)?]) })
+            }),
+            profile: LinkProfile::WAN,
+            limits: Limits::EDGE,
+            seed: 1,
+        };
+        let (send, events) = bounded(256);
+        let transport = Transport::start(config, Arc::new(quinn::SmolRuntime), send).unwrap();
+        let victim_name: NodeName = victim.full_name().parse().unwrap();
+        let address = Some(victim.address().to_string());
+        transport.set_peer(DialTarget { name: victim_name.clone(), address, profile: None });
+        Rogue { own, victim: victim_name, transport, events, session: None }
+    }
+
+    fn next(&self, what: &str) -> Event {
+        within(what, self.events.recv()).unwrap()
+    }
+
+    /// Waits until the control connection is up: both certificates are good.
+    pub fn connect(mut self) -> Rogue {
+        loop {
+            match self.next("a control connection") {
+                Event::SessionUp { session, .. } => {
+                    self.session = Some(session);
+                    return self;
+                }
+                Event::DialFailed { error, .. } => panic!("the dial failed: {error}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until the first dial has failed, or a connection was cut before any frame. Says why.
+    pub fn refused(&self) -> String {
+        loop {
+            match self.next("a refusal") {
+                Event::DialFailed { error, .. } => return error,
+                Event::SessionDown { reason, .. } => return reason.to_string(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&self, bytes: &[u8]) {
+        self.transport.send(self.session.unwrap(), Bytes::copy_from_slice(bytes)).unwrap();
+    }
+
+    /// Sends a good OPEN.
+    pub fn open(&self) {
+        self.open_with(&self.own, None);
+    }
+
+    /// Sends an OPEN that gives this name.
+    pub fn open_as(&self, name: &NodeName) {
+        self.open_with(name, None);
+    }
+
+    /// Sends a good OPEN under an agreement.
+    pub fn open_under(&self, digest: [u8; 32]) {
+        self.open_with(&self.own, Some(digest));
+    }
+
+    fn open_with(&self, name: &NodeName, agreement: Option<[u8; 32]>) {
+        let open = Open {
+            version_min: 1,
+            version_max: 1,
+            node: name.as_str(),
+            incarnation: 1,
+            hold_ms: 10_000,
+            restart_ms: 0,
+            capabilities: 0,
+            agreement,
+            mesh_address: "",
+        };
+        self.send(open.write(&mut [0; 1024]).unwrap());
+    }
+
+    /// Sends END_OF_RIB: all of a node without routes.
+    pub fn end_of_rib(&self) {
+        self.send(small::write_end_of_rib(&mut [0; 16]).unwrap());
+    }
+
+    /// Sends an UPDATE with one announcement and one withdrawal.
+    pub fn update(&self, announce: Option<(&str, &str, &Attrs<'_>)>, withdraw: Option<(&str, &str)>) {
+        let mut frame = vec![0; HEADER + WireLimits::FRAME_BODY];
+        let mut element = [0; WireLimits::ENTRY + 8];
+        let mut writer = UpdateWriter::new(&mut frame).unwrap();
+        if let Some((service, origin, attrs)) = announce {
+            writer.announce(write_entry(&mut element, service, origin, attrs).unwrap()).unwrap();
+        }
+        if let Some((service, origin)) = withdraw {
+            writer.withdraw(write_key(&mut element, service, origin).unwrap()).unwrap();
+        }
+        let update = writer.finish().unwrap().to_vec();
+        self.send(&update);
+    }
+
+    /// Waits for a frame of this type. Skips others.
+    pub fn frame(&self, wanted: FrameType) -> Vec<u8> {
+        loop {
+            match self.next(wanted.as_str()) {
+                Event::Frame { frame, .. } if frame[0] == wanted as u8 => return frame.to_vec(),
+                Event::SessionDown { reason, .. } => panic!("no {}: the session ended: {reason}", wanted.as_str()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits for NOTIFY: its code's name and its reason.
+    pub fn notify(&self) -> (String, String) {
+        let frame = self.frame(FrameType::Notify);
+        let notify = Notify::read(Frame::whole(&frame).unwrap().body).unwrap();
+        (notify.code.to_string(), notify.reason.to_string())
+    }
+
+    /// Waits for the end of the session.
+    pub fn down(&self) -> DownReason {
+        loop {
+            if let Event::SessionDown { reason, .. } = self.next("the end of the session") {
+                return reason;
+            }
+        }
+    }
+
+    /// Asks for a flow to a service, with no route for it.
+    pub fn flow(&self, service: &str) -> Result<(), FlowError> {
+        let header = StreamHeader {
+            service: service.parse().unwrap(),
+            origin: None,
+            caller: self.own.clone(),
+            trace: None,
+            policy_epoch: 0,
+            hop_limit: 8,
+        };
+        within("an answer to a flow", self.transport.open_flow(&self.victim, &header)).map(drop)
+    }
+}

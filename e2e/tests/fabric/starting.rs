@@ -1,0 +1,216 @@
+//! What keeps a node from starting: it says which file, which key, and how to mend it, and leaves nothing behind.
+
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+
+use catalyst_e2e::{Build, Fabric, Node, Org};
+use serde_json::{Value, json};
+
+fn one(build: Build) -> (Fabric, Org, Node) {
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let node = fabric.node(&org, build, "one");
+    (fabric, org, node)
+}
+
+/// It does not start, exits with this code, and says all of this.
+#[track_caller]
+fn refuses(node: &Node, exit: i32, words: &[&str]) -> String {
+    let (said, code) = node.start_in_vain();
+    assert_eq!(code, exit, "{said}");
+    for word in words {
+        assert!(said.contains(word), "'{word}' is missing in: {said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(!node.socket().exists(), "the admin socket is left behind: {said}");
+    said
+}
+
+/// As [`refuses`], and `config check` says the same with the same code.
+#[track_caller]
+fn refuses_and_checks(node: &Node, words: &[&str]) {
+    refuses(node, 3, words);
+    let out = node.cli(&["config", "check"]);
+    let said = catalyst_e2e::process::both(&out);
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    for word in words {
+        assert!(said.contains(word), "config check: '{word}' is missing in: {said}");
+    }
+}
+
+#[test]
+fn a_good_configuration_passes_the_check_and_starts_nothing() {
+    for build in [Build::Cloud, Build::Edge] {
+        let (_fabric, _org, node) = one(build);
+        node.write_config();
+        let out = node.cli(&["config", "check"]);
+        assert!(out.status.success(), "{out:?}");
+        assert!(String::from_utf8_lossy(&out.stdout).contains("good"), "{out:?}");
+        assert!(!node.dir.join("state").exists(), "the check made a state");
+    }
+}
+
+#[test]
+fn a_wrong_key_is_named_with_its_line_its_pointer_and_a_fix() {
+    let (_fabric, _org, mut node) = one(Build::Cloud);
+    node.config["services"] = json!([{ "name": "a", "protocol": "nonsense", "target": "127.0.0.1:1" }]);
+    let file = node.config_file().display().to_string();
+    node.write_config();
+    let text = fs::read_to_string(node.config_file()).unwrap();
+    let line = text.lines().position(|l| l.contains("nonsense")).unwrap() + 1;
+    let place = format!("{file}:{line}:");
+    refuses_and_checks(&node, &[&place, "/services/0/protocol", "nonsense", "help:"]);
+}
+
+#[test]
+fn an_unknown_key_and_a_wrong_type_are_both_told_at_once() {
+    let (_fabric, _org, mut node) = one(Build::Edge);
+    node.config["peeers"] = json!([]);
+    node.config["limits"] = json!({ "routes": "many" });
+    refuses_and_checks(&node, &["/peeers", "peers", "/limits/routes", "many"]);
+}
+
+#[test]
+fn text_that_is_no_json_is_told_with_its_line() {
+    let (_fabric, _org, node) = one(Build::Edge);
+    fs::write(node.config_file(), "{\n  \"version\": 1,\n  \"org\" \"acme.example\"\n}").unwrap();
+    let out = node.cli(&["run"]);
+    let said = catalyst_e2e::process::both(&out);
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    assert!(said.contains("catalyst.json:3:"), "{said}");
+    assert!(!node.dir.join("state").exists());
+}
+
+#[test]
+fn a_missing_file_is_told_with_its_name() {
+    let (_fabric, _org, node) = one(Build::Edge);
+    let out = node.cli(&["run"]);
+    let said = catalyst_e2e::process::both(&out);
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    assert!(said.contains("catalyst.json"), "{said}");
+
+    fs::remove_file(node.dir.join("one.crt")).unwrap();
+    refuses_and_checks(&node, &["one.crt", "identity.certificate"]);
+    assert!(!node.dir.join("state").exists());
+}
+
+#[test]
+fn a_key_that_others_may_read_is_refused_with_the_command_that_mends_it() {
+    let (_fabric, _org, node) = one(Build::Edge);
+    let key = node.dir.join("one.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let mend = format!("chmod 600 {}", key.display());
+    refuses_and_checks(&node, &["one.key", "644", &mend]);
+    // The command does mend it.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut node = node;
+    node.start();
+}
+
+#[test]
+fn a_certificate_of_another_node_is_refused() {
+    let (fabric, org, node) = one(Build::Edge);
+    let other = fabric.edge(&org, "other");
+    for file in ["key", "crt"] {
+        fs::copy(other.dir.join(format!("other.{file}")), node.dir.join(format!("one.{file}"))).unwrap();
+    }
+    refuses_and_checks(&node, &["one.crt", "other.acme.example", "one.acme.example"]);
+    // A certificate without its key.
+    let (_fabric, _org, node) = one(Build::Edge);
+    fs::copy(other.dir.join("other.key"), node.dir.join("one.key")).unwrap();
+    refuses_and_checks(&node, &["one.crt"]);
+}
+
+#[test]
+fn the_bundle_of_another_organisation_is_refused() {
+    let (fabric, _org, node) = one(Build::Cloud);
+    let globex = fabric.org("globex.example");
+    fs::copy(globex.bundle(), node.dir.join("acme.example.bundle.pem")).unwrap();
+    refuses_and_checks(&node, &["acme.example.bundle.pem", "globex.example"]);
+}
+
+#[test]
+fn a_busy_local_port_is_named_with_its_service() {
+    let (fabric, _org, mut node) = one(Build::Edge);
+    let busy = TcpListener::bind(fabric.address()).unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    node.config["expose"] = json!([{ "service": "hello.acme.example", "listen": address }]);
+    refuses(&node, 1, &[&address, "hello.acme.example", "in use"]);
+    drop(busy);
+    node.start();
+}
+
+#[test]
+fn a_busy_peering_port_is_named() {
+    let (_fabric, _org, mut node) = one(Build::Cloud);
+    let busy = UdpSocket::bind(node.address()).unwrap();
+    refuses(&node, 1, &[&node.address().to_string(), "in use"]);
+    drop(busy);
+    node.start();
+}
+
+#[test]
+fn a_second_node_on_the_same_state_is_refused_and_the_first_lives_on() {
+    let (_fabric, _org, mut node) = one(Build::Edge);
+    node.start();
+    let pid = node.pid();
+    let (said, code) = node.start_in_vain();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("another node runs") && said.contains(&pid.to_string()), "{said}");
+    assert_eq!(node.status()["pid"], pid);
+    node.add("still", "127.0.0.1:9".parse().unwrap());
+}
+
+#[test]
+fn a_state_folder_that_is_a_file_is_refused() {
+    let (_fabric, _org, node) = one(Build::Edge);
+    fs::write(node.dir.join("state"), b"a file").unwrap();
+    let (said, code) = node.start_in_vain();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("state"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn a_stale_socket_of_a_killed_node_does_not_matter() {
+    let (_fabric, _org, mut node) = one(Build::Edge);
+    node.start();
+    node.kill();
+    assert!(node.socket().exists());
+    node.start();
+    node.stop();
+    assert!(!node.socket().exists(), "an orderly stop leaves no socket");
+}
+
+#[test]
+fn the_edge_takes_no_listen_and_says_so() {
+    let (_fabric, _org, mut node) = one(Build::Edge);
+    node.config["listen"] = json!("127.0.0.1:7443");
+    refuses_and_checks(&node, &["/listen"]);
+    assert_eq!(node.config["version"], Value::from(1));
+}
+
+#[test]
+fn the_socket_and_its_folder_belong_to_the_owner_alone() {
+    let (_fabric, _org, mut node) = one(Build::Edge);
+    node.start();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&node.socket()), 0o600);
+    assert_eq!(mode(&node.dir.join("state")), 0o700);
+    assert_eq!(mode(&node.dir.join("one.key")), 0o600);
+}
+
+#[test]
+fn no_key_material_is_logged_or_answered() {
+    let (_fabric, _org, mut node) = one(Build::Cloud);
+    let key = fs::read_to_string(node.dir.join("one.key")).unwrap();
+    let middle = key.lines().nth(1).unwrap().to_string();
+    node.start();
+    let said = format!("{}{:?}", node.status(), node.cli(&["status"]));
+    node.stop();
+    let log = fs::read_to_string(node.log()).unwrap();
+    for text in [said, log] {
+        assert!(!text.contains(&middle) && !text.contains("PRIVATE"), "a key: {text}");
+    }
+}
