@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use async_channel::Sender;
 use catalyst_config::HostPort;
 use catalyst_node::shell::{Boxed, Shell};
-use catalyst_transport::{LocalStream, Resolver};
+use catalyst_transport::{Event, LocalStream, Resolver, Transport, TransportConfig, TransportError};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 use tokio::io::ReadBuf;
@@ -73,6 +74,10 @@ impl Shell for Tokio {
 
     fn runtime(&self) -> Arc<dyn quinn::Runtime> {
         Arc::new(quinn::TokioRuntime)
+    }
+
+    fn transport(&self, config: TransportConfig, events: Sender<Event>) -> Result<Transport, TransportError> {
+        Transport::start(config, self.runtime(), events)
     }
 
     fn resolver(&self) -> Resolver {

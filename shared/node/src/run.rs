@@ -8,7 +8,7 @@ use async_channel::{Receiver, bounded};
 use catalyst_config::Build;
 use catalyst_control::{Core, Event};
 use catalyst_route_table::Store;
-use catalyst_transport::{Event as Input, Limits as TransportLimits, Transport, TransportConfig};
+use catalyst_transport::{Event as Input, Limits as TransportLimits, TransportConfig};
 use catalyst_tunnel::Limits as TunnelLimits;
 use futures_lite::future;
 use tracing::info;
@@ -60,14 +60,12 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     let (events, inputs) = bounded(Limits::EVENTS);
     let (ask, asked) = bounded(Limits::REQUESTS);
     let admin = serve::listen(&*shell, &prepared.config.admin.socket)?;
-    let transport = Arc::new(Transport::start(
-        transport_config(&*shell, &prepared, &stop, edge),
-        shell.runtime(),
-        events,
-    )?);
+    let config = transport_config(&*shell, &prepared, &stop, edge);
+    let transport = Arc::new(shell.transport(config, events)?);
     let tunnel = if edge { TunnelLimits::EDGE } else { TunnelLimits::CLOUD };
     // Every route that is held can be used: there are never more services than routes.
-    let tunnel = TunnelLimits { flows: prepared.config.limits.flows as usize, services: max_routes, ..tunnel };
+    let tunnel =
+        TunnelLimits { flows: prepared.config.limits.flows as usize, services: max_routes, ..tunnel };
     let tables = Arc::new(Tables::new(prepared.settings.name.clone(), tunnel));
     let plane = Arc::new(Plane {
         shell: shell.clone(),

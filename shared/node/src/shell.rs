@@ -7,8 +7,9 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use async_channel::Sender;
 use catalyst_config::HostPort;
-use catalyst_transport::{LocalStream, Resolver};
+use catalyst_transport::{Event, LocalStream, Resolver, Transport, TransportConfig, TransportError};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 /// A future that any executor may run.
@@ -27,6 +28,15 @@ pub trait Shell: Send + Sync + 'static {
 
     /// The runtime for tasks, timers and the QUIC socket.
     fn runtime(&self) -> Arc<dyn quinn::Runtime>;
+
+    /// Starts the QUIC driver. This one only dials and has nothing of a server in it; a shell whose node can be
+    /// dialled brings [`Transport::start`].
+    ///
+    /// # Errors
+    /// As [`Transport::start`].
+    fn transport(&self, config: TransportConfig, events: Sender<Event>) -> Result<Transport, TransportError> {
+        Transport::start_dialling(config, self.runtime(), events)
+    }
 
     /// Resolves host names without blocking.
     fn resolver(&self) -> Resolver;

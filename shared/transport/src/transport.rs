@@ -9,12 +9,14 @@ use bytes::Bytes;
 use catalyst_identity::{Credentials, PeerVerifier};
 use catalyst_tunnel::StreamHeader;
 use catalyst_tunnel::names::NodeName;
-use quinn::{Endpoint, EndpointConfig, Runtime};
+use quinn::{Endpoint, EndpointConfig, Runtime, ServerConfig};
 
 use crate::config::{DialTarget, TransportConfig};
 use crate::error::{FlowError, SendError, TransportError};
 use crate::event::{Event, SessionId};
 use crate::flow::FlowStream;
+use crate::limits::Limits;
+use crate::profile::LinkProfile;
 use crate::quic::{self, Dialling};
 use crate::rt::{Bell, Rt, Signal, lock};
 use crate::state::{Configured, Dialler, Shared};
@@ -25,8 +27,13 @@ use crate::{accept, code, data, dial};
 pub struct Transport {
     shared: Arc<Shared>,
     local: SocketAddr,
-    listen: bool,
+    /// Makes the configuration of the accepting side; `None` if there is none. Only [`Transport::start`] names it,
+    /// so that a program that only dials has no code of a server in it.
+    server: Option<MakeServer>,
 }
+
+type MakeServer =
+    fn(&Credentials, &PeerVerifier, &Limits, &LinkProfile) -> Result<ServerConfig, TransportError>;
 
 /// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,9 +57,34 @@ impl Transport {
         runtime: Arc<dyn Runtime>,
         events: Sender<Event>,
     ) -> Result<Transport, TransportError> {
+        if !config.listen {
+            return Self::start_dialling(config, runtime, events);
+        }
+        let transport = Self::open(config, runtime, events, Some(quic::server))?;
+        transport.shared.rt.spawn(accept::run(Arc::clone(&transport.shared)));
+        Ok(transport)
+    }
+
+    /// As [`Transport::start`], for a node that only dials, whatever [`TransportConfig::listen`] says.
+    ///
+    /// # Errors
+    /// As [`Transport::start`].
+    pub fn start_dialling(
+        config: TransportConfig,
+        runtime: Arc<dyn Runtime>,
+        events: Sender<Event>,
+    ) -> Result<Transport, TransportError> {
+        Self::open(config, runtime, events, None)
+    }
+
+    fn open(
+        config: TransportConfig,
+        runtime: Arc<dyn Runtime>,
+        events: Sender<Event>,
+        server: Option<MakeServer>,
+    ) -> Result<Transport, TransportError> {
         let TransportConfig {
             bind,
-            listen,
             credentials,
             verifier,
             prefer_chacha,
@@ -60,21 +92,18 @@ impl Transport {
             profile,
             limits,
             seed,
+            ..
         } = config;
         let failed = |source| TransportError::socket(bind, source);
-        let server =
-            if listen { Some(quic::server(&credentials, &verifier, &limits, &profile)?) } else { None };
+        let accepting = server.map(|make| make(&credentials, &verifier, &limits, &profile)).transpose()?;
         let socket = UdpSocket::bind(bind).map_err(failed)?;
         let rt = Rt::new(runtime);
         let endpoint =
-            Endpoint::new(EndpointConfig::default(), server, socket, rt.inner()).map_err(failed)?;
+            Endpoint::new(EndpointConfig::default(), accepting, socket, rt.inner()).map_err(failed)?;
         let local = endpoint.local_addr().map_err(failed)?;
         let dialling = Dialling::new(credentials, verifier, prefer_chacha);
         let shared = Shared::new(rt, endpoint, events, limits, profile, seed, resolver, dialling);
-        if listen {
-            shared.rt.spawn(accept::run(Arc::clone(&shared)));
-        }
-        Ok(Transport { shared, local, listen })
+        Ok(Transport { shared, local, server })
     }
 
     /// The address of the socket; useful after binding port 0.
@@ -153,8 +182,8 @@ impl Transport {
         verifier: PeerVerifier,
     ) -> Result<(), TransportError> {
         let shared = &self.shared;
-        if self.listen {
-            let server = quic::server(&credentials, &verifier, &shared.limits, &shared.profile)?;
+        if let Some(make) = self.server {
+            let server = make(&credentials, &verifier, &shared.limits, &shared.profile)?;
             shared.endpoint.set_server_config(Some(server));
         }
         lock(&shared.dialling).renew(credentials, verifier);
