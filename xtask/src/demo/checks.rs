@@ -115,7 +115,7 @@ fn payroll(fabric: &mut Fabric, _: &Signals) -> Result<Duration> {
         .context("payroll does not answer even its own organisation")?;
     ensure!(!routes(fabric, Node::Globex, PAYROLL)?.is_empty(), "globex itself has no route of payroll");
     let found = routes(fabric, Node::Cloud, PAYROLL)?;
-    ensure!(found.is_empty(), "acme has a route of it: {found:?}");
+    ensure!(found.is_empty(), "acme has a route of it: {}", Value::from(found));
     let start = Instant::now();
     let mark = "check-payroll";
     if let Ok((body, _)) = http::get(fabric.ports.address(Port::Payroll), mark, REQUEST) {
@@ -142,7 +142,7 @@ fn killed(fabric: &mut Fabric, signals: &Signals) -> Result<Duration> {
     until(signals, "its route is gone", NOTICED.saturating_sub(noticed), || {
         match routes(fabric, Node::Cloud, INVENTORY) {
             Ok(found) if found.is_empty() => Look::Done(()),
-            Ok(found) => Look::NotYet(format!("{found:?}")),
+            Ok(found) => Look::NotYet(Value::from(found).to_string()),
             Err(error) => Look::NotYet(format!("{error:#}")),
         }
     })?;
