@@ -25,6 +25,9 @@ use crate::state::State;
 /// How many keys are looked at in one go when the whole Loc-RIB is.
 const CHUNK: usize = 1024;
 
+/// What [`crate::Peer::last_end`] says when only the transport knows why a connection is gone.
+pub const LOST: &str = "the connection was lost";
+
 /// The core of a node, over a route store. `Send`, so that a shell may move it to its thread.
 pub struct Core<S> {
     pub(crate) state: State<S>,
@@ -115,7 +118,7 @@ impl<S: Store> Core<S> {
             Event::Writable { session, bytes } => self.writable(*session, *bytes),
             Event::SessionDown { session } => {
                 self.closing.remove(session);
-                self.session_down(*session, "the connection was lost", now);
+                self.session_down(*session, LOST, now);
             }
             Event::PeerConfigured(config) => self.peer_configured(config, event, now),
             Event::PeerRemoved(name) => self.peer_removed(name, event, now),

@@ -35,7 +35,7 @@ mod sessions;
 mod state;
 pub mod view;
 
-pub use crate::core::Core;
+pub use crate::core::{Core, LOST};
 pub use changes::Changes;
 pub use config::{LocalService, PeerConfig, Settings};
 pub use delta::{Conflict, Count, Delta, Write};

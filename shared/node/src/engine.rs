@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use catalyst_config::{Config, HostPort};
-use catalyst_control::{Core, Effect, Event, Notice, SessionId};
+use catalyst_control::{Core, Effect, Event, LOST, Notice, SessionId};
 use catalyst_names::{NodeName, ServiceLabel, ServiceName};
 use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{Event as Input, SessionId as Link, Transport};
@@ -26,7 +26,7 @@ pub(crate) struct Facts {
     pub(crate) certificate_until: u64,
     pub(crate) store_notice: Option<String>,
     pub(crate) exposed: Vec<(ServiceName, std::net::SocketAddr)>,
-    /// Why the last dial of a peer failed.
+    /// Why the last dial of a peer failed, or its connection was lost, since its last session came up.
     pub(crate) dial_errors: BTreeMap<NodeName, String>,
     pub(crate) max_routes: usize,
 }
@@ -76,8 +76,11 @@ impl<S: RouteStore> Engine<S> {
             }
             Input::SessionDown { session, peer, reason } => {
                 debug!(%peer, session = session.0, %reason, "a control connection is gone");
-                self.facts.dial_errors.insert(peer, reason.to_string());
                 self.feed(&Event::SessionDown { session: SessionId(session.0) });
+                // What NOTIFY said, or this node itself, helps more than how the connection closed after it.
+                if self.core.state().peer(&peer).is_some_and(|p| p.last_end == LOST) {
+                    self.facts.dial_errors.insert(peer, reason.to_string());
+                }
             }
             Input::DialFailed { peer, error, retry_in } => {
                 let first = !self.facts.dial_errors.contains_key(&peer);

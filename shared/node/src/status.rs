@@ -39,10 +39,6 @@ impl<S: Store> Engine<S> {
         };
         let last_error = match (peer.session, self.facts.dial_errors.get(name)) {
             (Some(_), _) => String::new(),
-            // What the session said in NOTIFY helps more than how the connection closed after it.
-            (None, Some(_)) if !peer.last_end.is_empty() && peer.last_end.contains("peer ended") => {
-                peer.last_end.clone()
-            }
             (None, Some(error)) => error.clone(),
             (None, None) => peer.last_end.clone(),
         };
