@@ -106,14 +106,14 @@ fn heap() -> Heap {
     Heap::new(TableLimits { routes: 100_000, names: 100_000, ..TableLimits::CLOUD })
 }
 
-/// The established session with a peer, and whether its END_OF_RIB came.
+/// The established session with a peer, whether its END_OF_RIB came, and the hold time.
 pub(crate) struct Established<'a>(pub(crate) &'a catalyst_names::NodeName);
 
 impl Look for Established<'_> {
-    type Found = Option<(SessionId, bool)>;
+    type Found = Option<(SessionId, bool, u32)>;
 
     fn look<S: Store>(self, core: &Core<S>) -> Self::Found {
         let state: &State<S> = core.state();
-        state.peer(self.0).and_then(|peer| Some((peer.session?, peer.synced)))
+        state.peer(self.0).and_then(|peer| Some((peer.session?, peer.synced, peer.agreed?.hold_ms)))
     }
 }

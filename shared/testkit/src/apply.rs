@@ -80,11 +80,12 @@ impl Net {
             let Some(side) = self.links[conn.link].plan.ends.iter().position(|n| *n == node) else {
                 continue;
             };
-            if conn.ends[side] == End::Closed {
-                continue;
+            match std::mem::replace(&mut conn.ends[side], End::Closed) {
+                End::Closed => continue,
+                // A node that stops in order stays until its last words are gone.
+                End::Closing if exit == Exit::Stop => {}
+                _ => conn.vanish(side),
             }
-            conn.ends[side] = End::Closed;
-            conn.vanish(side);
             if conn.over() {
                 self.conns.remove(&id);
             } else {

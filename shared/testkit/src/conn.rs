@@ -11,6 +11,8 @@ pub(crate) enum End {
     Coming,
     /// Up.
     Up,
+    /// The core has closed it; the transport still sends what is left and reads what comes.
+    Closing,
     /// Over.
     Closed,
 }
@@ -65,10 +67,15 @@ impl Conn {
     /// Whether this side has it, or is about to.
     pub(crate) fn open_at(&self, side: usize) -> bool {
         match self.ends[side] {
-            End::Up => true,
+            End::Up | End::Closing => true,
             End::Coming => self.dialler == side,
             End::Closed => false,
         }
+    }
+
+    /// Whether this side still reads.
+    pub(crate) fn reads(&self, side: usize) -> bool {
+        matches!(self.ends[side], End::Up | End::Closing)
     }
 
     pub(crate) fn over(&self) -> bool {

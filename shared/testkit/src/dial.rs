@@ -82,7 +82,7 @@ impl Net {
     /// The transport of one side finds the connection gone.
     pub(crate) fn conn_gone(&mut self, id: u64, side: usize) {
         let Some(conn) = self.conns.get_mut(&id).filter(|c| c.ends[side] != End::Closed) else { return };
-        let was_up = conn.ends[side] == End::Up;
+        let was_up = conn.reads(side);
         conn.ends[side] = End::Closed;
         conn.vanish(side);
         let link = conn.link;
@@ -104,16 +104,24 @@ impl Net {
         if conn.ends[side] != End::Up {
             return self.violated(node, "closed a connection twice");
         }
-        conn.ends[side] = End::Closed;
-        let link = conn.link;
+        conn.ends[side] = End::Closing;
+        let longest = self.links[conn.link].plan.delay.1;
         if !last.is_empty() {
             self.put_on_wire(id, side, last, false);
         }
         self.push_item(id, side, Item::Fin);
-        if self.rng.percent(50) {
-            let incarnation = self.nodes[node].incarnation;
-            self.after(0, Due::LocalDown { node, incarnation, session });
-        }
+        // The transport waits a while for the other side before it reports the end.
+        let wait = self.rng.between((0, 3 * longest));
+        self.after(wait, Due::LocalDown { conn: id, side });
+    }
+
+    /// The transport reports a connection closed that the core itself closed. What it sent is still on its way.
+    pub(crate) fn local_down(&mut self, id: u64, side: usize) {
+        let Some(conn) = self.conns.get_mut(&id).filter(|c| c.ends[side] == End::Closing) else { return };
+        conn.ends[side] = End::Closed;
+        let link = conn.link;
+        let node = self.links[link].plan.ends[side];
+        self.feed(node, &Event::SessionDown { session: SessionId(id) });
         self.forget(id);
         self.want_dial(link, side);
     }
@@ -148,8 +156,9 @@ impl Net {
     pub(crate) fn lost_at(&mut self, id: u64, side: usize, told: bool) {
         let Some(conn) = self.conns.get(&id) else { return };
         let coming = conn.ends[side] == End::Coming;
+        let hold = self.established_at(conn.link, side).filter(|(session, ..)| session.0 == id);
+        let held = hold.is_none_or(|(_, _, ms)| ms > 0);
         let link = &self.links[conn.link];
-        let held = link.plan.sides.iter().all(|s| s.as_ref().is_some_and(|s| s.hold_ms > 0));
         if coming || told || !held {
             let delay = self.rng.between(link.plan.delay);
             self.after(delay, Due::Gone { conn: id, side });

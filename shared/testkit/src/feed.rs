@@ -143,6 +143,7 @@ impl Net {
 
     /// Tells a running node how its side of a link is configured.
     pub(crate) fn configure(&mut self, link: usize, side: usize) {
+        self.links[link].fresh_from = self.next_conn;
         let plan = &self.links[link].plan;
         let name = self.nodes[plan.ends[1 - side]].plan.name.clone();
         let event = match &plan.sides[side] {

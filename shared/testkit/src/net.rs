@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use catalyst_control::{Event, SessionId};
+use catalyst_control::Event;
 
 use crate::clock::Clock;
 use crate::conn::{Conn, Item};
@@ -27,6 +27,8 @@ pub(crate) struct Link {
     pub(crate) down_until: u64,
     /// A dial is due.
     pub(crate) dialling: [bool; 2],
+    /// The first connection that was made under the terms of today.
+    pub(crate) fresh_from: u64,
     /// Dials in a row that led to no session.
     pub(crate) tries: [u32; 2],
 }
@@ -60,9 +62,8 @@ pub(crate) enum Due {
     },
     /// The transport reports a connection closed that the core itself closed.
     LocalDown {
-        node: usize,
-        incarnation: u64,
-        session: SessionId,
+        conn: u64,
+        side: usize,
     },
     Dial {
         link: usize,
@@ -186,6 +187,7 @@ impl Net {
             stalled_until: [0; 2],
             down_until: 0,
             dialling: [false; 2],
+            fresh_from: 0,
             tries: [0; 2],
         });
         let link = self.links.len() - 1;
@@ -272,11 +274,7 @@ impl Net {
             Due::Credit { conn, side, bytes, .. } => self.credit(conn, side, bytes),
             Due::Up { conn, side } => self.conn_up(conn, side),
             Due::Gone { conn, side } => self.conn_gone(conn, side),
-            Due::LocalDown { node, incarnation, session } => {
-                if self.nodes[node].incarnation == incarnation {
-                    self.feed(node, &Event::SessionDown { session });
-                }
-            }
+            Due::LocalDown { conn, side } => self.local_down(conn, side),
             Due::Dial { link, side } => self.dial(link, side),
             Due::Flow { link } => self.flow_again(link),
             Due::Fault(fault) => self.apply(*fault),

@@ -31,19 +31,19 @@ impl Net {
     #[must_use]
     pub fn established(&self, link: usize) -> Option<SessionId> {
         let [first, second] =
-            [0, 1].map(|side| self.established_at(link, side).filter(|(_, synced)| *synced));
-        let ((first, _), (second, _)) = (first?, second?);
+            [0, 1].map(|side| self.established_at(link, side).filter(|(_, synced, _)| *synced));
+        let ((first, ..), (second, ..)) = (first?, second?);
         (first == second).then_some(first)
     }
 
     /// The session that one side of a link has established.
     #[must_use]
     pub fn established_side(&self, link: usize, side: usize) -> Option<SessionId> {
-        self.established_at(link, side).map(|(session, _)| session)
+        self.established_at(link, side).map(|(session, ..)| session)
     }
 
-    /// What one side of a link has established, and whether the other's table is complete there.
-    pub(crate) fn established_at(&self, link: usize, side: usize) -> Option<(SessionId, bool)> {
+    /// What one side of a link has established, whether the other's table is complete there, and the hold time.
+    pub(crate) fn established_at(&self, link: usize, side: usize) -> Option<(SessionId, bool, u32)> {
         let plan = &self.links[link].plan;
         let peer = &self.nodes[plan.ends[1 - side]].plan.name;
         self.nodes[plan.ends[side]].core.as_ref()?.look(Established(peer))
@@ -59,7 +59,10 @@ impl Net {
         let whole = |c: &&Conn| c.ends == [End::Up; 2] && !c.cut && c.flows.iter().all(|f| f.held.is_empty());
         (0..self.links.len()).all(|link| {
             if !self.expected(link) {
-                return (0..2).all(|side| self.established_at(link, side).is_none());
+                // A connection of older terms may still become a session for a moment.
+                let fresh = self.links[link].fresh_from;
+                let old = self.conns.iter().any(|(id, c)| c.link == link && *id < fresh);
+                return !old && (0..2).all(|side| self.established_at(link, side).is_none());
             }
             let mut conns = self.conns.values().filter(|c| c.link == link);
             let one = conns.next().is_some_and(|c| whole(&c)) && conns.next().is_none();
@@ -76,14 +79,13 @@ impl Net {
                 loud && live && expected(conn)
             }
             Due::Credit { conn, small, .. } => !small && expected(conn),
-            Due::Up { conn, .. } | Due::Gone { conn, .. } => {
+            Due::Up { conn, .. } | Due::Gone { conn, .. } | Due::LocalDown { conn, .. } => {
                 self.conns.get(conn).is_some_and(|c| self.expected(c.link))
             }
             Due::Dial { link, .. } => self.expected(*link) && self.established(*link).is_none(),
             Due::Flow { link } => self.links[*link].stalled_until.iter().any(|at| *at > self.clock.now()),
             Due::Fault(_) | Due::Start { .. } => true,
-            // Nothing may come of either; if something does, it is seen.
-            Due::Tick { .. } | Due::LocalDown { .. } => false,
+            Due::Tick { .. } => false,
         }
     }
 
@@ -117,14 +119,15 @@ impl Net {
         };
         let hold = (0..self.links.len())
             .filter(|link| self.expected(*link))
-            .flat_map(|link| self.links[link].plan.sides.iter().flatten().map(|s| u64::from(s.hold_ms)))
+            .filter_map(|link| self.established_at(link, 0).map(|(_, _, hold_ms)| u64::from(hold_ms)))
             .max()
             .unwrap_or(0);
-        let before = digests(self);
-        let until = self.now() + 2 * hold + 100;
+        let (before, loud) = (digests(self), self.stats.loud);
+        let until = self.now() + hold + hold / 4 + 100;
         while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
             self.step();
-            if !self.quiet() {
+            let moves = self.stats.loud != loud && !self.quiet();
+            if moves {
                 let due: Vec<&Due> = self.queue.values().filter(|due| self.matters(due)).collect();
                 return Err(format!(
                     "at {} ms, a network at rest began to move: {due:?}; {}",
@@ -135,6 +138,9 @@ impl Net {
         }
         if let Some(first) = self.violations.first() {
             return Err(first.clone());
+        }
+        if !self.quiet() {
+            return Err(format!("a network at rest did not stay so: {}", self.restless().join("; ")));
         }
         if digests(self) != before {
             return Err("a state changed while the network was at rest".to_owned());

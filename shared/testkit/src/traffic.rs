@@ -106,7 +106,7 @@ impl Net {
 
     fn deliver(&mut self, id: u64, from: usize, item: Item) {
         let to = 1 - from;
-        let Some(conn) = self.conns.get(&id).filter(|c| c.ends[to] == End::Up) else { return };
+        let Some(conn) = self.conns.get(&id).filter(|c| c.reads(to)) else { return };
         let (link, sender_open) = (conn.link, conn.ends[from] == End::Up);
         let node = self.links[link].plan.ends[to];
         match item {
@@ -143,8 +143,7 @@ impl Net {
                     continue;
                 }
                 let Some(conn) = self.conns.get_mut(&id) else { break };
-                let (sender_closed, receiver_up) =
-                    (conn.ends[from] == End::Closed, conn.ends[1 - from] == End::Up);
+                let (sender_closed, receiver_up) = (conn.ends[from] == End::Closed, conn.reads(1 - from));
                 if sender_closed && receiver_up && !conn.flows[from].held.is_empty() && self.rng.percent(50) {
                     conn.vanish(from);
                     self.after(1, Due::Gone { conn: id, side: 1 - from });
