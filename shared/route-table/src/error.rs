@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-/// A route that was not taken. The table is as it was, but for the slot of a refused replacement, which is empty.
+/// A route that was not taken. The table is as it was: where a replacement was refused, the caller withdraws what
+/// stands there, for it is no longer what the neighbour announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Refusal {
     /// The table holds as many routes as it may.
