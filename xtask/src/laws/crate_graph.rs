@@ -54,6 +54,7 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-store",
         ]),
     ),
+    ("catalyst-oracle", May::Use(&["catalyst-names", "catalyst-policy"])),
     (
         "catalyst-testkit",
         May::Use(&[
@@ -65,7 +66,6 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-wire",
         ]),
     ),
-    ("catalyst-oracle", May::Use(&["catalyst-names", "catalyst-policy"])),
     (
         "catalyst-node",
         May::Use(&[

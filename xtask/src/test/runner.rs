@@ -178,7 +178,8 @@ fn read_lines(reader: PipeReader) -> Receiver<String> {
 fn kill_tree(id: u32) {
     for child in children(id) {
         kill_tree(child);
-        Command::new("kill").args(["-9", &child.to_string()]).status().ok();
+        // The built-in of the shell: slim systems have no program of that name.
+        Command::new("sh").args(["-c", "kill -9 \"$0\"", &child.to_string()]).status().ok();
     }
 }
 
