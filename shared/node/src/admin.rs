@@ -195,6 +195,9 @@ pub struct PeerRow {
     pub malformed: u32,
     /// Routes of it that policy keeps out.
     pub denied: u32,
+    /// What no rule lets pass between the organisations, in words; empty inside one (RFC 8212).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub withheld: String,
     /// Sessions so far.
     pub sessions: u32,
     /// Why the last session ended, or why the last dial failed.

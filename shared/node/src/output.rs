@@ -128,6 +128,9 @@ fn peers(rows: &[PeerRow]) {
         if !peer.last_error.is_empty() {
             line(&format!("  {}: {}", peer.name, peer.last_error));
         }
+        if !peer.withheld.is_empty() {
+            line(&format!("  {}: {}", peer.name, peer.withheld));
+        }
         if let Some(why) = &peer.refused_why {
             line(&format!("  {}: {} route(s) refused: {why}", peer.name, peer.refused));
         }

@@ -59,7 +59,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     let edge = prepared.build == Build::Edge.as_str();
     let (events, inputs) = bounded(Limits::EVENTS);
     let (ask, asked) = bounded(Limits::REQUESTS);
-    let admin = serve::listen(&*shell, &prepared.config.admin.socket)?;
+    let (admin, socket) = serve::listen(&*shell, &prepared.config.admin.socket)?;
     let config = transport_config(&*shell, &prepared, &stop, edge);
     let transport = Arc::new(shell.transport(config, events)?);
     let tunnel = if edge { TunnelLimits::EDGE } else { TunnelLimits::CLOUD };
@@ -112,8 +112,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.feed(&Event::Stop);
     engine.drain();
     transport.shutdown().await;
-    // Nobody may find a socket that no node answers.
-    let _ = std::fs::remove_file(&engine.facts.config.admin.socket);
+    drop(socket);
     info!("the node has stopped");
     Ok(())
 }

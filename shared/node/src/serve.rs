@@ -1,7 +1,7 @@
 //! The admin API's server: lines of JSON on a Unix socket.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -23,9 +23,22 @@ pub(crate) struct Asked {
     pub(crate) reply: Sender<Result<Answer, String>>,
 }
 
+/// The socket in the file system. It goes with the node, however that ends: nobody may find one that no node answers.
+pub(crate) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 /// Makes the socket: in a folder of the owner's, mode 0600. What a dead node left behind is removed; a socket that
 /// somebody answers is not touched.
-pub(crate) fn listen<Sh: Shell>(shell: &Sh, path: &Path) -> Result<Sh::UnixListener, NodeError> {
+pub(crate) fn listen<Sh: Shell>(
+    shell: &Sh,
+    path: &Path,
+) -> Result<(Sh::UnixListener, SocketFile), NodeError> {
     let fail = |source| NodeError::Socket { path: path.to_owned(), source };
     if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.exists()) {
         fs::create_dir_all(folder).map_err(fail)?;
@@ -38,8 +51,9 @@ pub(crate) fn listen<Sh: Shell>(shell: &Sh, path: &Path) -> Result<Sh::UnixListe
         fs::remove_file(path).map_err(fail)?;
     }
     let listener = shell.listen_unix(path).map_err(fail)?;
+    let file = SocketFile(path.to_owned());
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(fail)?;
-    Ok(listener)
+    Ok((listener, file))
 }
 
 /// Serves clients for as long as the listener lives.

@@ -1,7 +1,7 @@
 //! Answers about the node: rows for peers, services and local ports, and the one next step that makes sense.
 
 use catalyst_control::{Peer, SessionId};
-use catalyst_names::ServiceName;
+use catalyst_names::{NodeName, ServiceName};
 use catalyst_policy::{Relation, Role};
 use catalyst_route_table::Store;
 
@@ -58,8 +58,22 @@ impl<S: Store> Engine<S> {
             refused_by_peer: peer.refused_by_peer.0,
             malformed: peer.malformed,
             denied: peer.denied,
+            withheld: self.withheld(name),
             sessions: peer.sessions,
             last_error,
+        }
+    }
+
+    /// Between organisations nothing passes that no rule names: said here, so that nobody has to guess (RFC 8212).
+    fn withheld(&self, peer: &NodeName) -> String {
+        let (config, org) = (&self.facts.config, peer.org());
+        let exports = config.exports.iter().any(|e| e.to.as_str() == org);
+        let imports = config.imports.iter().any(|i| i.from.as_str() == org);
+        match (org == config.org.as_str(), exports, imports) {
+            (true, ..) | (_, true, true) => String::new(),
+            (_, false, true) => format!("nothing goes to {org}: no entry of 'exports' names it"),
+            (_, true, false) => format!("nothing comes from {org}: no entry of 'imports' names it"),
+            (_, false, false) => format!("nothing passes: neither 'exports' nor 'imports' names {org}"),
         }
     }
 

@@ -16,6 +16,7 @@ fn peer(state: &str, address: &str, error: &str) -> PeerRow {
         refused_by_peer: 0,
         malformed: 0,
         denied: 0,
+        withheld: String::new(),
         sessions: 0,
         last_error: error.into(),
     }
