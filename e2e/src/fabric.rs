@@ -168,7 +168,9 @@ impl Fabric {
     pub fn node_in(&self, org: &Org, build: Build, name: &str, folder: &str) -> Node {
         let dir = self.dir().join(format!("{folder}.{}", org.name));
         fs::create_dir(&dir).unwrap();
-        let csr = output(self.command(build).args(["node", "csr", "--org", &org.name, "--node", name, "--dir"]).arg(&dir));
+        let csr = output(
+            self.command(build).args(["node", "csr", "--org", &org.name, "--node", name, "--dir"]).arg(&dir),
+        );
         assert!(csr.status.success(), "node csr failed: {}", both(&csr));
         self.catalyst(&["org", "sign", text(&dir.join(format!("{name}.csr"))), "--dir", text(&org.root)]);
         fs::copy(org.bundle(), dir.join(format!("{}.bundle.pem", org.name))).unwrap();

@@ -362,7 +362,8 @@ impl Node {
     pub fn wait_routes(&self, service: &str, what: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let request = json!({ "do": "routes", "service": service });
         let what = format!("{service}: {what}");
-        let rows = self.wait_for(&what, SOON, request, |rows| holds(rows.as_array().map_or(&[], Vec::as_slice)));
+        let rows =
+            self.wait_for(&what, SOON, request, |rows| holds(rows.as_array().map_or(&[], Vec::as_slice)));
         rows.as_array().cloned().unwrap_or_default()
     }
 
@@ -383,7 +384,13 @@ impl Node {
     /// # Panics
     /// After `limit`, with the last answer, the status and all logs.
     #[track_caller]
-    pub fn wait_for(&self, what: &str, limit: Duration, request: Value, holds: impl Fn(&Value) -> bool) -> Value {
+    pub fn wait_for(
+        &self,
+        what: &str,
+        limit: Duration,
+        request: Value,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut last = Err("never asked".to_string());
         let found = wait::poll(limit, || {
             last = self.try_ask(request.clone());
@@ -416,9 +423,12 @@ impl Node {
     #[track_caller]
     pub fn wait_peer(&self, other: &Node, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let name = other.full_name();
-        let row = |peers: &Value| peers.as_array().and_then(|p| p.iter().find(|p| p["name"] == name.as_str()).cloned());
+        let row = |peers: &Value| {
+            peers.as_array().and_then(|p| p.iter().find(|p| p["name"] == name.as_str()).cloned())
+        };
         let what = format!("{name}: {what}");
-        let peers = self.wait_for(&what, SOON, json!({ "do": "peers" }), |peers| row(peers).as_ref().is_some_and(&holds));
+        let peers = self
+            .wait_for(&what, SOON, json!({ "do": "peers" }), |peers| row(peers).as_ref().is_some_and(&holds));
         row(&peers).unwrap_or_default()
     }
 

@@ -38,13 +38,26 @@ fn every_question_answers_in_words_and_in_json() {
             json_of(&node.cli(&[args, &["--json"]].concat()))
         };
         let status = ask(&["status"]);
-        assert_eq!((&status["node"], &status["peers"][0]["state"]), (&json!("one.acme.example"), &json!("up")));
+        assert_eq!(
+            (&status["node"], &status["peers"][0]["state"]),
+            (&json!("one.acme.example"), &json!("up"))
+        );
         assert_eq!(ask(&["route", "ls"])[0]["service"], "hello.acme.example");
         assert_eq!(ask(&["route", "ls", "hello.acme.example"])[0]["standing"], "best");
         assert_eq!(ask(&["route", "ls", "nothing.acme.example"]), json!([]));
         assert_eq!(ask(&["peer", "ls"])[0]["name"], "peer.acme.example");
         assert_eq!(ask(&["service", "ls"])[0]["source"], "file");
-        let add = ["service", "add", "db", "--target", "127.0.0.1:5432", "--cost", "3", "--tag", "acme.example:gold"];
+        let add = [
+            "service",
+            "add",
+            "db",
+            "--target",
+            "127.0.0.1:5432",
+            "--cost",
+            "3",
+            "--tag",
+            "acme.example:gold",
+        ];
         assert_eq!(ask(&add)[1]["source"], "runtime");
         let row = node.routes_to("db.acme.example");
         assert_eq!((&row[0]["cost"], &row[0]["tags"]), (&json!(3), &json!(["acme.example:gold"])));

@@ -81,7 +81,8 @@ fn a_client_at_the_edge_reaches_a_service_at_the_cloud() {
 #[test]
 fn an_edge_reaches_another_edge_through_the_cloud() {
     let web = Http::start("hello from the other edge");
-    let Pair { cloud, edge, org, fabric, .. } = pair(|_, _, edge| edge.offers("hello", "http", web.address()));
+    let Pair { cloud, edge, org, fabric, .. } =
+        pair(|_, _, edge| edge.offers("hello", "http", web.address()));
     drop(cloud);
     // The cloud again, with a second edge.
     let mut cloud = fabric.node_in(&org, catalyst_e2e::Build::Cloud, "cloud-2", "cloud-2");

@@ -61,7 +61,8 @@ fn ends_with(code: &str, words: &str, malformed: bool, what: impl FnOnce(&Rogue)
     assert!(reason.contains(words), "{reason}");
     rogue.down();
     hub.hub.wait("the counters grew", |status| {
-        let grew = status["sessions_ended"].as_u64() > Some(ended) || status["malformed_frames"].as_u64() > Some(bad);
+        let grew = status["sessions_ended"].as_u64() > Some(ended)
+            || status["malformed_frames"].as_u64() > Some(bad);
         grew && (!malformed || status["malformed_frames"].as_u64() > Some(bad))
     });
     hub.hub.wait_down(&hub.identity);

@@ -131,7 +131,13 @@ fn without_an_export_nothing_passes() {
     two.start();
     two.wait_up();
     assert_eq!(two.theirs.routes(), [] as [Value; 0]);
-    assert_eq!(two.ours.peer(&two.theirs)["announced"], 0);
+    let row = two.ours.peer(&two.theirs);
+    assert_eq!(row["announced"], 0);
+    // RFC 8212: the status says that nothing can pass, and what is missing.
+    let ours = row["withheld"].as_str().unwrap();
+    assert!(ours.contains("neither 'exports' nor 'imports' names globex.example"), "{ours}");
+    let theirs = two.theirs.peer(&two.ours)["withheld"].as_str().unwrap().to_string();
+    assert!(theirs.contains("no entry of 'exports'"), "{theirs}");
 }
 
 #[test]
@@ -141,10 +147,14 @@ fn without_an_import_nothing_is_used_and_the_status_says_so() {
     two.join();
     two.ours.offers("orders", "http", orders.address());
     two.ours.exports("orders", &two.globex);
-    two.theirs.imports("something-else", &two.acme);
+    two.theirs.exports("*", &two.acme);
     two.theirs.exposes("orders.acme.example");
     two.start();
     two.wait_up();
+    let withheld = two.theirs.peer(&two.ours)["withheld"].as_str().unwrap().to_string();
+    assert!(withheld.contains("no entry of 'imports' names it"), "{withheld}");
+    let said = catalyst_e2e::process::both(&two.theirs.cli(&["peer", "ls"]));
+    assert!(said.contains(&withheld), "{said}");
     // It is kept, for an import rule that may come, and marked; it is never used, and goes no further.
     let rows = two.theirs.wait_route("orders.acme.example");
     assert!(rows.iter().all(|r| r["standing"] == "ineligible"), "{rows:#?}");
@@ -158,10 +168,9 @@ fn different_agreements_keep_the_session_down_and_both_sides_say_why() {
     let orders = Http::start("orders");
     let mut two = two();
     let one = two.agreement();
-    let other = two.fabric.agreement(
-        "other.json",
-        [party("acme.example", "provider"), party("globex.example", "customer")],
-    );
+    let other = two
+        .fabric
+        .agreement("other.json", [party("acme.example", "provider"), party("globex.example", "customer")]);
     two.ours.awaits_under(&two.theirs, &one);
     two.theirs.dials_under(&two.ours, &other);
     two.ours.offers("orders", "http", orders.address());
@@ -177,7 +186,11 @@ fn different_agreements_keep_the_session_down_and_both_sides_say_why() {
         assert!(next.contains("agreement"), "{next}");
     }
     assert_eq!(two.theirs.routes(), [] as [Value; 0]);
-    assert!(two.ours.status()["sessions_ended"].as_u64().unwrap() + two.theirs.status()["sessions_ended"].as_u64().unwrap() > 0);
+    assert!(
+        two.ours.status()["sessions_ended"].as_u64().unwrap()
+            + two.theirs.status()["sessions_ended"].as_u64().unwrap()
+            > 0
+    );
     // The same document on both sides: it works by itself after the next start.
     two.theirs.stop();
     two.theirs.config["peers"] = json!([]);
@@ -219,8 +232,9 @@ fn a_third_organisation_learns_nothing_in_passing() {
     two.join();
     let initech = two.fabric.org("initech.example");
     let mut third = two.fabric.cloud(&initech, "cloud-1");
-    let agreement =
-        two.fabric.agreement("third.json", [party("globex.example", "peer"), party("initech.example", "peer")]);
+    let agreement = two
+        .fabric
+        .agreement("third.json", [party("globex.example", "peer"), party("initech.example", "peer")]);
     two.theirs.awaits_under(&third, &agreement);
     third.dials_under(&two.theirs, &agreement);
     two.ours.offers("orders", "http", orders.address());

@@ -8,10 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_channel::{Receiver, bounded};
 use bytes::Bytes;
 use catalyst_e2e::{Node, Org};
-use catalyst_identity::{Clock, Credentials, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore};
+use catalyst_identity::{
+    Clock, Credentials, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore,
+};
 use catalyst_names::NodeName;
 use catalyst_transport::{
-    DialTarget, DownReason, Event, FlowError, Limits, LinkProfile, Resolving, SessionId, Transport, TransportConfig,
+    DialTarget, DownReason, Event, FlowError, Limits, LinkProfile, Resolving, SessionId, Transport,
+    TransportConfig,
 };
 use catalyst_tunnel::StreamHeader;
 use catalyst_wire::update::{UpdateWriter, write_entry, write_key};
@@ -165,7 +168,9 @@ impl Rogue {
         loop {
             match self.next(wanted.as_str()) {
                 Event::Frame { frame, .. } if frame[0] == wanted as u8 => return frame.to_vec(),
-                Event::SessionDown { reason, .. } => panic!("no {}: the session ended: {reason}", wanted.as_str()),
+                Event::SessionDown { reason, .. } => {
+                    panic!("no {}: the session ended: {reason}", wanted.as_str())
+                }
                 _ => {}
             }
         }

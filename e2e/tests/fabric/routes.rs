@@ -260,7 +260,9 @@ fn a_late_joiner_gets_the_full_table() {
     let node = &nodes[0];
     thread::scope(|scope| {
         for part in 0..4 {
-            scope.spawn(move || (part..ROUTES).step_by(4).for_each(|n| node.add(&format!("s-{n}"), nowhere())));
+            scope.spawn(move || {
+                (part..ROUTES).step_by(4).for_each(|n| node.add(&format!("s-{n}"), nowhere()))
+            });
         }
     });
     let begin = Instant::now();
@@ -340,7 +342,9 @@ fn the_client_keeps_getting_answers_when_the_best_way_is_lost() {
     assert_eq!(x.status()["flows_total"][0], 0);
 
     let killed = a.kill();
-    wait::until("an answer by the other way", wait::SOON, || http::get(port).ok().filter(|got| got == "hello"));
+    wait::until("an answer by the other way", wait::SOON, || {
+        http::get(port).ok().filter(|got| got == "hello")
+    });
     let outage = killed.elapsed();
     println!("best way killed: the client had its next answer after {outage:?}");
     assert!(outage < Duration::from_secs(4), "no answer for {outage:?}");

@@ -101,7 +101,8 @@ fn a_service_added_at_run_time_carries_traffic_after_a_restart() {
 #[test]
 fn what_cannot_be_added_is_refused_with_the_reason() {
     let node = one(Build::Edge);
-    let refused = |service: Value| node.try_ask(json!({ "do": "service-add", "service": service })).unwrap_err();
+    let refused =
+        |service: Value| node.try_ask(json!({ "do": "service-add", "service": service })).unwrap_err();
     let long = "a".repeat(64);
     for (service, words) in [
         (json!({ "name": "../../etc", "target": "127.0.0.1:9" }), "'.'"),
@@ -141,7 +142,9 @@ fn a_corrupt_state_is_moved_aside_and_reported_and_the_node_runs() {
         .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
         .filter(|name| name.starts_with("state.redb") && name != "state.redb")
         .collect();
-    let kept = aside.iter().any(|name| fs::read(node.dir.join("state").join(name)).unwrap() == b"this is no database");
+    let kept = aside
+        .iter()
+        .any(|name| fs::read(node.dir.join("state").join(name)).unwrap() == b"this is no database");
     assert!(kept, "what was there must be kept: {aside:?}");
     // The file's services are there, and it works as before.
     assert_eq!(sources(&node), pairs(&[("file-a", "file"), ("file-b", "file"), ("file-c", "file")]));

@@ -49,7 +49,8 @@ fn a_frozen_neighbour_stalls_neither_local_operations_nor_other_neighbours() {
 
     // It wakes up and catches up, without an operator.
     frozen.thaw();
-    frozen.wait_for("all routes", wait::SOON, json!({ "do": "status" }), |status| status["routes"][0] == count);
+    frozen
+        .wait_for("all routes", wait::SOON, json!({ "do": "status" }), |status| status["routes"][0] == count);
     hub.wait_up(&frozen);
 }
 

@@ -40,7 +40,8 @@ fn victims() -> Victims {
 impl Victims {
     /// The tables of both, and the sessions between them.
     fn tables(&self) -> Value {
-        let sessions = [self.cloud.peer(&self.edge), self.edge.peer(&self.cloud)].map(|row| row["sessions"].clone());
+        let sessions =
+            [self.cloud.peer(&self.edge), self.edge.peer(&self.cloud)].map(|row| row["sessions"].clone());
         json!([self.cloud.routes(), self.edge.routes(), sessions])
     }
 
@@ -63,7 +64,10 @@ fn a_node_of_the_same_organisation_that_is_not_configured_is_told_so() {
         row["last_error"].as_str().is_some_and(|e| e.contains("unconfigured-peer"))
     });
     let why = row["last_error"].as_str().unwrap();
-    assert!(why.contains("'stranger.acme.example' is not a configured peer of 'cloud-1.acme.example'"), "{why}");
+    assert!(
+        why.contains("'stranger.acme.example' is not a configured peer of 'cloud-1.acme.example'"),
+        "{why}"
+    );
     assert_eq!((&row["state"], &row["routes"]), (&json!("down"), &json!(0)));
     assert!(stranger.status()["next_step"].as_str().unwrap().contains("not a configured peer"));
     victims.counted();
@@ -80,7 +84,10 @@ fn a_stranger_that_talks_without_being_asked_changes_nothing() {
     let identity = victims.fabric.edge(&victims.org, "stranger");
     let rogue = Rogue::new(&identity, &victims.cloud, &victims.org).connect();
     rogue.open();
-    rogue.update(Some(("evil.acme.example", "stranger", &Attrs::default())), Some(("good.acme.example", "edge-1")));
+    rogue.update(
+        Some(("evil.acme.example", "stranger", &Attrs::default())),
+        Some(("good.acme.example", "edge-1")),
+    );
     let (code, reason) = rogue.notify();
     assert_eq!(code, "unconfigured-peer", "{reason}");
     rogue.down();
@@ -158,7 +165,10 @@ fn a_node_that_answers_in_the_wrong_place_is_not_taken_for_another() {
     lost.start();
     let status = lost.wait("the reason", |status| status["peers"][0]["last_error"] != "");
     let why = status["peers"][0]["last_error"].as_str().unwrap();
-    assert!(why.contains("answered as 'other.acme.example'") && why.contains("cloud-2.acme.example"), "{why}");
+    assert!(
+        why.contains("answered as 'other.acme.example'") && why.contains("cloud-2.acme.example"),
+        "{why}"
+    );
 }
 
 /// The digest of the agreement in the first OPEN of a recording.
