@@ -33,6 +33,7 @@ pub mod plugins;
 pub mod record;
 mod sessions;
 mod state;
+mod transmit;
 pub mod view;
 
 pub use crate::core::{Core, LOST};

@@ -1,4 +1,4 @@
-//! Control connections: up, frames, timers, down; and what goes out on them.
+//! Control connections: up, frames, timers, down.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -7,19 +7,19 @@ use catalyst_names::NodeName;
 use catalyst_peering::{Agreed, Contender, Failure, Input, Keep, Session, Terms, resolve};
 use catalyst_policy::Relation;
 use catalyst_route_table::Store;
-use catalyst_wire::{Frame, FrameType, Keepalive, Limits as WireLimits, Notify, NotifyCode, Refused, small};
+use catalyst_wire::{Frame, FrameType, Keepalive, Limits as WireLimits, Notify, NotifyCode};
 
 use crate::config::PeerConfig;
 use crate::core::Core;
 use crate::delta::{Delta, Write};
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, SessionId};
-use crate::export::{Fill, GroupKind};
+use crate::export::GroupKind;
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::now::Now;
 
-/// Room for any frame that is not an UPDATE.
+/// Room for a NOTIFY with an agreement in it.
 const SMALL: usize = 64 + WireLimits::REASON + WireLimits::DOCUMENT;
 
 /// A NOTIFY frame.
@@ -268,14 +268,6 @@ impl<S: Store> Core<S> {
         }
     }
 
-    pub(crate) fn writable(&mut self, session: SessionId, bytes: usize) {
-        if let Some(link) = self.links.get_mut(&session).filter(|_| bytes > 0) {
-            link.credit = link.credit.saturating_add(bytes);
-            link.session.moved();
-            self.mark_ready(session);
-        }
-    }
-
     pub(crate) fn peer_configured(&mut self, config: &PeerConfig, event: &Event, now: Now) {
         let same = self.state.peers.get(&config.name).is_some_and(|p| p.config == *config);
         if same {
@@ -304,25 +296,6 @@ impl<S: Store> Core<S> {
     fn sessions_of(&self, name: &NodeName) -> impl Iterator<Item = SessionId> {
         let range = (name.clone(), SessionId(0))..=(name.clone(), SessionId(u64::MAX));
         self.of_peer.range(range).map(|(_, session)| *session)
-    }
-
-    /// Tells a peer how many of its routes are refused. The number is that of the moment when it leaves.
-    fn tell_refused(&mut self, session: SessionId) {
-        let Some(link) = self.links.get_mut(&session) else { return };
-        link.refused_due = false;
-        let Some(peer) = self.state.peers.get(&link.peer) else { return };
-        let mut buf = [0u8; SMALL];
-        let reason = peer.refused_why.as_deref().unwrap_or_default();
-        if let Ok(frame) = (Refused { count: peer.refused, reason }).write(&mut buf) {
-            link.queue(frame);
-        }
-    }
-
-    fn end_of_rib(&mut self, session: SessionId) {
-        let mut buf = [0u8; 16];
-        if let (Some(link), Ok(frame)) = (self.links.get_mut(&session), small::write_end_of_rib(&mut buf)) {
-            link.queue(frame);
-        }
     }
 
     /// Ends the sessions for which their groups would have to remember too much.
@@ -388,58 +361,6 @@ impl<S: Store> Core<S> {
         if let Some(at) = link.session.deadline() {
             link.timer = Some(at);
             self.timers.insert((at, session));
-        }
-    }
-
-    pub(crate) fn mark_ready(&mut self, session: SessionId) {
-        if let Some(link) = self.links.get_mut(&session)
-            && !link.listed
-        {
-            link.listed = true;
-            self.ready.push_back(session);
-        }
-    }
-
-    /// The next frame to send, and on which connection. Connections take turns; each gets at most its credit.
-    pub fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
-        while let Some(session) = self.ready.pop_front() {
-            let Some(link) = self.links.get_mut(&session) else { continue };
-            link.listed = false;
-            if let Some(frame) = self.next_frame(session) {
-                self.mark_ready(session);
-                return Some((session, frame));
-            }
-        }
-        self.state.table.collect();
-        None
-    }
-
-    /// What one connection sends next: frames that wait, then REFUSED, then routes, then END_OF_RIB.
-    fn next_frame(&mut self, session: SessionId) -> Option<Vec<u8>> {
-        if self.links.get(&session).is_some_and(|l| l.refused_due && !l.queued()) {
-            self.tell_refused(session);
-        }
-        let link = self.links.get_mut(&session)?;
-        if link.queued() {
-            return link.next();
-        }
-        match self.groups.fill(session, link.credit, &mut self.scratch, &mut self.state.table) {
-            Fill::Update(frame) => {
-                link.credit = link.credit.saturating_sub(frame.len());
-                Some(frame.to_vec())
-            }
-            Fill::EndOfRib => {
-                self.end_of_rib(session);
-                self.links.get_mut(&session)?.next()
-            }
-            Fill::Blocked => {
-                link.stuck = true;
-                None
-            }
-            Fill::Idle => {
-                link.stuck = false;
-                None
-            }
         }
     }
 }

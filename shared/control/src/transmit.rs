@@ -1,0 +1,93 @@
+//! What goes out: credit, turns, and which frame is next.
+
+use alloc::vec::Vec;
+
+use catalyst_route_table::Store;
+use catalyst_wire::{HEADER, Limits as WireLimits, Refused, small};
+
+use crate::core::Core;
+use crate::event::SessionId;
+use crate::export::Fill;
+
+impl<S: Store> Core<S> {
+    pub(crate) fn writable(&mut self, session: SessionId, bytes: usize) {
+        if let Some(link) = self.links.get_mut(&session).filter(|_| bytes > 0) {
+            link.credit = link.credit.saturating_add(bytes);
+            link.session.moved();
+            self.mark_ready(session);
+        }
+    }
+
+    /// Puts a connection into the row of those that have something to send.
+    pub(crate) fn mark_ready(&mut self, session: SessionId) {
+        if let Some(link) = self.links.get_mut(&session)
+            && !link.listed
+        {
+            link.listed = true;
+            self.ready.push_back(session);
+        }
+    }
+
+    /// The next frame to send, and on which connection. Connections take turns; each gets at most its credit.
+    pub fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
+        while let Some(session) = self.ready.pop_front() {
+            let Some(link) = self.links.get_mut(&session) else { continue };
+            link.listed = false;
+            if let Some(frame) = self.next_frame(session) {
+                self.mark_ready(session);
+                return Some((session, frame));
+            }
+        }
+        self.state.table.collect();
+        None
+    }
+
+    /// What one connection sends next: frames that wait, then REFUSED, then routes, then END_OF_RIB.
+    fn next_frame(&mut self, session: SessionId) -> Option<Vec<u8>> {
+        if self.links.get(&session).is_some_and(|l| l.refused_due && !l.queued()) {
+            self.tell_refused(session);
+        }
+        let link = self.links.get_mut(&session)?;
+        if link.queued() {
+            return link.next();
+        }
+        match self.groups.fill(session, link.credit, &mut self.scratch, &mut self.state.table) {
+            Fill::Update(frame) => {
+                link.credit = link.credit.saturating_sub(frame.len());
+                Some(frame.to_vec())
+            }
+            Fill::EndOfRib => {
+                self.end_of_rib(session);
+                self.links.get_mut(&session)?.next()
+            }
+            Fill::Blocked => {
+                link.stuck = true;
+                None
+            }
+            Fill::Idle => {
+                link.stuck = false;
+                None
+            }
+        }
+    }
+
+    /// Tells a peer how many of its routes are refused. The number is that of the moment when it leaves.
+    fn tell_refused(&mut self, session: SessionId) {
+        let Some(link) = self.links.get_mut(&session) else { return };
+        link.refused_due = false;
+        let Some(peer) = self.state.peers.get(&link.peer) else { return };
+        let mut buf = [0u8; HEADER + 16 + WireLimits::REASON];
+        let reason = peer.refused_why.as_deref().unwrap_or_default();
+        if let Ok(frame) = (Refused { count: peer.refused, reason }).write(&mut buf) {
+            link.queue(frame);
+        }
+    }
+
+    /// Says that the table is complete.
+    pub(crate) fn end_of_rib(&mut self, session: SessionId) {
+        let mut buf = [0u8; 16];
+        if let (Some(link), Ok(frame)) = (self.links.get_mut(&session), small::write_end_of_rib(&mut buf)) {
+            link.queue(frame);
+        }
+    }
+}
