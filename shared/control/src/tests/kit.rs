@@ -372,7 +372,9 @@ impl<S: Store> Bench<S> {
         }
         assert_eq!(state.table().store().len(), total, "a route of nobody");
         assert_eq!(state.table().text(state.own()), "a.acme.example");
-        assert!(self.core.next_deadline().is_none_or(|at| at >= self.now || !self.core.links.is_empty()));
+        assert_eq!(self.core.of_peer.len(), self.core.links.len());
+        assert!(self.core.timers.len() <= self.core.links.len(), "a timer of a connection that is gone");
+        assert!(self.core.closing.len() <= Limits::CLOSING);
     }
 
     /// Ends everything; then no name may be left but this node's.

@@ -259,6 +259,32 @@ fn what_the_peer_says_at_the_end_is_handed_on() {
 }
 
 #[test]
+fn the_other_sides_reason_is_heard_on_a_connection_that_this_side_has_ended() {
+    let mut bench = Bench::new();
+    bench.feed(peer("b.acme.example", None));
+    bench.feed(up(1, "b.acme.example", true));
+    bench.frame(1, open("b.acme.example", 1, Some([1; 32])));
+    assert_eq!(bench.closed().len(), 1);
+    // Both OPENs crossed: b found the same fault. What is no NOTIFY counts for nothing any more.
+    let said = Notify { code: NotifyCode::AGREEMENT, reason: "compare the documents", document: "{}" };
+    let said = said.write(&mut [0; 600]).unwrap().to_vec();
+    for frame in [plain(FrameType::EndOfRib), Vec::from([9, 0, 0, 1, 200]), Vec::from([1])] {
+        bench.frame(1, frame);
+    }
+    assert_eq!(bench.effects(), []);
+    bench.frame(1, said.clone());
+    let expected = Notice::NotifiedBy(
+        name("b.acme.example"),
+        NotifyCode::AGREEMENT,
+        "compare the documents".into(),
+        "{}".into(),
+    );
+    assert_eq!(bench.notices(), [expected]);
+    bench.frame(1, said);
+    assert_eq!(bench.effects(), [], "once");
+}
+
+#[test]
 fn the_node_stops_in_order() {
     let mut bench = Bench::new();
     bench.internal(1, "b.acme.example");
