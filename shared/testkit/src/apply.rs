@@ -55,6 +55,14 @@ impl Net {
                     self.after(ms, Due::Start { node });
                 }
             }
+            Fault::Dial(link, side) => {
+                let plan = &self.links[link].plan;
+                let running = plan.ends.iter().all(|node| self.nodes[*node].core.is_some());
+                if running && plan.sides[side].is_some() {
+                    self.open(link, side);
+                }
+            }
+            Fault::Tick(node) => self.feed(node, &Event::Tick),
             Fault::Configure(link, side, config) => {
                 self.links[link].plan.sides[side] = config;
                 self.configure(link, side);

@@ -48,6 +48,10 @@ pub enum Fault {
     Stall(usize, [bool; 2], u64),
     /// A node goes away, and comes back after so many milliseconds, if at all in this epoch.
     Down(usize, Exit, Option<u64>),
+    /// One side of a link dials although nothing is wrong, as one does that has given up a connection.
+    Dial(usize, usize),
+    /// A node's timer rings for nothing.
+    Tick(usize),
     /// One side of a link configures the other anew: other terms, or none at all.
     Configure(usize, usize, Option<Side>),
 }

@@ -32,6 +32,7 @@ impl Net {
         let Some(mono) = place.core.as_ref().and_then(AnyCore::next_deadline) else { return };
         let at = self.clock.moment_of(mono, place.plan.skew);
         if place.tick_at.is_none_or(|set| at < set) {
+            let at = at + self.rng.below(place.plan.late + 1);
             self.nodes[node].tick_at = Some(at);
             self.at(at, Due::Tick { node });
         }
@@ -113,7 +114,7 @@ impl Net {
             name: place.plan.name.clone(),
             incarnation: place.incarnation,
             border_secret: place.secret,
-            limits: place.limits,
+            limits: place.plan.limits,
         };
         place.recording = self.record.then(|| Recording::new(&settings));
         match AnyCore::new(settings, place.plan.store) {

@@ -53,6 +53,8 @@ fn nodes(rng: &mut Rng, orgs: &[OrgId], count: usize) -> Vec<NodePlan> {
         let Ok(name) = NodeName::parse(&format!("n{}.{}", (i * 7) % 13, orgs[place])) else { continue };
         let mut node = NodePlan::new(name);
         node.skew = rng.one_of([0, 0, 1, 1_000_000]);
+        node.late = rng.one_of([0, 0, 1, 15]);
+        node.limits.tombstones = rng.one_of([100_000, 100_000, 10]);
         if rng.percent(fixed) {
             node.store = StoreKind::Fixed(512);
         }

@@ -162,7 +162,6 @@ impl Net {
         self.nodes.push(Node {
             plan,
             services,
-            limits: catalyst_control::Limits::CLOUD,
             secret,
             core: None,
             incarnation: 0,
@@ -234,11 +233,6 @@ impl Net {
     /// Is told of everything that happens from now on.
     pub fn observe(&mut self, observer: Observer) {
         self.observer = Some(observer);
-    }
-
-    /// Limits of a node's core, for its next start.
-    pub fn set_limits(&mut self, node: usize, limits: catalyst_control::Limits) {
-        self.nodes[node].limits = limits;
     }
 
     pub(crate) fn note(&mut self, text: impl FnOnce(&Self) -> String) {

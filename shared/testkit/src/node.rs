@@ -13,7 +13,6 @@ use crate::plan::NodePlan;
 pub struct Node {
     pub(crate) plan: NodePlan,
     pub(crate) services: BTreeMap<ServiceLabel, LocalService>,
-    pub(crate) limits: catalyst_control::Limits,
     pub(crate) secret: [u8; 32],
     pub(crate) core: Option<AnyCore>,
     pub(crate) incarnation: u64,

@@ -1,6 +1,6 @@
 //! What a simulated network is made of, before anything runs.
 
-use catalyst_control::LocalService;
+use catalyst_control::{Limits, LocalService};
 use catalyst_names::NodeName;
 use catalyst_policy::{ExportRule, ImportRule};
 
@@ -17,6 +17,10 @@ pub struct NodePlan {
     pub store: StoreKind,
     /// How far its monotonic clock is ahead, in milliseconds.
     pub skew: u64,
+    /// How late its timers may ring, in milliseconds.
+    pub late: u64,
+    /// What its core may hold.
+    pub limits: Limits,
     /// Its services.
     pub services: Vec<LocalService>,
     /// Its export rules.
@@ -33,6 +37,8 @@ impl NodePlan {
             name,
             store: StoreKind::Heap,
             skew: 0,
+            late: 0,
+            limits: Limits::CLOUD,
             services: Vec::new(),
             exports: Vec::new(),
             imports: Vec::new(),

@@ -47,7 +47,9 @@ fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], calm: bool) -> Option<Fault
             let from = rng.one_of([[true, true], [true, false], [false, true]]);
             Fault::Stall(link, from, rng.one_of([50, 700, 4_000, 25_000]))
         }
-        78..90 => {
+        78..80 => Fault::Tick(node),
+        80..84 => Fault::Dial(link, rng.index(2)),
+        84..92 => {
             let exit = rng.one_of([Exit::Stop, Exit::Kill, Exit::Power]);
             Fault::Down(node, exit, rng.one_of([Some(1), Some(200), Some(5_000), None]))
         }

@@ -8,7 +8,7 @@ use catalyst_control::{Effect, Event, LocalService, Notice, Now, PeerConfig, Ses
 use catalyst_names::NodeName;
 use catalyst_policy::Role;
 use catalyst_testkit::any::{AnyCore, StoreKind};
-use catalyst_testkit::{Exit, Fault, LinkPlan, Net, See, Side};
+use catalyst_testkit::{Exit, Fault, LinkPlan, Net, Noticed, See, Side};
 use catalyst_wire::{Attrs, Frame, FrameType, Keepalive, Notify, NotifyCode, Open, UpdateWriter, update};
 
 use common::{acme, agreement, border, lost, node, notices, rest, service, up};
@@ -92,6 +92,25 @@ fn a_restarted_peer_is_taken_back_at_once() {
         }
         let took = net.now() - start;
         assert!((100..400).contains(&took), "{restarted} {dials:?}: back after {took} ms");
+        rest(&mut net);
+    }
+}
+
+#[test]
+fn a_second_dial_of_the_same_side_takes_over_at_once() {
+    for side in 0..2 {
+        let mut net = acme(2, &[]);
+        net.add_link(LinkPlan { dials: [side == 0, side == 1], ..link([60_000, 60_000]) });
+        net.apply(up(0, "s", 0));
+        rest(&mut net);
+        let (old, start) = (net.established(0), net.now());
+        // The other side knows nothing of the loss.
+        net.apply(Fault::Lose(0, Noticed::Only(side)));
+        while net.established(0).is_none() || net.established(0) == old {
+            assert!(net.step());
+        }
+        let took = net.now() - start;
+        assert!(took < 100, "side {side}: back after {took} ms");
         rest(&mut net);
     }
 }
