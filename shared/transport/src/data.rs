@@ -8,7 +8,7 @@ use bytes::Bytes;
 use catalyst_tunnel::header::{PREFIX, StreamHeader};
 use catalyst_tunnel::names::NodeName;
 use catalyst_tunnel::{Limits as TunnelLimits, Refusal};
-use quinn::{Connection, RecvStream, SendStream, VarInt};
+use quinn::{Connection, RecvStream, VarInt};
 
 use crate::code;
 use crate::error::{DialError, FlowError, explain};
@@ -148,24 +148,31 @@ pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: 
         connection.close(code::NO_SESSION, b"no control session with this node");
         return;
     }
-    connection.set_max_concurrent_bi_streams(VarInt::from_u32(shared.limits.flows_per_peer));
+    connection.set_max_concurrent_bi_streams(VarInt::from_u32(shared.limits.flows_at_first()));
     serve(shared, peer, connection).await;
 }
 
 /// Takes the peer's flows until the connection ends; both sides may open them. Nobody watches for silence here:
 /// the control session runs over the same path, and takes its data connections with it.
 async fn serve(shared: &Arc<Shared>, peer: &NodeName, connection: Connection) {
+    let (mut allowed, most) = (shared.limits.flows_at_first(), shared.limits.flows_per_peer);
+    // Its references are the flows that are open.
+    let open = Arc::new(());
     while let Ok((send, recv)) = connection.accept_bi().await {
+        let flow = FlowStream::new(send, recv, Refusal::NoEndpoint).counted(Arc::clone(&open));
+        if allowed < most && Arc::strong_count(&open) > allowed as usize / 2 {
+            allowed = allowed.saturating_mul(2).min(most);
+            connection.set_max_concurrent_bi_streams(VarInt::from_u32(allowed));
+        }
         // A task each: one opener that stays silent must not hold up the next.
         let (own, peer) = (Arc::clone(shared), peer.clone());
-        shared.rt.spawn(async move { incoming(&own, peer, send, recv).await });
+        shared.rt.spawn(async move { incoming(&own, peer, flow).await });
     }
     shared.remove_data(peer, &connection);
 }
 
-async fn incoming(shared: &Shared, peer: NodeName, send: SendStream, recv: RecvStream) {
-    // Dropped unanswered, by the shell or here, it tells the opener that there is no way on.
-    let mut flow = FlowStream::new(send, recv, Refusal::NoEndpoint);
+/// Dropped unanswered, by the shell or here, the flow tells the opener that there is no way on.
+async fn incoming(shared: &Shared, peer: NodeName, mut flow: FlowStream) {
     match shared.rt.timeout(shared.limits.answer, read_header(&mut flow.recv)).await {
         Ok(Ok(header)) => {
             let header = Box::new(header);

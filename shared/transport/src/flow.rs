@@ -19,6 +19,8 @@ pub struct FlowStream {
     pub(crate) ended: bool,
     /// The code of the reset that dropping makes.
     pub(crate) on_drop: Refusal,
+    /// Counts it among the flows that the peer has open.
+    _place: Option<Arc<()>>,
 }
 
 impl fmt::Debug for FlowStream {
@@ -33,7 +35,13 @@ pub(crate) fn reset_code(refusal: Refusal) -> VarInt {
 
 impl FlowStream {
     pub(crate) fn new(send: SendStream, recv: RecvStream, on_drop: Refusal) -> Self {
-        FlowStream { send, recv, ended: false, on_drop }
+        FlowStream { send, recv, ended: false, on_drop, _place: None }
+    }
+
+    /// Holds on to `place` as long as it lives.
+    pub(crate) fn counted(mut self, place: Arc<()>) -> Self {
+        self._place = Some(place);
+        self
     }
 
     /// Tells the opener that the target is connected; bytes may follow.

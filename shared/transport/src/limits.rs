@@ -31,6 +31,10 @@ pub struct Limits {
 impl Limits {
     /// Bytes of frames that the core may hand over before it must wait for `Writable`. When exceeded: the session is closed.
     pub const SESSION_CREDIT: usize = 64 * 1024;
+    /// Flows that a peer may open on a new data connection; doubled, up to [`Limits::flows_per_peer`], whenever half
+    /// of what it may open is open: QUIC keeps 84 bytes for each stream that is allowed, open or not. When full:
+    /// the peer's next flow waits for the doubling, one round trip.
+    pub const FLOWS_AT_FIRST: u32 = 64;
     /// Control connections of one peer: two while a double dial is being settled. When full: the newest replaces the oldest.
     pub const CONTROL_PER_PEER: usize = 2;
     /// Data connections of one peer. When full: the newest replaces the oldest.
@@ -65,6 +69,11 @@ impl Limits {
         answer: Duration::from_secs(10),
         close: Duration::from_millis(500),
     };
+
+    /// Flows that a peer may have open on a new data connection.
+    pub(crate) fn flows_at_first(&self) -> u32 {
+        Self::FLOWS_AT_FIRST.min(self.flows_per_peer)
+    }
 
     /// An upper bound of the bytes that all sessions together may hold at once.
     #[must_use]

@@ -157,7 +157,8 @@ impl<L: LocalStream> Pump<'_, L> {
     fn poll_read_local(&mut self, cx: &mut Context<'_>) -> Step {
         let mut buffer = SHARED.take();
         if buffer.len() < BUFFER {
-            buffer.resize(BUFFER, 0);
+            // Zeroed by the system: a page that no flow has filled yet takes no memory.
+            buffer = vec![0; BUFFER];
         }
         let step = self.poll_read_into(cx, &mut buffer);
         SHARED.set(buffer);

@@ -87,7 +87,7 @@ impl Dialling {
         let tls = client_config(&self.credentials, &self.verifier, &[alpn], self.prefer_chacha)?;
         let crypto = QuicClientConfig::try_from(tls).map_err(|e| TransportError::Tls(e.to_string()))?;
         let mut config = ClientConfig::new(Arc::new(crypto));
-        let streams = if alpn == DATA { limits.flows_per_peer } else { 0 };
+        let streams = if alpn == DATA { limits.flows_at_first() } else { 0 };
         config.transport_config(transport(limits, profile, streams));
         Ok(config)
     }
