@@ -4,6 +4,7 @@ mod shell;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use async_channel::bounded;
 use async_signal::{Signal, Signals};
@@ -13,6 +14,7 @@ use catalyst_node::{NodeError, Prepared, Stop, run};
 use catalyst_route_table::Fixed;
 use clap::{CommandFactory, Parser, Subcommand};
 use futures_lite::StreamExt;
+use smol::Executor;
 
 /// Routes, names, bytes of names and bytes of attributes a route: all there from the start.
 type Table = Fixed<1024, 1536, 40_960, 128>;
@@ -106,9 +108,11 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     let (stopper, stop) = bounded(1);
     let signals = Signals::new([Signal::Term, Signal::Int])
         .map_err(|e| NodeError::Failed(format!("cannot wait for signals: {e}")))?;
-    smol::block_on(async {
+    let executor = Arc::new(Executor::new());
+    let shell = shell::Smol::new(executor.clone());
+    smol::block_on(executor.run(async {
         let mut signals = signals;
-        let waiting = smol::spawn(async move {
+        let waiting = executor.spawn(async move {
             // Any signal, or the end of the stream, means to stop.
             let _ = signals.next().await;
             let _ = stopper.send(()).await;
@@ -116,8 +120,8 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
         let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
         let stop = Stop { stop, record, prefer_chacha: prefer_chacha(), ready };
         let table = Box::new(Table::new(routes));
-        let result = run(shell::Smol, prepared, table, routes, stop).await;
+        let result = run(shell, prepared, table, routes, stop).await;
         waiting.cancel().await;
         result
-    })
+    }))
 }

@@ -1,23 +1,51 @@
-//! The shell of the edge: smol and its sockets.
+//! The shell of the edge: smol and its sockets, all tasks on the thread that runs the node. A thread of the
+//! executor's own would cost 120 KiB for its stack and its part of the heap, and every event a wake-up across.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catalyst_config::HostPort;
 use catalyst_node::shell::{Boxed, Shell};
 use catalyst_transport::{LocalStream, Resolver};
 use futures_lite::io::{AsyncRead, AsyncWrite};
+use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, SmolRuntime};
+use smol::Executor;
 use smol::net::unix::{UnixListener, UnixStream};
 use smol::net::{TcpListener, TcpStream};
 use socket2::SockRef;
 
 /// The runtime.
-pub struct Smol;
+pub struct Smol(Arc<dyn Runtime>);
+
+impl Smol {
+    /// Tasks run wherever `executor` is run.
+    pub fn new(executor: Arc<Executor<'static>>) -> Self {
+        Smol(Arc::new(OneThread(executor)))
+    }
+}
+
+/// The timers and sockets of [`SmolRuntime`], but an executor of our own.
+#[derive(Debug)]
+struct OneThread(Arc<Executor<'static>>);
+
+impl Runtime for OneThread {
+    fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
+        SmolRuntime.new_timer(at)
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.0.spawn(task).detach();
+    }
+
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        SmolRuntime.wrap_udp_socket(socket)
+    }
+}
 
 /// A TCP connection.
 pub struct Tcp(TcpStream);
@@ -72,7 +100,7 @@ impl Shell for Smol {
     type UnixListener = UnixListener;
 
     fn runtime(&self) -> Arc<dyn quinn::Runtime> {
-        Arc::new(quinn::SmolRuntime)
+        self.0.clone()
     }
 
     fn resolver(&self) -> Resolver {
