@@ -1,6 +1,7 @@
 //! The commit of phase 1: the only place that mutates the tables.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -56,7 +57,7 @@ impl<S: Store> State<S> {
     }
 
     fn peer_mut(&mut self, sym: Sym) -> Option<&mut Peer> {
-        self.peers.get_mut(self.by_sym.get(&sym)?)
+        self.peers.get_mut(self.by_sym.get(&sym)?).map(|peer| &mut **peer)
     }
 
     fn put(&mut self, put: Put<'_>, changes: &mut Changes, effects: &mut Vec<Effect>) {
@@ -196,13 +197,13 @@ impl<S: Store> State<S> {
         if let Some(peer) = self.peers.get_mut(&config.name) {
             let (session, agreed) = (peer.session, peer.agreed);
             let fresh = Peer::new(config, peer.sym, own_org.as_str());
-            *peer = Peer {
+            **peer = Peer {
                 session,
                 agreed,
                 relation: fresh.relation,
                 agreement: fresh.agreement,
                 config: fresh.config,
-                ..peer.clone()
+                ..Peer::clone(peer)
             };
             return;
         }
@@ -210,7 +211,7 @@ impl<S: Store> State<S> {
         match self.table.intern(config.name.as_str()) {
             Ok(sym) if !full => {
                 self.by_sym.insert(sym, config.name.clone());
-                self.peers.insert(config.name.clone(), Peer::new(config, sym, own_org.as_str()));
+                self.peers.insert(config.name.clone(), Box::new(Peer::new(config, sym, own_org.as_str())));
             }
             Ok(sym) => {
                 self.table.release_name(sym);

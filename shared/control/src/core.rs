@@ -32,7 +32,7 @@ pub const LOST: &str = "the connection was lost";
 pub struct Core<S> {
     pub(crate) state: State<S>,
     pub(crate) groups: Groups,
-    pub(crate) links: BTreeMap<SessionId, Link>,
+    pub(crate) links: BTreeMap<SessionId, Box<Link>>,
     /// The links of each peer.
     pub(crate) of_peer: BTreeSet<(NodeName, SessionId)>,
     /// One entry a link: when to look at its timers.

@@ -1,5 +1,6 @@
 //! Control connections: up, frames, timers, down.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -55,7 +56,7 @@ impl<S: Store> Core<S> {
         let open = terms.open(&mut buf).map(<[u8]>::to_vec).unwrap_or_default();
         let mut link = Link::new(name.clone(), dialled, Session::start(terms, now.mono));
         link.queue(&open);
-        self.links.insert(session, link);
+        self.links.insert(session, Box::new(link));
         self.of_peer.insert((name.clone(), session));
         self.set_timer(session);
         self.mark_ready(session);

@@ -1,5 +1,6 @@
 //! Everything the core knows. Only a commit changes the tables.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -133,7 +134,8 @@ pub struct State<S> {
     pub(crate) settings: Settings,
     pub(crate) own: Sym,
     pub(crate) table: RouteTable<S>,
-    pub(crate) peers: BTreeMap<NodeName, Peer>,
+    // Boxed: a tree keeps room for eleven values at once, and most nodes have few peers.
+    pub(crate) peers: BTreeMap<NodeName, Box<Peer>>,
     pub(crate) by_sym: BTreeMap<Sym, NodeName>,
     pub(crate) by_session: BTreeMap<SessionId, NodeName>,
     pub(crate) services: BTreeMap<ServiceLabel, LocalService>,
@@ -177,22 +179,22 @@ impl<S: Store> State<S> {
 
     /// All configured peers, by name.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.values()
+        self.peers.values().map(|peer| &**peer)
     }
 
     /// A configured peer.
     pub fn peer(&self, name: &NodeName) -> Option<&Peer> {
-        self.peers.get(name)
+        self.peers.get(name).map(|peer| &**peer)
     }
 
     /// The peer whose established session this is.
     pub fn peer_of(&self, session: SessionId) -> Option<&Peer> {
-        self.peers.get(self.by_session.get(&session)?)
+        self.peer(self.by_session.get(&session)?)
     }
 
     /// The peer with this interned name.
     pub fn peer_by_sym(&self, sym: Sym) -> Option<&Peer> {
-        self.peers.get(self.by_sym.get(&sym)?)
+        self.peer(self.by_sym.get(&sym)?)
     }
 
     /// The services of this node.

@@ -8,6 +8,8 @@ pub struct Limits;
 impl Limits {
     /// Events of the transport that wait for the engine. When full: peers are not read, and nothing is lost.
     pub const EVENTS: usize = 256;
+    /// The same on a board: each may be a frame of 16 KiB. When full: the same.
+    pub const EDGE_EVENTS: usize = 32;
     /// Admin requests that wait for the engine. When full: the connection of the asker waits.
     pub const REQUESTS: usize = 16;
     /// Admin connections at a time. When full: the next one waits in the socket's queue.

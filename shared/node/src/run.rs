@@ -57,7 +57,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
 ) -> Result<(), NodeError> {
     let shell = Arc::new(shell);
     let edge = prepared.build == Build::Edge.as_str();
-    let (events, inputs) = bounded(Limits::EVENTS);
+    let (events, inputs) = bounded(if edge { Limits::EDGE_EVENTS } else { Limits::EVENTS });
     let (ask, asked) = bounded(Limits::REQUESTS);
     let (admin, socket) = serve::listen(&*shell, &prepared.config.admin.socket)?;
     let config = transport_config(&*shell, &prepared, &stop, edge);

@@ -58,7 +58,8 @@ impl fmt::Debug for Shared {
 struct State {
     last_session: u64,
     sessions: BTreeMap<SessionId, Session>,
-    peers: BTreeMap<NodeName, Peer>,
+    /// Boxed: a tree keeps room for eleven values at once, and most nodes have few peers.
+    peers: BTreeMap<NodeName, Box<Peer>>,
     handshakes: usize,
 }
 
