@@ -179,7 +179,8 @@ async fn serve_all<Sh: Shell, S: Store>(
             let _ = stop.recv().await;
             Woken::Stop
         };
-        let first = future::or(end, future::or(time, future::or(input, question))).await;
+        // What waits is heard before a timer is judged: after a pause of the process, frames that came in time count.
+        let first = future::or(end, future::or(input, future::or(question, time))).await;
         match first {
             Woken::Input(first) => {
                 input_taken(plane, engine, first);
@@ -189,8 +190,11 @@ async fn serve_all<Sh: Shell, S: Store>(
                 }
             }
             Woken::Asked(asked) => question_answered(plane, engine, persist, asked),
-            Woken::Time => engine.tick(),
+            Woken::Time => {}
             Woken::Stop => return,
+        }
+        if engine.deadline().is_some_and(|due| due <= std::time::Instant::now()) {
+            engine.tick();
         }
         // A flood of frames must not keep the person who asks why from an answer.
         if let Ok(asked) = asked.try_recv() {
