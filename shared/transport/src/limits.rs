@@ -14,7 +14,8 @@ pub struct Limits {
     pub flows_per_peer: u32,
     /// Flows that wait for a data connection to one peer. When full: `open_flow` answers at once that it is.
     pub waiting_flows: usize,
-    /// Unacknowledged and unread bytes of one connection. When full: the sender waits.
+    /// Unacknowledged and unread bytes of one connection. When full: the sender waits, with all its flows. Flows whose
+    /// reader stands still hold a `stream_window` of it each, so this should be many times as much.
     pub receive_window: u32,
     /// The same of one stream. When full: that stream's sender waits, others go on.
     pub stream_window: u32,
@@ -48,7 +49,7 @@ impl Limits {
         handshakes: 16,
         flows_per_peer: 1024,
         waiting_flows: 64,
-        receive_window: 256 * 1024,
+        receive_window: 16 * 64 * 1024,
         stream_window: 64 * 1024,
         send_window: 256 * 1024,
         datagrams: 64 * 1024,
@@ -62,7 +63,7 @@ impl Limits {
         handshakes: 256,
         flows_per_peer: 4096,
         waiting_flows: 1024,
-        receive_window: 4 * 1024 * 1024,
+        receive_window: 32 * 1024 * 1024,
         stream_window: 1024 * 1024,
         send_window: 4 * 1024 * 1024,
         datagrams: 256 * 1024,
