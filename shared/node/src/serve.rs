@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -58,22 +57,20 @@ pub(crate) fn listen<Sh: Shell>(
 
 /// Serves clients for as long as the listener lives.
 pub(crate) async fn serve<Sh: Shell>(shell: Arc<Sh>, listener: Sh::UnixListener, engine: Sender<Asked>) {
-    let open = Arc::new(AtomicUsize::new(0));
-    loop {
+    // One token a client: taken before the next is accepted, given back at its end.
+    let (take, give) = bounded(Limits::ADMIN_CONNECTIONS);
+    while take.send(()).await.is_ok() {
         let accepted = Sh::accept_unix(&listener).await;
         let Ok(client) = accepted else {
+            let _ = give.try_recv();
             timeout(&*shell, Duration::from_millis(100), futures_lite::future::pending::<()>()).await;
             continue;
         };
-        if open.fetch_add(1, Ordering::Relaxed) >= Limits::ADMIN_CONNECTIONS {
-            open.fetch_sub(1, Ordering::Relaxed);
-            continue;
-        }
-        let (task_shell, engine, open) = (shell.clone(), engine.clone(), open.clone());
+        let (task_shell, engine, give) = (shell.clone(), engine.clone(), give.clone());
         spawn(&*shell, async move {
             // What goes wrong with one client is that client's affair.
             let _ = client_loop(&*task_shell, client, &engine).await;
-            open.fetch_sub(1, Ordering::Relaxed);
+            let _ = give.try_recv();
         });
     }
 }
