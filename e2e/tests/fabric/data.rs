@@ -281,3 +281,111 @@ fn two_hundred_connections_at_once_do_not_mix() {
     pair.cloud.wait("no flow is left", |status| status["flows"][0] == 0);
     pair.edge.wait("no flow is left", |status| status["flows"][0] == 0);
 }
+
+#[test]
+fn a_client_that_does_not_read_stalls_only_itself() {
+    // Says 64 MB, far beyond every window on the way.
+    let flood = Service::start(|mut stream| {
+        let block = tcp::pattern(1_000_000, 3);
+        for _ in 0..64 {
+            if stream.write_all(&block).is_err() {
+                return;
+            }
+        }
+    });
+    let web = Http::start("hello");
+    let pair = pair(|_, cloud, edge| {
+        edge.offers("flood", "tcp", flood.address());
+        edge.offers("hello", "http", web.address());
+        cloud.exposes("flood.acme.example");
+        cloud.exposes("hello.acme.example");
+    });
+    let port = pair.cloud.wait_reachable("flood.acme.example");
+    let lazy: Vec<TcpStream> = (0..8).map(|_| tcp::connect(port)).collect();
+    pair.edge.wait("all of them flow", |status| status["flows"][0] == 8);
+    let hello = pair.cloud.wait_reachable("hello.acme.example");
+    let begin = Instant::now();
+    let mut slowest = Duration::ZERO;
+    // Longer than the hold time: the session must live beside the stalled flows.
+    while begin.elapsed() < Duration::from_secs(3) {
+        let asked = Instant::now();
+        let got = http::get(hello);
+        assert!(
+            got.as_ref().is_ok_and(|got| got == "hello"),
+            "{got:?} {:?}\n{}",
+            asked.elapsed(),
+            pair.fabric.logs()
+        );
+        slowest = slowest.max(asked.elapsed());
+    }
+    println!("beside eight stalled clients the slowest of {} answers took {slowest:?}", web.requests());
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert_eq!(pair.cloud.peer(&pair.edge)["sessions"], 1);
+    // What waits for a client that does not read is bounded, for each by the windows.
+    for node in [&pair.cloud, &pair.edge] {
+        let resident = resident_mb(node.status()["pid"].as_u64().unwrap());
+        println!("{}: {resident} MB resident", node.full_name());
+        assert!(resident < 64, "{} holds {resident} MB", node.full_name());
+    }
+    // And nothing was lost on the way.
+    let mut first = vec![0; 3_000_000];
+    (&lazy[0]).read_exact(&mut first).unwrap();
+    tcp::same(&first[..1_000_000], &tcp::pattern(1_000_000, 3));
+    tcp::same(&first[1_000_000..2_000_000], &tcp::pattern(1_000_000, 3));
+}
+
+/// Resident memory of a process.
+fn resident_mb(pid: u64) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[test]
+fn a_flow_of_an_edge_that_is_killed_ends_and_does_not_hang() {
+    let echo = Service::echo();
+    let (mut pair, port) = behind_edge(&echo);
+    let mut client = tcp::connect(port);
+    client.write_all(b"ping").unwrap();
+    let mut back = [0; 4];
+    client.read_exact(&mut back).unwrap();
+    let killed = pair.edge.kill();
+    let end = tcp::read_all(&client);
+    println!("the client of a killed edge heard of it after {:?}", killed.elapsed());
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert!(killed.elapsed() < Duration::from_secs(4));
+    pair.cloud.wait("no flow is left", |status| status["flows"][0] == 0);
+}
+
+#[test]
+fn a_live_flow_survives_changes_of_other_routes() {
+    let echo = Service::echo();
+    let (pair, port) = behind_edge(&echo);
+    let mut client = tcp::connect(port);
+    for n in 0..20u8 {
+        pair.edge.add(&format!("other-{}", n % 3), echo.address());
+        pair.edge.add_service(
+            serde_json::json!({ "name": "raw", "target": echo.address().to_string(), "cost": n }),
+        );
+        client.write_all(&[n; 100]).unwrap();
+        let mut back = [0; 100];
+        client.read_exact(&mut back).unwrap();
+        assert_eq!(back, [n; 100]);
+    }
+    assert_eq!(echo.taken(), 1);
+}
+
+#[test]
+fn ports_of_exposed_services_take_ipv6_clients_too() {
+    let echo = Service::echo();
+    let pair = pair(|_, cloud, edge| {
+        edge.offers("raw", "tcp", echo.address());
+        cloud.config["expose"] = serde_json::json!([{ "service": "raw.acme.example", "listen": "[::1]:0" }]);
+    });
+    let port = pair.cloud.wait_reachable("raw.acme.example");
+    assert!(port.is_ipv6());
+    let mut client = tcp::connect(port);
+    client.write_all(b"six").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(tcp::read_all(&client).unwrap(), b"six");
+}

@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod admin;
 mod commands;
 mod data;
 mod hostile;
@@ -11,6 +12,7 @@ mod organisations;
 mod rogue;
 mod routes;
 mod services;
+mod sessions;
 mod stalls;
 mod starting;
 mod strangers;

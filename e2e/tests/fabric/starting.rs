@@ -214,3 +214,45 @@ fn no_key_material_is_logged_or_answered() {
         assert!(!text.contains(&middle) && !text.contains("PRIVATE"), "a key: {text}");
     }
 }
+
+#[test]
+fn an_agreement_of_other_organisations_is_refused() {
+    let fabric = Fabric::new();
+    let [acme, globex] = ["acme.example", "globex.example"].map(|name| fabric.org(name));
+    let mut ours = fabric.cloud(&acme, "one");
+    let theirs = fabric.cloud(&globex, "two");
+    let party = |org: &str| json!({ "org": org, "role": "peer" });
+    let agreement = fabric.agreement("agreement.json", [party("acme.example"), party("initech.example")]);
+    ours.dials_under(&theirs, &agreement);
+    refuses_and_checks(&ours, &["agreement.json", "globex.example"]);
+}
+
+#[test]
+fn a_bundle_that_the_agreement_does_not_name_is_refused() {
+    let fabric = Fabric::new();
+    let [acme, globex] = ["acme.example", "globex.example"].map(|name| fabric.org(name));
+    let mut ours = fabric.cloud(&acme, "one");
+    let theirs = fabric.cloud(&globex, "two");
+    let pin = format!("sha256:{}", "ab".repeat(32));
+    let parties = [
+        json!({ "org": "acme.example", "role": "peer" }),
+        json!({ "org": "globex.example", "role": "peer", "bundle": [pin] }),
+    ];
+    ours.dials_under(&theirs, &fabric.agreement("agreement.json", parties));
+    refuses_and_checks(&ours, &["globex.example.bundle.pem", "fingerprints"]);
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_refused() {
+    let (fabric, org, node) = one(Build::Edge);
+    let csr = node.dir.join("one.csr");
+    // Backdated by an hour, good for no time at all.
+    let args = ["org", "sign", csr.to_str().unwrap(), "--dir", org.root.to_str().unwrap(), "--days", "0"];
+    let out = catalyst_e2e::process::output(fabric.command(Build::Cloud).args(args));
+    println!("{}", catalyst_e2e::process::both(&out));
+    if out.status.success() {
+        refuses(&node, 3, &["one.crt", "org sign"]);
+    } else {
+        assert!(!catalyst_e2e::process::both(&out).contains("panicked"));
+    }
+}

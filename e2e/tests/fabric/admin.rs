@@ -1,0 +1,109 @@
+//! The admin socket under bad clients: each gets its answer, none keeps others from theirs.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use catalyst_e2e::admin::Admin;
+use catalyst_e2e::{Build, Fabric, Node};
+use serde_json::{Value, json};
+
+fn one(build: Build) -> Node {
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let mut node = fabric.node(&org, build, "one");
+    node.start();
+    node
+}
+
+fn connect(node: &Node) -> UnixStream {
+    let stream = UnixStream::connect(node.socket()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+fn answer(reader: &mut impl BufRead) -> Value {
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: '{line}'"))
+}
+
+#[test]
+fn a_line_that_is_no_request_gets_an_error_and_the_connection_lives() {
+    for build in [Build::Cloud, Build::Edge] {
+        let node = one(build);
+        let mut stream = connect(&node);
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let bad: [&[u8]; 6] = [
+            b"GET / HTTP/1.1\n",
+            b"{}\n",
+            b"{\"v\":1}\n",
+            b"{\"v\":2,\"do\":\"status\"}\n",
+            b"\xff\xfe\x00\n",
+            b"\n",
+        ];
+        for line in bad {
+            stream.write_all(line).unwrap();
+            let reply = answer(&mut reader);
+            assert!(reply["error"].as_str().is_some_and(|e| !e.is_empty()), "{reply}");
+        }
+        stream.write_all(b"{\"v\":1,\"do\":\"status\"}\n").unwrap();
+        assert_eq!(answer(&mut reader)["ok"]["status"]["node"], "one.acme.example");
+    }
+}
+
+#[test]
+fn a_line_without_end_is_refused_and_closed() {
+    let node = one(Build::Edge);
+    let mut stream = connect(&node);
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    // The node may close while this is being written.
+    let _ = stream.write_all(&vec![b'x'; 200_000]);
+    let mut line = String::new();
+    // It answers, or resets what it did not want to read; it never waits for more.
+    if reader.read_line(&mut line).is_ok() && !line.is_empty() {
+        assert!(line.contains("65536"), "{line}");
+        let mut rest = Vec::new();
+        let _ = reader.read_to_end(&mut rest);
+        assert!(rest.is_empty());
+    }
+    assert_eq!(node.status()["node"], "one.acme.example");
+}
+
+#[test]
+fn silent_clients_do_not_keep_others_out_for_good() {
+    let node = one(Build::Edge);
+    // As many as it serves at a time, and none says a word.
+    let silent: Vec<UnixStream> = (0..16).map(|_| connect(&node)).collect();
+    let waiting = std::thread::scope(|scope| {
+        let asked =
+            scope.spawn(|| Admin::connect(&node.socket()).and_then(|mut a| a.ask(json!({ "do": "status" }))));
+        // The seventeenth waits in the queue until one of them goes.
+        std::thread::sleep(Duration::from_millis(100));
+        drop(silent);
+        asked.join().unwrap()
+    });
+    assert_eq!(waiting.unwrap()["node"], "one.acme.example");
+}
+
+#[test]
+fn many_clients_at_once_all_get_their_answers() {
+    let node = one(Build::Cloud);
+    std::thread::scope(|scope| {
+        for client in 0..12 {
+            let node = &node;
+            scope.spawn(move || {
+                let mut admin = Admin::connect(&node.socket()).unwrap();
+                for n in 0..10 {
+                    let name = format!("c{client}-{n}");
+                    admin
+                        .ask(json!({ "do": "service-add", "service": { "name": name, "target": "127.0.0.1:9" } }))
+                        .unwrap();
+                    let row = admin.ask(json!({ "do": "routes", "service": format!("{name}.acme.example") })).unwrap();
+                    assert_eq!(row.as_array().unwrap().len(), 1);
+                }
+            });
+        }
+    });
+    assert_eq!(node.status()["services"].as_array().unwrap().len(), 120);
+}
