@@ -389,3 +389,19 @@ fn ports_of_exposed_services_take_ipv6_clients_too() {
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(tcp::read_all(&client).unwrap(), b"six");
 }
+
+#[test]
+fn a_udp_service_is_shown_as_out_of_reach_and_takes_no_tcp_client() {
+    // A TCP socket that happens to have the number of the UDP service's port.
+    let other = Service::echo();
+    let pair = pair(|_, cloud, edge| {
+        edge.offers("dns", "udp", other.address());
+        cloud.exposes("dns.acme.example");
+    });
+    pair.cloud.wait_route("dns.acme.example");
+    let status =
+        pair.cloud.wait("why it is out of reach", |s| s["expose"][0]["state"] != "no route for this service");
+    assert!(status["expose"][0]["state"].as_str().unwrap().contains("udp"), "{status:#}");
+    failure(pair.cloud.port("dns.acme.example"));
+    assert_eq!(other.taken(), 0);
+}

@@ -103,7 +103,7 @@ impl<S: Store> Engine<S> {
             listen: listen.to_string(),
             state: match self.tables.reachable(service) {
                 Ok(()) => "reachable".to_string(),
-                Err(why) => why.to_string(),
+                Err(why) => why,
             },
         };
         self.facts.exposed.iter().map(row).collect()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use catalyst_config::HostPort;
 use catalyst_control::{Forward, NextHop as Hop};
-use catalyst_names::{NodeName, OriginId, ServiceName};
+use catalyst_names::{NodeName, OriginId, Protocol, ServiceName};
 use catalyst_transport::FlowControl;
 use catalyst_tunnel::flows::Totals;
 use catalyst_tunnel::{Caller, Endpoint, FlowId, FlowTable, ForwardTable, Limits, NextHop, Refusal};
@@ -132,6 +132,10 @@ impl Tables {
         // Beyond the border origins have other names, and the choice among ours is ours.
         let origin = origin.filter(|_| !matches!(caller, Caller::External(_)));
         let choice = inner.forward.resolve(caller, service, origin, hop_limit)?;
+        // A stream must not reach a TCP socket that happens to have the port of a UDP service.
+        if choice.protocol == Protocol::Udp {
+            return Err(Refusal::NoEndpoint);
+        }
         let step = |e: &Endpoint| match &e.next {
             NextHop::Local => inner.targets.get(service).cloned().map(Step::Target),
             NextHop::Peer(peer) => Some(Step::Peer(peer.clone(), e.origin.clone())),
@@ -182,9 +186,19 @@ impl Tables {
     /// Whether a local client could reach a service now.
     ///
     /// # Errors
-    /// Why it could not.
-    pub fn reachable(&self, service: &ServiceName) -> Result<(), Refusal> {
-        self.plan(None, service, None, Limits::HOPS, 1).map(|_| ())
+    /// Why it could not, in words.
+    pub fn reachable(&self, service: &ServiceName) -> Result<(), String> {
+        let why = match self.plan(None, service, None, Limits::HOPS, 1) {
+            Ok(_) => return Ok(()),
+            Err(why) => why,
+        };
+        let inner = self.lock();
+        match inner.forward.resolve(Caller::Local, service, None, Limits::HOPS) {
+            Ok(choice) if choice.protocol == Protocol::Udp => {
+                Err("a udp service: local ports carry tcp and http only".to_string())
+            }
+            _ => Err(why.to_string()),
+        }
     }
 }
 

@@ -76,7 +76,7 @@ fn a_local_service_leads_to_its_socket_until_it_is_gone() {
     assert_eq!(tables.plan(None, &service(), None, 8, 3).unwrap().steps, [Step::Target(target)]);
     assert_eq!(tables.reachable(&service()), Ok(()));
     tables.set_forward(&forward(&[]));
-    assert_eq!(tables.reachable(&service()), Err(Refusal::NoSuchService));
+    assert_eq!(tables.reachable(&service()), Err(Refusal::NoSuchService.to_string()));
 }
 
 #[test]
