@@ -10,13 +10,21 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::node::{Build, Node};
 use crate::process::{Programs, both, output, tail};
 
 /// The first port that is given out: below every range of ephemeral ports.
 const FIRST_PORT: u16 = 20_001;
 /// Held for as long as the address is in use.
 const CLAIM_PORT: u16 = 20_000;
+
+/// Which program a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// `catalyst up`
+    Cloud,
+    /// `catalyst-edge run`
+    Edge,
+}
 
 /// One scenario's surroundings; cheap to clone. The folder goes when the last clone goes.
 #[derive(Clone, Debug)]
@@ -154,41 +162,9 @@ impl Fabric {
         Org { name: name.to_string(), root: root.to_owned() }
     }
 
-    /// Makes a node: its key, its signed certificate, an empty configuration. A cloud node listens.
-    #[track_caller]
-    pub fn node(&self, org: &Org, build: Build, name: &str) -> Node {
-        self.node_in(org, build, name, name)
-    }
-
-    /// As [`Fabric::node`], in a folder of another name: for two nodes that claim one name.
-    ///
-    /// # Panics
-    /// When the folder is there already.
-    #[track_caller]
-    pub fn node_in(&self, org: &Org, build: Build, name: &str, folder: &str) -> Node {
-        let dir = self.dir().join(format!("{folder}.{}", org.name));
-        fs::create_dir(&dir).unwrap();
-        let csr = output(
-            self.command(build).args(["node", "csr", "--org", &org.name, "--node", name, "--dir"]).arg(&dir),
-        );
-        assert!(csr.status.success(), "node csr failed: {}", both(&csr));
-        self.catalyst(&["org", "sign", text(&dir.join(format!("{name}.csr"))), "--dir", text(&org.root)]);
-        fs::copy(org.bundle(), dir.join(format!("{}.bundle.pem", org.name))).unwrap();
-        let node = Node::new(self.clone(), org, build, name, dir);
-        self.0.logs.lock().unwrap().push((format!("{folder}.{}", org.name), node.log().to_owned()));
-        node
-    }
-
-    /// A cloud node.
-    #[track_caller]
-    pub fn cloud(&self, org: &Org, name: &str) -> Node {
-        self.node(org, Build::Cloud, name)
-    }
-
-    /// An edge node.
-    #[track_caller]
-    pub fn edge(&self, org: &Org, name: &str) -> Node {
-        self.node(org, Build::Edge, name)
+    /// Remembers where a node logs, for reports.
+    pub(crate) fn remember_log(&self, name: String, log: PathBuf) {
+        self.0.logs.lock().unwrap().push((name, log));
     }
 
     /// Writes an agreement; each party is `{ "org": ..., "role": ... }` and more.

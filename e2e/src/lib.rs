@@ -11,6 +11,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `fabric` | the folder, the loopback address, organisations and agreements |
+//! | `make` | making a node by the real commands |
 //! | `node` | one node: its configuration, its process, questions to it |
 //! | `process` | a child with its log; it never outlives the test |
 //! | `admin` | the client of the admin socket |
@@ -23,10 +24,11 @@
 pub mod admin;
 pub mod fabric;
 pub mod http;
+mod make;
 pub mod node;
 pub mod process;
 pub mod tcp;
 pub mod wait;
 
-pub use fabric::{Fabric, Org};
-pub use node::{Build, Node};
+pub use fabric::{Build, Fabric, Org};
+pub use node::Node;

@@ -10,18 +10,9 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::admin::Admin;
-use crate::fabric::{Fabric, Org, text};
+use crate::fabric::{Build, Fabric, Org, text};
 use crate::process::{Process, both, output, tail};
 use crate::wait::{self, SOON};
-
-/// Which program a node runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Build {
-    /// `catalyst up`
-    Cloud,
-    /// `catalyst-edge run`
-    Edge,
-}
 
 /// A node. It is killed when dropped.
 #[derive(Debug)]
