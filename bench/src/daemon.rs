@@ -91,6 +91,11 @@ impl Daemon {
         Admin::connect(&self.folder.join("admin.sock"))
     }
 
+    /// What it logged: warnings and errors.
+    pub fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.folder.join("log"))?)
+    }
+
     /// Where it can be dialled on loopback.
     pub fn address(&self) -> Result<SocketAddr> {
         Ok(self.admin()?.status()?.peering.parse()?)

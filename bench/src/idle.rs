@@ -19,8 +19,8 @@ const QUIET: Duration = Duration::from_secs(10);
 
 fn add(report: &mut Report, what: &str, edge: &Daemon) -> Result<()> {
     let memory = proc::memory(edge.pid())?;
-    report.add(format!("edge, {what}: RssAnon"), memory.anonymous_kib, "KiB", Bar::AtMost(1024.0));
-    report.add(format!("edge, {what}: RSS"), memory.rss_kib, "KiB", Bar::AtMost(8192.0));
+    report.add(format!("edge, {what}: RssAnon"), memory.anonymous / 1e6, "MB", Bar::AtMost(1.0));
+    report.add(format!("edge, {what}: RSS"), memory.resident / 1e6, "MB", Bar::AtMost(8.0));
     report.add(format!("edge, {what}: threads"), memory.threads, "", Bar::None);
     Ok(())
 }
@@ -53,8 +53,8 @@ fn flow(exposed: SocketAddr) -> Result<()> {
 
 /// Measures.
 pub fn run(binaries: &Binaries, report: &mut Report) -> Result<()> {
-    let size = fs::metadata(&binaries.edge)?.len() as f64 / 1024.0;
-    report.add("edge binary, stripped", size, "KiB", Bar::AtMost(4096.0));
+    let size = fs::metadata(&binaries.edge)?.len() as f64 / 1e6;
+    report.add("edge binary, stripped", size, "MB", Bar::AtMost(4.0));
 
     let folder = tempfile::tempdir()?;
     let org = Org::new()?;

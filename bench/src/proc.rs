@@ -22,10 +22,10 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
 /// Memory and threads of a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// Everything resident, in KiB; most of a small process is clean pages of its own binary and libc.
-    pub rss_kib: f64,
-    /// What only this process has and nothing but swap could take back, in KiB.
-    pub anonymous_kib: f64,
+    /// Bytes that are resident; most of a small process is clean pages of its own binary and libc.
+    pub resident: f64,
+    /// Bytes that only this process has and nothing but swap could take back.
+    pub anonymous: f64,
     /// Threads.
     pub threads: f64,
 }
@@ -38,7 +38,11 @@ pub fn memory(pid: u32) -> Result<Memory> {
         let word = line.split_whitespace().next().context(name.to_owned())?;
         Ok(word.parse()?)
     };
-    Ok(Memory { rss_kib: field("VmRSS:")?, anonymous_kib: field("RssAnon:")?, threads: field("Threads:")? })
+    Ok(Memory {
+        resident: field("VmRSS:")? * 1024.0,
+        anonymous: field("RssAnon:")? * 1024.0,
+        threads: field("Threads:")?,
+    })
 }
 
 #[cfg(test)]
@@ -49,7 +53,7 @@ mod tests {
     fn reads_this_process() {
         let pid = std::process::id();
         let memory = memory(pid).unwrap();
-        assert!(memory.rss_kib > memory.anonymous_kib && memory.anonymous_kib > 0.0 && memory.threads >= 1.0);
+        assert!(memory.resident > memory.anonymous && memory.anonymous > 0.0 && memory.threads >= 1.0);
         assert!(cpu_seconds(pid).unwrap() > 0.0);
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use catalyst_control::{Effect, Event, Notice};
 use catalyst_wire::FrameType;
 use serde_json::json;
@@ -24,7 +24,7 @@ const RUNS: usize = 5;
 struct Cost {
     cpu_seconds: f64,
     wall_seconds: f64,
-    rss_kib: f64,
+    rss: f64,
     wire_bytes: f64,
 }
 
@@ -100,10 +100,21 @@ fn through(binaries: &Binaries, routes: usize) -> Result<Cost> {
         }
     }
     let wall_seconds = start.elapsed().as_secs_f64();
+    let cpu_seconds = at_rest(middle.pid())? - cpu;
+    let status = middle.admin()?.status()?;
+    if status.routes.0 != routes || status.routes_refused > 0 {
+        bail!("the middle holds {} of {routes} routes", status.routes.0);
+    }
+    if let said @ 1.. = middle.log()?.len() {
+        bail!(
+            "the middle had {said} bytes to complain about: {}",
+            middle.log()?.lines().next().unwrap_or_default()
+        );
+    }
     Ok(Cost {
-        cpu_seconds: at_rest(middle.pid())? - cpu,
+        cpu_seconds,
         wall_seconds,
-        rss_kib: proc::memory(middle.pid())?.rss_kib - memory.rss_kib,
+        rss: proc::memory(middle.pid())?.resident - memory.resident,
         wire_bytes: bytes as f64,
     })
 }
@@ -136,7 +147,7 @@ pub fn run(binaries: &Binaries, report: &mut Report) -> Result<()> {
     report.add("cost a route, 100,000 to 10,000", large / small, "x", Bar::Below(1.3));
     let bytes = each(median(&many, |c| c.wire_bytes), MANY);
     report.add("UPDATE bytes a route, in bulk", bytes, "bytes", Bar::None);
-    let rss = each(median(&many, |c| c.rss_kib) * 1024.0, MANY);
+    let rss = each(median(&many, |c| c.rss), MANY);
     report.add("RSS a route", rss, "bytes", Bar::None);
     Ok(())
 }
