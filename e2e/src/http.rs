@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::tcp::{self, PATIENCE};
+use crate::tcp;
 
 /// A service that answers every GET with its own words, and every POST with the bytes it got.
 #[derive(Debug)]
@@ -100,11 +100,7 @@ impl Client {
     /// # Errors
     /// As the socket says.
     pub fn connect(address: SocketAddr) -> io::Result<Client> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        Ok(Client(BufReader::new(stream)))
+        Ok(Client(BufReader::new(tcp::try_connect(address)?)))
     }
 
     fn ask(&mut self, method: &str, body: &[u8]) -> io::Result<Vec<u8>> {

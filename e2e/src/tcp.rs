@@ -87,15 +87,24 @@ impl Drop for Service {
 
 /// Connects; reads and writes have a deadline.
 ///
+/// # Errors
+/// As the socket says; a listener that resets at once may show here or at the first byte.
+pub fn try_connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// As [`try_connect`].
+///
 /// # Panics
 /// When nobody accepts.
+#[must_use]
 #[track_caller]
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap_or_else(|e| panic!("{address}: {e}"));
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream
+    try_connect(address).unwrap_or_else(|e| panic!("{address}: {e}"))
 }
 
 /// Closes with RST instead of FIN.

@@ -237,8 +237,8 @@ fn a_reset_by_the_client_reaches_the_service_as_a_reset() {
 /// How a client's connection fails, and how soon.
 fn failure(port: std::net::SocketAddr) -> (ErrorKind, Duration) {
     let start = Instant::now();
-    let mut client = tcp::connect(port);
-    let end = client.write_all(b"x").and_then(|()| tcp::read_all(&client)).unwrap_err();
+    let ask = |mut client: TcpStream| client.write_all(b"x").and_then(|()| tcp::read_all(&client));
+    let end = tcp::try_connect(port).and_then(ask).unwrap_err();
     (end.kind(), start.elapsed())
 }
 
@@ -319,7 +319,7 @@ fn a_client_that_does_not_read_stalls_only_itself() {
         slowest = slowest.max(asked.elapsed());
     }
     println!("beside eight stalled clients the slowest of {} answers took {slowest:?}", web.requests());
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     assert_eq!(pair.cloud.peer(&pair.edge)["sessions"], 1);
     // What waits for a client that does not read is bounded, for each by the windows.
     for node in [&pair.cloud, &pair.edge] {
