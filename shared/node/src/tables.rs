@@ -78,7 +78,7 @@ impl Tables {
             origin: e.origin.clone(),
             next: match &e.next {
                 Hop::Local => NextHop::Local,
-                Hop::Peer(peer) => NextHop::Peer(peer.clone()),
+                Hop::Peer(peer) => NextHop::Peer(Arc::new(peer.clone())),
             },
             weight: u32::from(e.weight),
         };
@@ -138,7 +138,7 @@ impl Tables {
         }
         let step = |e: &Endpoint| match &e.next {
             NextHop::Local => inner.targets.get(service).cloned().map(Step::Target),
-            NextHop::Peer(peer) => Some(Step::Peer(peer.clone(), e.origin.clone())),
+            NextHop::Peer(peer) => Some(Step::Peer(NodeName::clone(peer), e.origin.clone())),
         };
         let ways = std::iter::once(choice.best).chain(choice.alternatives());
         let steps: Vec<Step> = ways.filter_map(step).take(tries).collect();

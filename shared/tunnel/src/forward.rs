@@ -4,7 +4,9 @@
 //! organisations need a *grant*, a pair of neighbour and service; without one they are refused before anything
 //! is looked up, so that they cannot even learn which services exist.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -29,8 +31,8 @@ pub struct Endpoint {
 pub enum NextHop {
     /// The service is on this node.
     Local,
-    /// Through this neighbour.
-    Peer(NodeName),
+    /// Through this neighbour. The table keeps one copy of the name for all endpoints.
+    Peer(Arc<NodeName>),
 }
 
 /// Who wants a flow.
@@ -80,7 +82,9 @@ impl core::error::Error for Full {}
 #[derive(Clone, Debug)]
 pub struct ForwardTable {
     limits: Limits,
-    services: BTreeMap<ServiceName, Entry>,
+    /// By name; as long as the name is, for a tree keeps room for eleven keys at once.
+    services: BTreeMap<Box<str>, Entry>,
+    peers: BTreeSet<Arc<NodeName>>,
     grants: BTreeMap<NodeName, BTreeSet<ServiceName>>,
     grant_count: usize,
 }
@@ -117,7 +121,7 @@ impl Filter<'_> {
         self.origin.is_none_or(|o| *o == endpoint.origin)
             && match &endpoint.next {
                 NextHop::Local => true,
-                NextHop::Peer(peer) => self.may_go_on && self.from != Some(peer),
+                NextHop::Peer(peer) => self.may_go_on && self.from != Some(&**peer),
             }
     }
 }
@@ -134,7 +138,13 @@ impl ForwardTable {
     /// An empty table: nothing is reachable and nobody may ask.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        ForwardTable { limits, services: BTreeMap::new(), grants: BTreeMap::new(), grant_count: 0 }
+        ForwardTable {
+            limits,
+            services: BTreeMap::new(),
+            peers: BTreeSet::new(),
+            grants: BTreeMap::new(),
+            grant_count: 0,
+        }
     }
 
     /// Sets a service's endpoints, best first, in place of what it had. Returns how many were left out because
@@ -148,19 +158,39 @@ impl ForwardTable {
         protocol: Protocol,
         endpoints: impl IntoIterator<Item = Endpoint>,
     ) -> Result<usize, Full> {
-        if !self.services.contains_key(service) && self.services.len() >= self.limits.services {
+        if !self.services.contains_key(service.as_str()) && self.services.len() >= self.limits.services {
             return Err(Full { what: "services", limit: self.limits.services });
         }
         let mut endpoints = endpoints.into_iter();
-        let kept = endpoints.by_ref().take(self.limits.endpoints).collect();
+        let mut kept: Vec<Endpoint> = endpoints.by_ref().take(self.limits.endpoints).collect();
+        for endpoint in &mut kept {
+            if let NextHop::Peer(peer) = &mut endpoint.next {
+                *peer = self.one_copy(peer);
+            }
+        }
         let left_out = endpoints.count();
-        self.services.insert(service.clone(), Entry { protocol, endpoints: kept });
+        let entry = Entry { protocol, endpoints: kept };
+        match self.services.get_mut(service.as_str()) {
+            Some(known) => *known = entry,
+            None => drop(self.services.insert(Box::from(service.as_str()), entry)),
+        }
         Ok(left_out)
+    }
+
+    /// The copy of a neighbour's name that all its endpoints share.
+    fn one_copy(&mut self, peer: &Arc<NodeName>) -> Arc<NodeName> {
+        if let Some(known) = self.peers.get(&**peer) {
+            return Arc::clone(known);
+        }
+        // A new neighbour is rare: the time to forget those that no endpoint names any more.
+        self.peers.retain(|peer| Arc::strong_count(peer) > 1);
+        self.peers.insert(Arc::clone(peer));
+        Arc::clone(peer)
     }
 
     /// Takes a service away. Its grants stay: they are about permission, not about reachability.
     pub fn remove(&mut self, service: &ServiceName) -> bool {
-        self.services.remove(service).is_some()
+        self.services.remove(service.as_str()).is_some()
     }
 
     /// Allows a neighbour of another organisation to use a service, known or not yet. `false` if it was already.
@@ -204,8 +234,8 @@ impl ForwardTable {
     }
 
     /// The services of the table, by name, with protocol and endpoints.
-    pub fn services(&self) -> impl Iterator<Item = (&ServiceName, Protocol, &[Endpoint])> {
-        self.services.iter().map(|(name, entry)| (name, entry.protocol, entry.endpoints.as_slice()))
+    pub fn services(&self) -> impl Iterator<Item = (&str, Protocol, &[Endpoint])> {
+        self.services.iter().map(|(name, entry)| (&**name, entry.protocol, entry.endpoints.as_slice()))
     }
 
     /// Finds the endpoints for a flow: the best of the ranking that does not lead back to where the flow came
@@ -228,7 +258,7 @@ impl ForwardTable {
         {
             return Err(Refusal::NotPermitted);
         }
-        let entry = self.services.get(service).ok_or(Refusal::NoSuchService)?;
+        let entry = self.services.get(service.as_str()).ok_or(Refusal::NoSuchService)?;
         let filter = Filter { from: from.neighbour(), origin, may_go_on: hop_limit > 0 };
         let mut rest = entry.endpoints.as_slice();
         while let Some((endpoint, behind)) = rest.split_first() {

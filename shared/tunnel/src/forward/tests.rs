@@ -1,4 +1,5 @@
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
@@ -23,7 +24,7 @@ fn local(origin: &str) -> Endpoint {
 }
 
 fn via(origin: &str, peer: &str) -> Endpoint {
-    Endpoint { origin: origin.parse().unwrap(), next: NextHop::Peer(node(peer)), weight: 1 }
+    Endpoint { origin: origin.parse().unwrap(), next: NextHop::Peer(Arc::new(node(peer))), weight: 1 }
 }
 
 fn table() -> ForwardTable {
@@ -137,4 +138,17 @@ fn services_are_bounded_and_removable() {
     assert_eq!(table.resolve(Caller::Local, &db, None, 8).err(), Some(Refusal::NoSuchService));
     assert_eq!(table.set(&s4, Protocol::Tcp, []), Ok(0));
     assert_eq!(table.resolve(Caller::Local, &s4, None, 8).err(), Some(Refusal::NoEndpoint));
+}
+
+#[test]
+fn a_neighbour_s_name_is_kept_once_and_not_for_ever() {
+    let mut table = ForwardTable::new(SMALL);
+    let [one, two]: [ServiceName; 2] = ["one.acme.example", "two.acme.example"].map(|s| s.parse().unwrap());
+    for service in [&one, &two] {
+        table.set(service, Protocol::Tcp, [via("o", "edge-1.acme.example")]).unwrap();
+    }
+    assert_eq!(table.peers.len(), 1);
+    assert!(table.remove(&one) && table.remove(&two));
+    table.set(&one, Protocol::Tcp, [via("o", "edge-2.acme.example")]).unwrap();
+    assert_eq!(table.peers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["edge-2.acme.example"]);
 }
