@@ -241,15 +241,20 @@ impl Node {
     #[track_caller]
     pub fn stop(&mut self) -> Instant {
         let at = Instant::now();
-        let status = self.terminate();
+        let status = self.end(Signal::SIGTERM);
         assert!(status.success(), "{} ended with {status}:\n{}", self.full_name(), tail(&self.log, 40));
         at
     }
 
-    /// SIGTERM, and how it ended.
+    /// SIGINT, as Ctrl-C sends it, and the wait for its end, which must be a good one.
     #[track_caller]
-    pub fn terminate(&mut self) -> ExitStatus {
-        self.process().signal(Signal::SIGTERM);
+    pub fn interrupt(&mut self) {
+        let status = self.end(Signal::SIGINT);
+        assert!(status.success(), "{} ended with {status}:\n{}", self.full_name(), tail(&self.log, 40));
+    }
+
+    fn end(&mut self, signal: Signal) -> ExitStatus {
+        self.process().signal(signal);
         let status = self.process().join(SOON);
         self.process = None;
         status

@@ -1,8 +1,10 @@
 //! A neighbour is lost: how soon that is noticed, and that everything comes back without an operator.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use catalyst_e2e::http::{self, Http};
+use catalyst_e2e::tcp::{self, Service};
 use catalyst_e2e::{Fabric, Node, wait};
 
 /// A cloud node with a local port for `hello`, and the edge that offers it.
@@ -105,4 +107,76 @@ fn an_orderly_stop_is_noticed_at_once_on_both_sides() {
     let noticed = stopped.elapsed();
     println!("cloud stopped: the edge noticed after {noticed:?}");
     assert!(noticed < Duration::from_millis(500), "noticed after {noticed:?}");
+}
+
+#[test]
+fn on_a_lan_a_loss_is_noticed_within_a_second() {
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let mut cloud = fabric.cloud(&org, "cloud-1");
+    let mut edge = fabric.edge(&org, "edge-1");
+    edge.joins(&mut cloud);
+    cloud.config["profile"] = serde_json::json!("lan");
+    edge.config["profile"] = serde_json::json!("lan");
+    cloud.start();
+    edge.start();
+    cloud.wait_up(&edge);
+    let killed = edge.kill();
+    cloud.wait_down(&edge);
+    let noticed = killed.elapsed();
+    println!("edge killed on a lan: noticed after {noticed:?}");
+    assert!(noticed < Duration::from_secs(1), "noticed after {noticed:?}");
+}
+
+#[test]
+fn a_stop_with_live_flows_ends_them_and_takes_no_time() {
+    let echo = Service::echo();
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let mut cloud = fabric.cloud(&org, "cloud-1");
+    let mut edge = fabric.edge(&org, "edge-1");
+    edge.joins(&mut cloud);
+    edge.offers("raw", "tcp", echo.address());
+    cloud.exposes("raw.acme.example");
+    cloud.start();
+    edge.start();
+    let port = cloud.wait_reachable("raw.acme.example");
+    let mut client = tcp::connect(port);
+    client.write_all(b"ping").unwrap();
+    client.read_exact(&mut [0; 4]).unwrap();
+    let stopped = edge.stop();
+    assert!(stopped.elapsed() < Duration::from_secs(2), "the stop took {:?}", stopped.elapsed());
+    let end = tcp::read_all(&client);
+    println!("the client of a stopped edge heard of it after {:?}: {end:?}", stopped.elapsed());
+    assert!(end.is_err(), "a flow that was cut must not look finished");
+    assert!(stopped.elapsed() < Duration::from_secs(2));
+    // Ctrl-C does the same.
+    cloud.interrupt();
+}
+
+#[test]
+fn a_node_stops_in_time_whatever_its_neighbours_do() {
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let mut cloud = fabric.cloud(&org, "cloud-1");
+    let mut edge = fabric.edge(&org, "edge-1");
+    let mut frozen = fabric.edge(&org, "edge-2");
+    let silent = fabric.cloud(&org, "silent");
+    edge.joins(&mut cloud);
+    frozen.joins(&mut cloud);
+    // Bound, and nobody answers.
+    let _hole = std::net::UdpSocket::bind(silent.address()).unwrap();
+    cloud.dials(&silent);
+    edge.dials(&silent);
+    for node in [&mut cloud, &mut edge, &mut frozen] {
+        node.start();
+    }
+    cloud.wait_up(&edge);
+    cloud.wait_up(&frozen);
+    frozen.freeze();
+    for node in [&mut cloud, &mut edge] {
+        let stopped = node.stop();
+        println!("{} stopped within {:?}", node.name, stopped.elapsed());
+        assert!(stopped.elapsed() < Duration::from_secs(3), "{}: {:?}", node.name, stopped.elapsed());
+    }
 }

@@ -173,6 +173,17 @@ fn a_state_folder_that_is_a_file_is_refused() {
 }
 
 #[test]
+fn a_state_folder_that_cannot_be_made_is_named() {
+    // Not even root makes folders here.
+    let (_fabric, _org, mut node) = one(Build::Edge);
+    node.config["state_dir"] = json!("/proc/nowhere/state");
+    let (said, code) = node.start_in_vain();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("/proc/nowhere") && !said.contains("panicked"), "{said}");
+    println!("{said}");
+}
+
+#[test]
 fn a_stale_socket_of_a_killed_node_does_not_matter() {
     let (_fabric, _org, mut node) = one(Build::Edge);
     node.start();
