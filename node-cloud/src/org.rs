@@ -40,8 +40,8 @@ pub enum OrgCommand {
         /// Where to write the certificate [default: beside the request, as NODE.crt]
         #[arg(long)]
         out: Option<PathBuf>,
-        /// For how many days
-        #[arg(long, default_value_t = catalyst_identity::DEFAULT_LEAF_SECS / DAY)]
+        /// For how many days, at least 1; the end of the root is the latest end
+        #[arg(long, default_value_t = catalyst_identity::DEFAULT_LEAF_SECS / DAY, value_parser = clap::value_parser!(u64).range(1..))]
         days: u64,
     },
 }
@@ -90,7 +90,8 @@ fn init(org: &str, dir: &Path, json: bool) -> Result<(), NodeError> {
         println!("bundle    {} (for every node and for partners)", bundle_path.display());
         println!("          {fingerprint}");
         println!(
-            "next: catalyst node csr --org {org} --node NAME on each node, then catalyst org sign NAME.csr"
+            "next: catalyst node csr --org {org} --node NAME on each node, then catalyst org sign NAME.csr --dir {}",
+            dir.display()
         );
     }
     Ok(())
@@ -132,7 +133,8 @@ fn sign(
     files::check_private_file(&key_path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
     let root = OrgRoot::from_pem(&read(&bundle_path)?, &key).map_err(at(&key_path))?;
     let seconds = days.saturating_mul(DAY);
-    let certificate = root.sign_csr(&read(csr)?, None, now(), seconds).map_err(at(csr))?;
+    let issued = now();
+    let certificate = root.sign_csr(&read(csr)?, None, issued, seconds).map_err(at(csr))?;
     let out = out.map_or_else(|| csr.with_extension("crt"), Path::to_path_buf);
     files::write_public_file(&out, certificate.as_bytes()).map_err(at(&out))?;
     let until = catalyst_identity::not_after(&certificate).map_err(at(&out))?;
@@ -140,7 +142,8 @@ fn sign(
         let body = serde_json::json!({ "certificate": out, "bundle": bundle_path, "not_after": until });
         println!("{body}");
     } else {
-        println!("certificate  {} (for {days} days)", out.display());
+        // The root's own end may come first.
+        println!("certificate  {} (for {} days)", out.display(), until.saturating_sub(issued) / DAY);
         println!("next: put it and {} beside the node's key", bundle_path.display());
     }
     Ok(())
