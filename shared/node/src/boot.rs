@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use catalyst_config::{Config, LinkProfile as Profile, Selector, agreement, files};
 use catalyst_control::{Event, PeerConfig, Settings};
-use catalyst_identity::{Credentials, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore};
+use catalyst_identity::{
+    Credentials, IdentityError, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore,
+};
 use catalyst_names::{NodeName, OrgId, ServiceLabel};
 use catalyst_policy::{ExportRule, ImportRule, Pattern};
 use catalyst_store::{Opened, RedbStore, Store, Table};
@@ -112,6 +114,26 @@ fn pattern(selector: &Selector) -> Pattern {
         Selector::All => Pattern::Any,
         Selector::One(label) => Pattern::Label(label.clone()),
     }
+}
+
+/// What neighbours of the node's own organisation, which hold the same bundle, will say to its certificate: said here,
+/// for they can only refuse it, and tell their own logs why.
+fn check_own(credentials: &Credentials, verifier: &PeerVerifier, config: &Config) -> Result<(), NodeError> {
+    let Some((leaf, rest)) = credentials.chain().split_first() else { return Ok(()) };
+    let Err(error) = verifier.verify_server(leaf, rest) else { return Ok(()) };
+    let path = config.identity.certificate.display();
+    Err(NodeError::Input(match error {
+        IdentityError::WrongSignature { .. } => format!(
+            "{path}: this certificate was not signed by any root in {}: neighbours will refuse it; \
+             take both from the organisation's one root",
+            config.identity.bundle.display()
+        ),
+        IdentityError::Expired { not_after, now, .. } => format!(
+            "{path}: this certificate expired at {not_after}, and the clock says {now}: neighbours will refuse it; \
+             sign the node's request again ('catalyst org sign'), put the new certificate here, and start the node again"
+        ),
+        error => format!("{path}: neighbours will refuse this certificate: {error}"),
+    }))
 }
 
 /// The rules of the configuration, as the core takes them.
@@ -225,6 +247,10 @@ impl Prepared {
         let trust = TrustStore::new(TrustLimits::default());
         let (mut events, dials) = peers(&config, &trust)?;
         let verifier = PeerVerifier::new(trust, Arc::new(clocks));
+        // No reason not to start: the clock may be wrong, and the neighbours are the judges.
+        if let Err(error) = check_own(&credentials, &verifier, &config) {
+            tracing::warn!("{error}");
+        }
         let (store, store_notice) = open_store(&config)?;
         let now = clocks.now();
         let at_least = if now.wall_trusted { now.wall } else { 0 };
@@ -266,8 +292,11 @@ impl Prepared {
     /// # Errors
     /// As [`Prepared::new`].
     pub fn check(config: &Config) -> Result<(), NodeError> {
-        credentials(config)?;
-        peers(config, &TrustStore::new(TrustLimits::default())).map(drop)
+        let credentials = credentials(config)?;
+        let trust = TrustStore::new(TrustLimits::default());
+        peers(config, &trust)?;
+        let verifier = PeerVerifier::new(trust, Arc::new(Clocks::new(0)));
+        check_own(&credentials, &verifier, config)
     }
 }
 

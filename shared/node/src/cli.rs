@@ -13,7 +13,7 @@ use catalyst_identity::NodeKey;
 use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel};
 use clap::{Args, Subcommand};
 
-use crate::admin::{Request, ServiceSpec};
+use crate::admin::{Answer, Request, ServiceSpec};
 use crate::boot::Prepared;
 use crate::client::ask;
 use crate::error::{Exit, NodeError};
@@ -98,7 +98,7 @@ pub enum Shared {
 /// `route ...`
 #[derive(Subcommand, Clone, Debug)]
 pub enum RouteCommand {
-    /// List routes; '*' marks the best of each origin, '+' the next best
+    /// List routes: '*' the best of each origin, '+' the next best, '!' not eligible (not imported, or down)
     #[command(
         after_help = "Examples:\n  catalyst route ls\n  catalyst route ls inventory.acme.example --json"
     )]
@@ -221,11 +221,16 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
         Shared::Config(ConfigCommand::Check) => return check(program, common),
         Shared::Node(NodeCommand::Csr { org, node, dir }) => return csr(common, org, node, dir),
     };
+    let asked = request.clone();
     let answer = ask(&common.socket(program)?, request)?;
     if common.json {
-        output::json(&answer)
+        output::json(&answer);
+    } else if let (Answer::Routes(rows), Request::Routes { service: Some(name) }) = (&answer, &asked)
+        && rows.is_empty()
+    {
+        output::line(&format!("no route for '{name}'; 'route ls' lists all services by their full names"));
     } else {
-        output::text(&answer, command_verb(command))
+        output::text(&answer, command_verb(command));
     }
     Ok(())
 }
@@ -286,7 +291,7 @@ fn csr(common: &Common, org: &str, node: &str, dir: &Path) -> Result<(), NodeErr
         output::line(&format!("key      {} (stays here, mode 0600)", key_path.display()));
         output::line(&format!("request  {}", csr_path.display()));
         output::line(&format!(
-            "next: catalyst org sign {} where the root of {org} is kept",
+            "next: catalyst org sign {} --dir DIR, where DIR holds the root of {org}",
             csr_path.display()
         ));
     }

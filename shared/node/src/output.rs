@@ -77,6 +77,15 @@ fn duration(seconds: u64) -> String {
     }
 }
 
+/// How long the node's certificate is good for, by the clock of whoever asks: on the same machine it is the node's.
+fn certificate(until: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    match until.checked_sub(now) {
+        Some(left) if left > 0 => format!("certificate good for {}", duration(left)),
+        _ => format!("certificate expired {} ago", duration(now.saturating_sub(until))),
+    }
+}
+
 fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_string() } else { text }
 }
@@ -160,7 +169,7 @@ fn exposed(rows: &[ExposeRow]) {
 fn status(s: &Status) {
     line(&format!("{}  {} {}, pid {}, up {}", s.node, s.build, s.version, s.pid, duration(s.uptime_s)));
     let dial = if s.listens { "peers may dial it" } else { "dials out only" };
-    line(&format!("peering on UDP {} ({dial})", s.peering));
+    line(&format!("peering on UDP {} ({dial}), {}", s.peering, certificate(s.certificate_until)));
     line(&format!(
         "routes {} of {}{}, flows {} of {} ({} so far{})",
         s.routes.0,

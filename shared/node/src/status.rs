@@ -8,9 +8,13 @@ use catalyst_route_table::Store;
 use crate::admin::{ExposeRow, PeerRow, ServiceRow, Status};
 use crate::engine::Engine;
 
+const INTERNAL: &str = "internal";
+const DIALS_US: &str = "dials us";
+const NOTHING: &str = "nothing passes";
+
 fn relation(peer: &Peer) -> &'static str {
     match peer.relation {
-        Some(Relation::Internal) => "internal",
+        Some(Relation::Internal) => INTERNAL,
         Some(Relation::External(Role::Customer)) => "customer",
         Some(Relation::External(Role::Provider)) => "provider",
         Some(Relation::External(Role::Peer)) => "peer",
@@ -48,7 +52,7 @@ impl<S: Store> Engine<S> {
             name: name.to_string(),
             relation: relation(peer).to_string(),
             state: state.to_string(),
-            address: address.map_or_else(|| "dials us".to_string(), ToString::to_string),
+            address: address.map_or_else(|| DIALS_US.to_string(), ToString::to_string),
             since_s: now.saturating_sub(peer.since) / 1000,
             routes: peer.routes,
             max_routes: peer.max_routes(self.core.state().settings().limits.routes_per_peer),
@@ -73,7 +77,7 @@ impl<S: Store> Engine<S> {
             (true, ..) | (_, true, true) => String::new(),
             (_, false, true) => format!("nothing goes to {org}: no entry of 'exports' names it"),
             (_, true, false) => format!("nothing comes from {org}: no entry of 'imports' names it"),
-            (_, false, false) => format!("nothing passes: neither 'exports' nor 'imports' names {org}"),
+            (_, false, false) => format!("{NOTHING}: neither 'exports' nor 'imports' names {org}"),
         }
     }
 
@@ -137,21 +141,20 @@ impl<S: Store> Engine<S> {
             store_notice: self.facts.store_notice.clone(),
             next_step: String::new(),
         };
-        status.next_step = next_step(&status);
+        status.next_step = next_step(&status, self.clocks.now().wall);
         status
     }
 }
 
-/// The one next step: what is broken first, then what is missing, then what to try.
-pub(crate) fn next_step(status: &Status) -> String {
-    if let Some(peer) = status.peers.iter().find(|p| p.state == "down" && !p.last_error.is_empty()) {
-        return format!("{} is down: {}", peer.name, peer.last_error);
+/// The one next step: what is broken first, then what is missing, then what to try. `now` is in seconds since 1970.
+pub(crate) fn next_step(status: &Status, now: u64) -> String {
+    if status.certificate_until <= now {
+        return "the certificate of this node has expired, and neighbours refuse it: sign its request again ('org \
+                sign'), put the new certificate in place, and restart"
+            .to_string();
     }
     if let Some(peer) = status.peers.iter().find(|p| p.state == "down") {
-        return match peer.address.as_str() {
-            "dials us" => format!("start {}; it dials this node", peer.name),
-            address => format!("waiting for {} at {address}; is it started?", peer.name),
-        };
+        return down(peer, status.refused_connections);
     }
     if let Some(peer) = status.peers.iter().find(|p| p.refused > 0) {
         let why = peer.refused_why.as_deref().unwrap_or("a limit is reached");
@@ -161,13 +164,17 @@ pub(crate) fn next_step(status: &Status) -> String {
         );
     }
     if let Some(port) = status.expose.iter().find(|e| e.state != "reachable") {
-        return format!(
-            "{} is not reachable here: {}; see 'route ls' and 'peer ls'",
-            port.service, port.state
-        );
+        return unreachable(port, status);
     }
     if status.peers.is_empty() {
         return "name a neighbour in 'peers' of catalyst.json, then restart".to_string();
+    }
+    // A border that lets things pass one way only may be meant so; one that lets nothing pass is unfinished.
+    if let Some(peer) = status.peers.iter().find(|p| p.withheld.starts_with(NOTHING)) {
+        return format!(
+            "{} is up, but {}; offer with 'exports', use with 'imports', then restart",
+            peer.name, peer.withheld
+        );
     }
     if let Some(port) = status.expose.first() {
         return format!("all is well; try: curl http://{}/   ({})", port.listen, port.service);
@@ -176,6 +183,47 @@ pub(crate) fn next_step(status: &Status) -> String {
         return "offer a service: service add NAME --protocol http --target 127.0.0.1:8080".to_string();
     }
     "all is well; give a remote service a local port in 'expose' of catalyst.json to use it here".to_string()
+}
+
+/// What to do about a peer without a session. Whoever dials is told why it failed; who is dialled has it in the log, but
+/// cannot tell whether it was this peer: strangers are turned away too.
+fn down(peer: &PeerRow, turned_away: u64) -> String {
+    let name = &peer.name;
+    if peer.address != DIALS_US {
+        return match peer.last_error.as_str() {
+            "" => format!("waiting for {name} at {}; is it started?", peer.address),
+            why => format!("{name} is down: {why}"),
+        };
+    }
+    let step = match peer.last_error.as_str() {
+        "" => format!("start {name}; it dials this node"),
+        why => format!("{name} is down: {why}"),
+    };
+    match turned_away {
+        0 => step,
+        n => format!(
+            "{step} ({n} connection(s) were turned away since the start; if it was one of them, the log says why, and \
+             so does 'status' there)"
+        ),
+    }
+}
+
+/// What to do about a local port whose service cannot be reached.
+fn unreachable(port: &ExposeRow, status: &Status) -> String {
+    let org = |name: &str| name.split_once('.').map(|(_, org)| org.to_string());
+    let owner = org(&port.service);
+    let foreign = status.peers.iter().find(|p| p.relation != INTERNAL && org(&p.name) == owner);
+    let help = match foreign {
+        Some(peer) if peer.withheld.contains("'imports'") => {
+            format!("{}; add it there, then restart", peer.withheld)
+        }
+        Some(peer) => format!(
+            "does {} export it to this organisation, and does 'imports' here name it? see 'route ls'",
+            peer.name
+        ),
+        None => "see 'route ls' and 'peer ls'".to_string(),
+    };
+    format!("{} is not reachable here: {}; {help}", port.service, port.state)
 }
 
 #[cfg(test)]

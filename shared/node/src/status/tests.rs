@@ -1,5 +1,11 @@
-use super::next_step;
+use super::next_step as step;
 use crate::admin::{ExposeRow, PeerRow, ServiceRow, Status};
+
+const NOW: u64 = 1_000;
+
+fn next_step(status: &Status) -> String {
+    step(status, NOW)
+}
 
 fn peer(state: &str, address: &str, error: &str) -> PeerRow {
     PeerRow {
@@ -32,7 +38,7 @@ fn status() -> Status {
         incarnation: 1,
         peering: "0.0.0.0:1".into(),
         listens: false,
-        certificate_until: 0,
+        certificate_until: NOW + 1,
         routes: (0, 10),
         routes_refused: 0,
         flows: (0, 10),
@@ -89,4 +95,50 @@ fn the_next_step_is_the_one_that_helps() {
     full.refused_why = Some("the route table is full".into());
     s.peers = vec![full];
     assert!(next_step(&s).contains("the route table is full"), "{}", next_step(&s));
+}
+
+/// A node that turned a peer away says where to look; an expired certificate comes before anything else.
+#[test]
+fn a_refused_peer_is_not_called_absent() {
+    let mut s = status();
+    s.peers = vec![peer("down", "dials us", "the peer ended the session (shutdown): the node stops")];
+    assert!(next_step(&s).contains("is down: the peer ended"), "{}", next_step(&s));
+    s.refused_connections = 3;
+    assert!(next_step(&s).contains("3 connection(s) were turned away"), "{}", next_step(&s));
+    s.peers = vec![peer("down", "dials us", "")];
+    assert!(next_step(&s).contains("the log says why"), "{}", next_step(&s));
+    s.certificate_until = NOW;
+    assert!(next_step(&s).contains("has expired"), "{}", next_step(&s));
+}
+
+/// A border without rules is not "all is well", and a port behind it names the list that is missing.
+#[test]
+fn a_missing_import_or_export_is_the_next_step() {
+    let mut s = status();
+    let mut border = peer("up", "gw:7443", "");
+    border.name = "gateway-1.globex.example".into();
+    border.relation = "provider".into();
+    border.withheld = "nothing passes: neither 'exports' nor 'imports' names globex.example".into();
+    s.peers = vec![border];
+    assert!(
+        next_step(&s).contains("gateway-1.globex.example is up, but nothing passes"),
+        "{}",
+        next_step(&s)
+    );
+    let port = ExposeRow {
+        service: "orders.globex.example".into(),
+        listen: "127.0.0.1:9001".into(),
+        state: "no route for this service".into(),
+    };
+    s.expose = vec![port];
+    assert!(
+        next_step(&s).contains("neither 'exports' nor 'imports' names globex.example"),
+        "{}",
+        next_step(&s)
+    );
+    s.peers[0].withheld = String::new();
+    assert!(next_step(&s).contains("does gateway-1.globex.example export it"), "{}", next_step(&s));
+    s.peers[0].withheld = "nothing goes to globex.example: no entry of 'exports' names it".into();
+    s.expose[0].state = "reachable".into();
+    assert!(next_step(&s).contains("all is well"), "{}", next_step(&s));
 }
