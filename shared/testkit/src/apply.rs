@@ -15,6 +15,7 @@ impl Net {
     /// Lets a fault happen now.
     pub fn apply(&mut self, fault: Fault) {
         self.note(|_| format!("FAULT {fault:?}"));
+        self.disturb(self.clock.now());
         match fault {
             Fault::ServiceUp(node, service) => {
                 self.nodes[node].services.insert(service.label.clone(), service.clone());
@@ -38,12 +39,14 @@ impl Net {
             Fault::Lose(link, noticed) => self.lose(link, noticed),
             Fault::Cut(link, noticed, ms) => {
                 let until = self.clock.now() + ms;
+                self.disturb(until);
                 let place = &mut self.links[link];
                 place.down_until = place.down_until.max(until);
                 self.lose(link, noticed);
             }
             Fault::Stall(link, from, ms) => {
                 let until = self.clock.now() + ms;
+                self.disturb(until);
                 for (stalled, _) in self.links[link].stalled_until.iter_mut().zip(from).filter(|(_, f)| *f) {
                     *stalled = (*stalled).max(until);
                 }

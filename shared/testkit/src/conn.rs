@@ -47,6 +47,8 @@ pub(crate) struct Conn {
     pub(crate) dialler: usize,
     pub(crate) ends: [End; 2],
     pub(crate) up_at: [u64; 2],
+    /// When one side last called it an established session.
+    pub(crate) established_at: Option<u64>,
     pub(crate) flows: [Flow; 2],
     /// Lost: nothing passes any more, whoever noticed.
     pub(crate) cut: bool,
@@ -59,6 +61,7 @@ impl Conn {
             dialler,
             ends: [End::Coming; 2],
             up_at,
+            established_at: None,
             flows: [Flow::default(), Flow::default()],
             cut: false,
         }

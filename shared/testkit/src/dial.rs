@@ -6,6 +6,8 @@ use crate::conn::{Conn, End, Item};
 use crate::fault::Noticed;
 use crate::net::{Due, Net};
 
+/// A session that lived as long as this was no failed dial.
+const SETTLED: u64 = 1_000;
 /// The longest pause between two dials, in milliseconds.
 const LONGEST_PAUSE: u64 = 4_000;
 
@@ -126,7 +128,12 @@ impl Net {
         self.want_dial(link, side);
     }
 
+    /// A session that lasted makes its link dial afresh; one that was refused at once does not.
     fn forget(&mut self, id: u64) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        if conn.established_at.is_some_and(|at| at + SETTLED < self.clock.now()) {
+            self.links[conn.link].tries = [0; 2];
+        }
         if self.conns.get(&id).is_some_and(Conn::over) {
             self.conns.remove(&id);
         }

@@ -105,10 +105,11 @@ impl Net {
 
     /// Starts a node that does not run: a new incarnation with the configuration of the moment.
     pub(crate) fn start(&mut self, node: usize) {
-        let place = &mut self.nodes[node];
-        if place.core.is_some() {
+        if self.nodes[node].core.is_some() {
             return;
         }
+        self.disturb(self.clock.now());
+        let place = &mut self.nodes[node];
         place.incarnation += 1;
         let settings = Settings {
             name: place.plan.name.clone(),

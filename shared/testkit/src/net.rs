@@ -93,6 +93,10 @@ pub struct Stats {
     pub checks: u64,
     /// Routes compared.
     pub routes: u64,
+    /// The longest that a network took to come to rest after the last thing that happened to it, in milliseconds.
+    pub longest_unrest: u64,
+    /// The most frames that a network sent in that time, for every link and key.
+    pub most_frames: u64,
     /// A hash of everything sent, with its moments.
     pub trace: u64,
 }
@@ -107,6 +111,9 @@ pub struct Net {
     pub(crate) conns: BTreeMap<u64, Conn>,
     pub(crate) stats: Stats,
     pub(crate) violations: Vec<String>,
+    /// When the last thing happened to the network, stalls and cuts with their ends.
+    pub(crate) disturbed_at: u64,
+    pub(crate) loud_before: u64,
     pub(crate) observer: Option<Observer>,
     seq: u64,
     pub(crate) next_conn: u64,
@@ -126,6 +133,8 @@ impl Net {
             conns: BTreeMap::new(),
             stats: Stats::default(),
             violations: Vec::new(),
+            disturbed_at: 0,
+            loud_before: 0,
             observer: None,
             seq: 0,
             next_conn: 1,
@@ -233,6 +242,12 @@ impl Net {
     /// Is told of everything that happens from now on.
     pub fn observe(&mut self, observer: Observer) {
         self.observer = Some(observer);
+    }
+
+    /// Something happens to the network until then.
+    pub(crate) fn disturb(&mut self, until: u64) {
+        self.disturbed_at = self.disturbed_at.max(until);
+        self.loud_before = self.stats.loud;
     }
 
     pub(crate) fn note(&mut self, text: impl FnOnce(&Self) -> String) {

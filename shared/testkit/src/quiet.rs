@@ -7,9 +7,12 @@ use crate::conn::{Conn, End, Item};
 use crate::net::{Due, Net};
 use crate::traffic::is_keepalive;
 
-/// A network has come to rest within this time, in milliseconds, or it never will: the longest hold time, the
-/// longest pause between dials, and as much again for what follows from them.
-const PATIENCE: u64 = 120_000;
+/// A network comes to rest within this time after the last thing that happened to it, in milliseconds: the longest
+/// hold time of a random network, the longest pause between dials, and half as much again.
+const PATIENCE: u64 = 20_000;
+/// Frames for every link and key that a network may need to come to rest; paths that are tried one after the other
+/// in a dense network take some thirty.
+const FRAMES: u64 = 60;
 /// Steps of the simulator after which a network is taken to chatter for ever.
 const STEPS: u64 = 400_000;
 
@@ -94,12 +97,13 @@ impl Net {
     /// # Errors
     /// What was broken on the way, or why the network did not come to rest.
     pub fn settle(&mut self) -> Result<(), String> {
-        let (until, steps) = (self.now() + PATIENCE, self.stats.steps + STEPS);
+        let steps = self.stats.steps + STEPS;
+        self.disturb(self.now());
         while !self.quiet() {
             if let Some(first) = self.violations.first() {
                 return Err(first.clone());
             }
-            if self.now() > until || self.stats.steps > steps {
+            if self.now() > self.disturbed_at + PATIENCE || self.stats.steps > steps {
                 return Err(format!(
                     "not at rest after {PATIENCE} ms or {STEPS} steps: {}",
                     self.restless().join("; ")
@@ -108,6 +112,14 @@ impl Net {
             if !self.step() {
                 return Err(format!("at rest, but not settled: {}", self.restless().join("; ")));
             }
+        }
+        let unrest = self.now().saturating_sub(self.disturbed_at);
+        self.stats.longest_unrest = self.stats.longest_unrest.max(unrest);
+        let keys: usize = self.nodes.iter().map(|n| n.plan.services.len().max(n.services.len())).sum();
+        let ratio = (self.stats.loud - self.loud_before) / ((keys + 1) * (self.links.len() + 1)) as u64;
+        self.stats.most_frames = self.stats.most_frames.max(ratio);
+        if ratio > FRAMES {
+            return Err(format!("{ratio} frames for every link and key until it came to rest"));
         }
         self.linger()
     }

@@ -164,8 +164,7 @@ impl Net {
         let standing = place.core.as_ref().map(|core| core.look(look)).unwrap_or_default();
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.flows[side].watch.established(standing, self.stats.steps);
-            let link = conn.link;
-            self.links[link].tries = [0; 2];
+            conn.established_at = Some(self.clock.now());
         }
     }
 }
