@@ -70,7 +70,7 @@ pub enum NodeError {
     #[error("{0}")]
     Input(String),
     /// The state could not be opened.
-    #[error("{0}")]
+    #[error("{0}{help}", help = state_help(.0))]
     Store(#[from] StoreError),
     /// The peering socket could not be opened.
     #[error("{0}")]
@@ -110,6 +110,14 @@ pub enum NodeError {
     /// Anything else that the system refused.
     #[error("{0}")]
     Failed(String),
+}
+
+/// The store knows its file, not the key that led there.
+fn state_help(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Io { .. } => "; 'state_dir' in the configuration names this folder",
+        _ => "",
+    }
 }
 
 fn listen_help(error: &io::Error) -> String {
