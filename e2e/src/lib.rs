@@ -12,7 +12,8 @@
 //! |---|---|
 //! | `fabric` | the folder, the loopback address, organisations and agreements |
 //! | `make` | making a node by the real commands |
-//! | `node` | one node: its configuration, its process, questions to it |
+//! | `node` | one node: its configuration and its process |
+//! | `ask` | questions to a node, and waiting for the right answer |
 //! | `process` | a child with its log; it never outlives the test |
 //! | `admin` | the client of the admin socket |
 //! | `wait` | waiting on a state, with a report when it does not come |
@@ -22,6 +23,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod admin;
+mod ask;
 pub mod fabric;
 pub mod http;
 mod make;

@@ -64,7 +64,7 @@ pub static ROOT: &[Key] = &[
         "listen",
         Kind::Text(Form::Listen),
         Optional,
-        "Where this node waits for its neighbours, UDP and TCP. Without it the node only dials out. Port 0 takes a free one.",
+        "Where this node waits for its neighbours, by UDP. Without it the node only dials out. Port 0 takes a free one.",
         "write \"listen\": \"0.0.0.0:7443\", or leave it out to dial only",
     )
     .cloud_only(),

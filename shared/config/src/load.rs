@@ -126,9 +126,10 @@ pub(crate) fn text_of(path: &Path, what: &str, max: usize) -> Result<String, Con
             let at = e.utf8_error().valid_up_to();
             fail(format!("a byte at offset {at} that is not UTF-8"), "save the file as UTF-8")
         }),
-        Err((io::ErrorKind::NotFound, _)) => {
-            Err(fail("none".into(), "check the path; 'catalyst init' writes a first catalyst.json"))
-        }
+        Err((io::ErrorKind::NotFound, _)) => Err(fail(
+            "none".into(),
+            "check the path, or name the file with --config; docs/examples holds some to begin with",
+        )),
         Err((io::ErrorKind::PermissionDenied, _)) => Err(fail(
             "one that this user may not read".into(),
             "give the file to the user that runs the node (chown)",

@@ -61,7 +61,7 @@ fn parse(text: &str) -> Result<ast::Value<'_>, Unreadable> {
         .map_err(|e| Unreadable { offset: e.range().start.min(text.len()), wrong: explain(e.kind()) })?;
     let value = result.value.ok_or_else(|| Unreadable {
         offset: 0,
-        wrong: Wrong::new("JSON", "nothing", "begin with { \"version\": 1 }, or run 'catalyst init'"),
+        wrong: Wrong::new("JSON", "nothing", "begin with { \"version\": 1 }, as in docs/examples"),
     })?;
     match stray(text) {
         Some(offset) => Err(Unreadable {

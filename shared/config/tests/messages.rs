@@ -50,10 +50,7 @@ const GLOBEX: &str = r#"{ "node": "gw", "org": "globex.example", "bundle": "glob
 #[test]
 fn text_that_is_not_json() {
     for (text, expected) in [
-        (
-            "",
-            "1:1: expected JSON, found nothing\n  help: begin with { \"version\": 1 }, or run 'catalyst init'",
-        ),
+        ("", "1:1: expected JSON, found nothing\n  help: begin with { \"version\": 1 }, as in docs/examples"),
         (
             "{\n  \"version\": 1,\n}",
             "2:15: expected JSON, found a comma before a closing bracket\n  help: remove the comma",

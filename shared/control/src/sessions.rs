@@ -186,7 +186,7 @@ impl<S: Store> Core<S> {
                     return;
                 }
                 Keep::New => {
-                    self.end(old_session, NotifyCode::SUPERSEDED, "a newer connection took over", "", now);
+                    self.end(old_session, NotifyCode::SUPERSEDED, "a newer connection of the same node took over; if this repeats, two nodes run with this identity", "", now);
                 }
             }
         }

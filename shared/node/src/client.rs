@@ -1,6 +1,6 @@
 //! The admin API's client, for commands: blocking, with a deadline.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,16 @@ pub(crate) fn ask(path: &Path, request: Request) -> Result<Answer, NodeError> {
     let stream = UnixStream::connect(path)
         .map_err(|source| NodeError::NotRunning { path: path.to_owned(), source })?;
     let broken = |error: std::io::Error| {
-        NodeError::Failed(format!("the node behind {} did not answer: {error}", path.display()))
+        let why = match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                format!(
+                    "no answer within {} s; other clients may hold all its admin connections",
+                    PATIENCE.as_secs()
+                )
+            }
+            _ => error.to_string(),
+        };
+        NodeError::Failed(format!("the node behind {} did not answer: {why}", path.display()))
     };
     stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;

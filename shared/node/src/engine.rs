@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     /// Why the last dial of a peer failed, or its connection was lost, since its last session came up.
     pub(crate) dial_errors: BTreeMap<NodeName, String>,
     pub(crate) max_routes: usize,
+    /// Until when connections that are turned away get no line of their own, by the monotonic clock.
+    pub(crate) quiet_until: u64,
 }
 
 /// The core with its surroundings.
@@ -94,7 +96,16 @@ impl<S: RouteStore> Engine<S> {
                 error.truncate(end.min(error.len()));
                 self.facts.dial_errors.insert(peer, error);
             }
-            Input::Refused { remote, reason } => info!(%remote, %reason, "a connection was turned away"),
+            Input::Refused { remote, reason } => {
+                // A stranger must not be able to fill the disk; 'status' counts every one.
+                let now = self.clocks.now().mono;
+                if now >= self.facts.quiet_until {
+                    self.facts.quiet_until = now + Limits::TURNED_AWAY_MS;
+                    info!(%remote, %reason, "a connection was turned away");
+                } else {
+                    debug!(%remote, %reason, "a connection was turned away");
+                }
+            }
             Input::Flow { .. } => {}
         }
     }

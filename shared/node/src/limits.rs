@@ -18,6 +18,8 @@ impl Limits {
     pub const REQUEST: usize = 64 * 1024;
     /// How long an admin connection may be silent. When over: closed.
     pub const ADMIN_IDLE: Duration = Duration::from_secs(60);
+    /// At most one log line in this time, in milliseconds, for connections that are turned away. When more: only counted.
+    pub const TURNED_AWAY_MS: u64 = 1_000;
     /// How long connecting to a service's own socket may take. When over: the flow is refused.
     pub const CONNECT: Duration = Duration::from_secs(5);
     /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use catalyst_control::record::{Record, Recording};
@@ -19,7 +20,12 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Begins a recording; an existing file is not overwritten.
     pub(crate) fn create(path: &Path, settings: &Settings) -> Result<Self, NodeError> {
-        let file = File::create_new(path)
+        // It holds no secret, but it does hold what partners offer.
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
             .map_err(|e| NodeError::Failed(format!("cannot record to {}: {e}", path.display())))?;
         let mut recorder =
             Recorder { out: BufWriter::with_capacity(Limits::RECORD_BUFFER, file), broken: false };
