@@ -1,0 +1,188 @@
+//! Questions to a running node, and waiting for its answers to be as they should.
+
+use std::net::SocketAddr;
+use std::process::Output;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::admin::Admin;
+use crate::node::Node;
+use crate::process::output;
+use crate::wait::{self, SOON};
+
+impl Node {
+    /// Runs its program with its configuration and these arguments.
+    #[track_caller]
+    pub fn cli(&self, args: &[&str]) -> Output {
+        output(self.fabric.command(self.build).arg("-c").arg(self.config_file()).args(args))
+    }
+
+    /// Asks its admin socket.
+    ///
+    /// # Errors
+    /// Its refusal, or why there was no answer.
+    pub fn try_ask(&self, request: Value) -> Result<Value, String> {
+        Admin::connect(&self.socket())?.ask(request)
+    }
+
+    /// As [`Node::try_ask`].
+    ///
+    /// # Panics
+    /// With what went wrong, and the logs.
+    #[track_caller]
+    pub fn ask(&self, request: Value) -> Value {
+        match self.try_ask(request.clone()) {
+            Ok(answer) => answer,
+            Err(error) => panic!("{}: {request}: {error}\n{}", self.full_name(), self.fabric.logs()),
+        }
+    }
+
+    /// How it is.
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        self.ask(json!({ "do": "status" }))
+    }
+
+    /// All its routes.
+    #[track_caller]
+    pub fn routes(&self) -> Vec<Value> {
+        self.ask(json!({ "do": "routes" })).as_array().cloned().unwrap_or_default()
+    }
+
+    /// Its routes to one service.
+    #[track_caller]
+    pub fn routes_to(&self, service: &str) -> Vec<Value> {
+        self.ask(json!({ "do": "routes", "service": service })).as_array().cloned().unwrap_or_default()
+    }
+
+    /// The row of a neighbour.
+    #[track_caller]
+    pub fn peer(&self, other: &Node) -> Value {
+        let name = other.full_name();
+        let peers = self.ask(json!({ "do": "peers" }));
+        let row = peers.as_array().and_then(|p| p.iter().find(|p| p["name"] == name.as_str())).cloned();
+        row.unwrap_or_else(|| panic!("{} has no peer {name}: {peers}", self.full_name()))
+    }
+
+    /// Offers a service, or changes one.
+    #[track_caller]
+    pub fn add(&self, label: &str, target: SocketAddr) {
+        self.add_service(json!({ "name": label, "target": target.to_string() }));
+    }
+
+    /// Offers a service, or changes one, with all that a service can have.
+    #[track_caller]
+    pub fn add_service(&self, service: Value) {
+        self.ask(json!({ "do": "service-add", "service": service }));
+    }
+
+    /// Offers a service no longer.
+    #[track_caller]
+    pub fn remove(&self, label: &str) {
+        self.ask(json!({ "do": "service-remove", "name": label }));
+    }
+
+    /// Waits until `holds` is true of its status.
+    #[track_caller]
+    pub fn wait(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.wait_for(what, SOON, json!({ "do": "status" }), holds)
+    }
+
+    /// Waits until `holds` is true of its routes to a service.
+    #[track_caller]
+    pub fn wait_routes(&self, service: &str, what: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let request = json!({ "do": "routes", "service": service });
+        let what = format!("{service}: {what}");
+        let rows =
+            self.wait_for(&what, SOON, request, |rows| holds(rows.as_array().map_or(&[], Vec::as_slice)));
+        rows.as_array().cloned().unwrap_or_default()
+    }
+
+    /// Waits until it has any route to a service.
+    #[track_caller]
+    pub fn wait_route(&self, service: &str) -> Vec<Value> {
+        self.wait_routes(service, "a route", |rows| !rows.is_empty())
+    }
+
+    /// Waits until it has no route to a service.
+    #[track_caller]
+    pub fn wait_no_route(&self, service: &str) {
+        self.wait_routes(service, "no route", <[Value]>::is_empty);
+    }
+
+    /// Waits until an answer is as it should be.
+    ///
+    /// # Panics
+    /// After `limit`, with the last answer, the status and all logs.
+    #[track_caller]
+    pub fn wait_for(
+        &self,
+        what: &str,
+        limit: Duration,
+        request: Value,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut last = Err("never asked".to_string());
+        let found = wait::poll(limit, || {
+            last = self.try_ask(request.clone());
+            last.as_ref().ok().filter(|answer| holds(answer)).cloned()
+        });
+        found.unwrap_or_else(|| {
+            let last = last.map_or_else(|e| e, |v| format!("{v:#}"));
+            let status = self.try_ask(json!({ "do": "status" })).map_or_else(|e| e, |v| format!("{v:#}"));
+            panic!(
+                "{}: waited {limit:?} in vain for: {what}\n--- last answer\n{last}\n--- status\n{status}\n{}",
+                self.full_name(),
+                self.fabric.logs()
+            )
+        })
+    }
+
+    /// Waits until the session with a neighbour is up and both tables are whole.
+    #[track_caller]
+    pub fn wait_up(&self, other: &Node) {
+        self.wait_peer(other, "up", |row| row["state"] == "up");
+    }
+
+    /// Waits until the session with a neighbour is down.
+    #[track_caller]
+    pub fn wait_down(&self, other: &Node) {
+        self.wait_peer(other, "down", |row| row["state"] == "down");
+    }
+
+    /// Waits until the row of a neighbour is as it should be.
+    #[track_caller]
+    pub fn wait_peer(&self, other: &Node, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let name = other.full_name();
+        let row = |peers: &Value| {
+            peers.as_array().and_then(|p| p.iter().find(|p| p["name"] == name.as_str()).cloned())
+        };
+        let what = format!("{name}: {what}");
+        let peers = self
+            .wait_for(&what, SOON, json!({ "do": "peers" }), |peers| row(peers).as_ref().is_some_and(&holds));
+        row(&peers).unwrap_or_default()
+    }
+
+    /// The local port of an exposed service.
+    ///
+    /// # Panics
+    /// When it exposes no such service.
+    #[track_caller]
+    pub fn port(&self, service: &str) -> SocketAddr {
+        let status = self.status();
+        let row = status["expose"].as_array().and_then(|e| e.iter().find(|e| e["service"] == service));
+        let listen = row.and_then(|r| r["listen"].as_str()).and_then(|l| l.parse().ok());
+        listen.unwrap_or_else(|| panic!("{} does not expose {service}: {status:#}", self.full_name()))
+    }
+
+    /// Waits until an exposed service can be reached. Returns its local port.
+    #[track_caller]
+    pub fn wait_reachable(&self, service: &str) -> SocketAddr {
+        self.wait(&format!("{service} is reachable"), |status| {
+            let rows = status["expose"].as_array().map_or(&[][..], Vec::as_slice);
+            rows.iter().any(|e| e["service"] == service && e["state"] == "reachable")
+        });
+        self.port(service)
+    }
+}

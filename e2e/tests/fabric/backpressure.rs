@@ -1,0 +1,69 @@
+//! A reader that stands still: only its own flow stands still with it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use catalyst_e2e::http::{self, Http};
+use catalyst_e2e::tcp::{self, Service};
+
+use crate::data::pair;
+
+#[test]
+fn a_client_that_does_not_read_stalls_only_itself() {
+    // Says 64 MB, far beyond every window on the way.
+    let flood = Service::start(|mut stream| {
+        let block = tcp::pattern(1_000_000, 3);
+        for _ in 0..64 {
+            if stream.write_all(&block).is_err() {
+                return;
+            }
+        }
+    });
+    let web = Http::start("hello");
+    let pair = pair(|_, cloud, edge| {
+        edge.offers("flood", "tcp", flood.address());
+        edge.offers("hello", "http", web.address());
+        cloud.exposes("flood.acme.example");
+        cloud.exposes("hello.acme.example");
+    });
+    let port = pair.cloud.wait_reachable("flood.acme.example");
+    let lazy: Vec<TcpStream> = (0..8).map(|_| tcp::connect(port)).collect();
+    pair.edge.wait("all of them flow", |status| status["flows"][0] == 8);
+    let hello = pair.cloud.wait_reachable("hello.acme.example");
+    let begin = Instant::now();
+    let mut slowest = Duration::ZERO;
+    // Longer than the hold time: the session must live beside the stalled flows.
+    while begin.elapsed() < Duration::from_secs(3) {
+        let asked = Instant::now();
+        let got = http::get(hello);
+        assert!(
+            got.as_ref().is_ok_and(|got| got == "hello"),
+            "{got:?} {:?}\n{}",
+            asked.elapsed(),
+            pair.fabric.logs()
+        );
+        slowest = slowest.max(asked.elapsed());
+    }
+    println!("beside eight stalled clients the slowest of {} answers took {slowest:?}", web.requests());
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert_eq!(pair.cloud.peer(&pair.edge)["sessions"], 1);
+    // What waits for a client that does not read is bounded, for each by the windows.
+    for node in [&pair.cloud, &pair.edge] {
+        let resident = resident_mb(node.status()["pid"].as_u64().unwrap());
+        println!("{}: {resident} MB resident", node.full_name());
+        assert!(resident < 64, "{} holds {resident} MB", node.full_name());
+    }
+    // And nothing was lost on the way.
+    let mut first = vec![0; 3_000_000];
+    (&lazy[0]).read_exact(&mut first).unwrap();
+    tcp::same(&first[..1_000_000], &tcp::pattern(1_000_000, 3));
+    tcp::same(&first[1_000_000..2_000_000], &tcp::pattern(1_000_000, 3));
+}
+
+/// Resident memory of a process.
+fn resident_mb(pid: u64) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
