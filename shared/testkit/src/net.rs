@@ -18,6 +18,9 @@ use crate::seen::{See, Seen};
 /// Is told of everything that happens: the moment in milliseconds, and what.
 pub type Observer = Box<dyn FnMut(u64, &str)>;
 
+/// Steps that may happen in one millisecond.
+const ON_THE_SPOT: u64 = 1_000_000;
+
 /// A link while the network runs.
 pub(crate) struct Link {
     pub(crate) plan: LinkPlan,
@@ -292,11 +295,18 @@ impl Net {
         true
     }
 
-    /// Runs for so many milliseconds.
+    /// Runs for so many milliseconds. A network that runs in circles on the spot breaks a promise.
     pub fn run_for(&mut self, ms: u64) {
         let until = self.clock.now() + ms;
+        let (mut moment, mut steps) = (self.clock.now(), 0);
         while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
             self.step();
+            steps = if self.clock.now() == moment { steps + 1 } else { 0 };
+            moment = self.clock.now();
+            if steps > ON_THE_SPOT {
+                self.violations.push(format!("at {moment} ms: more than {ON_THE_SPOT} steps in one moment"));
+                break;
+            }
         }
         self.clock.advance_to(until);
     }

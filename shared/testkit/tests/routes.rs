@@ -9,7 +9,9 @@ use catalyst_policy::Role;
 use catalyst_testkit::any::StoreKind;
 use catalyst_testkit::{Exit, Fault, LinkPlan, Net, Noticed};
 
-use common::{acme, agreement, best, border, down, export, hops, import, node, notices, rest, service, up};
+use common::{
+    acme, agreement, best, border, down, export, hops, import, node, notices, rest, service, until, up,
+};
 
 #[test]
 fn a_line_propagates_and_withdraws_with_no_zombie() {
@@ -51,14 +53,10 @@ fn registrations_at_the_same_moment_hang_nobody() {
     for count in [2, 3] {
         let mut net = acme(count, if count == 2 { &[[0, 1]] } else { &[[0, 1], [1, 2], [0, 2]] });
         rest(&mut net);
-        let before = net.now();
         for n in 0..count {
             net.apply(up(n, &format!("s{n}"), 0));
         }
-        while !net.quiet() {
-            net.step();
-        }
-        assert!(net.now() - before < 50, "took {} ms", net.now() - before);
+        until(&mut net, 50, "rest", Net::quiet);
         rest(&mut net);
         for n in 0..count {
             assert_eq!(net.see(n).unwrap().loc_rib.len(), count);
@@ -95,9 +93,7 @@ fn when_the_best_path_is_lost_the_second_takes_over_at_once() {
     let mut net = diamond();
     let frames = net.stats().frames;
     net.apply(Fault::Cut(2, Noticed::Only(1), 500));
-    while hops(&net, 3, "s.acme.example") == ["b", "+c"] {
-        assert!(net.step());
-    }
+    until(&mut net, 10, "the loss", |net| hops(net, 3, "s.acme.example") != ["b", "+c"]);
     assert_eq!(hops(&net, 3, "s.acme.example"), ["c"]);
     assert!(net.stats().frames - frames <= 1, "the second path needs no word from anyone");
     rest(&mut net);
@@ -109,9 +105,7 @@ fn a_withdrawal_by_another_than_the_best_changes_nothing() {
     let mut net = diamond();
     net.apply(Fault::Cut(1, Noticed::Both, 3_000_000));
     // The cut link stays away, so rest never comes: look when c has said so.
-    while hops(&net, 3, "s.acme.example") == ["b", "+c"] {
-        assert!(net.step());
-    }
+    until(&mut net, 20, "c's withdrawal", |net| hops(net, 3, "s.acme.example") != ["b", "+c"]);
     assert_eq!(hops(&net, 3, "s.acme.example"), ["b"]);
     let held = best(&net, 3, "s.acme.example", "a").unwrap();
     assert_eq!(held.0, "b.acme.example");
@@ -224,17 +218,18 @@ fn a_slow_peer_does_not_delay_another() {
     let mut net = acme(3, &[[0, 2]]);
     net.add_link(LinkPlan { window: 1_024, ..LinkPlan::new([0, 1]) });
     rest(&mut net);
-    let (slow, start) = (net.established(1), net.now());
+    let slow = net.established(1);
     net.apply(Fault::Stall(1, [true, false], 2_500));
     for round in 0..20 {
         for n in 0..100 {
             net.apply(up(0, &format!("s{n}"), round));
         }
     }
-    while net.see(2).unwrap().adj_in.values().filter(|r| r["a.acme.example"].cost == 19).count() < 100 {
-        assert!(net.step());
-        assert!(net.now() - start < 40, "c waited {} ms", net.now() - start);
-    }
+    let newest = |net: &Net| {
+        let seen = net.see(2).unwrap();
+        seen.adj_in.values().filter(|r| r["a.acme.example"].cost == 19).count() == 100
+    };
+    until(&mut net, 40, "the newest state at c", newest);
     let frames = net.stats().loud;
     net.run_for(2_000);
     assert!(net.see(1).unwrap().loc_rib.is_empty());
@@ -253,12 +248,8 @@ fn a_node_that_is_killed_comes_back_without_an_operator() {
         rest(&mut net);
         let gone = net.now();
         net.apply(Fault::Down(1, exit, Some(20_000)));
-        while !net.see(2).unwrap().loc_rib.is_empty() {
-            assert!(net.step());
-        }
-        let noticed = net.now() - gone;
         let limit = if exit == Exit::Power { 3_010 } else { 10 };
-        assert!(noticed <= limit, "{exit:?} was noticed after {noticed} ms");
+        until(&mut net, limit, "c to notice", |net| net.see(2).unwrap().loc_rib.is_empty());
         rest(&mut net);
         let back = net.now() - gone;
         assert!((20_000..35_000).contains(&back), "{exit:?}: back after {back} ms");

@@ -47,6 +47,17 @@ pub fn rest(net: &mut Net) {
     net.check().unwrap();
 }
 
+/// Runs until something is so; fails when it is not within so many milliseconds. Gives back how long it took.
+pub fn until(net: &mut Net, ms: u64, what: &str, so: impl Fn(&Net) -> bool) -> u64 {
+    let (start, steps) = (net.now(), net.stats().steps);
+    while !so(net) {
+        assert!(net.now() - start <= ms, "waited {ms} ms in vain for {what}");
+        assert!(net.stats().steps - steps < 1_000_000, "the network runs in circles, not for {what}");
+        assert!(net.step(), "nothing is due any more, not even {what}");
+    }
+    net.now() - start
+}
+
 /// Neighbour and node_path of the winner of a key.
 pub fn best(net: &Net, node: usize, service: &str, origin: &str) -> Option<(String, Vec<String>)> {
     let seen = net.see(node)?;
