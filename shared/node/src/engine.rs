@@ -15,9 +15,10 @@ use crate::admin::{Answer, Request, ServiceSpec};
 use crate::boot;
 use crate::clock::Clocks;
 use crate::limits::Limits;
-use crate::overlay::{Overlay, Write, local};
+use crate::overlay::{Overlay, local};
 use crate::record::Recorder;
 use crate::tables::Tables;
+use crate::write::Write;
 
 /// What the engine knows beside the core: for answers, not for decisions.
 pub(crate) struct Facts {

@@ -30,6 +30,7 @@ mod serve;
 pub mod shell;
 mod status;
 mod tables;
+mod write;
 
 pub use boot::Prepared;
 pub use engine::Engine;

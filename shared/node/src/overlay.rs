@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use catalyst_config::{Config, HostPort};
 use catalyst_control::LocalService;
 use catalyst_names::ServiceLabel;
-use catalyst_store::{Op, Scan, Store, StoreError, Table};
+use catalyst_store::{Scan, Store, StoreError, Table};
 
 use crate::admin::ServiceSpec;
+use crate::write::Write;
 
 const SERVICES: Table = Table::new("services");
 
@@ -26,24 +27,6 @@ enum Row {
 pub struct Overlay {
     added: BTreeMap<ServiceLabel, ServiceSpec>,
     removed: BTreeSet<ServiceLabel>,
-}
-
-/// One change to write down.
-#[derive(Clone, Debug)]
-pub(crate) struct Write {
-    label: ServiceLabel,
-    row: Option<Vec<u8>>,
-}
-
-impl Write {
-    /// Writes it; it is on the disk when this returns.
-    pub(crate) fn run(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let key = self.label.as_str().as_bytes();
-        match &self.row {
-            Some(row) => store.batch(&[Op::Put(SERVICES, key, row)]),
-            None => store.batch(&[Op::Delete(SERVICES, key)]),
-        }
-    }
 }
 
 /// The configuration's service as the admin API has it.
@@ -119,7 +102,7 @@ impl Overlay {
         let row = serde_json::to_vec(&Row::Added(spec.clone())).unwrap_or_default();
         self.removed.remove(&label);
         self.added.insert(label.clone(), spec);
-        Write { label, row: Some(row) }
+        Write::one(SERVICES, label.as_str(), Some(row))
     }
 
     /// Takes a service out; one of the file needs a mark.
@@ -129,7 +112,7 @@ impl Overlay {
             self.removed.insert(label.clone());
             serde_json::to_vec(&Row::Removed).unwrap_or_default()
         });
-        Write { label: label.clone(), row }
+        Write::one(SERVICES, label.as_str(), row)
     }
 }
 

@@ -6,7 +6,7 @@ use async_channel::{Receiver, Sender, bounded};
 use catalyst_store::Store;
 
 use crate::error::NodeError;
-use crate::overlay::Write;
+use crate::write::Write;
 
 /// Changes that wait for the disk. When full: the asker of the next one waits, not the engine.
 const WAITING: usize = 64;
