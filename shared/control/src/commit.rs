@@ -77,6 +77,9 @@ impl<S: Store> State<S> {
                 if let Some(peer) = self.peer_mut(put.neighbour) {
                     peer.routes += usize::from(outcome.old_len.is_none());
                     peer.bytes = (peer.bytes + new_len).saturating_sub(outcome.old_len.unwrap_or(0));
+                    if !peer.refused_names.is_empty() {
+                        peer.refused_names.remove(put.names.0);
+                    }
                 }
                 self.warn(put.neighbour, effects);
             }
@@ -108,6 +111,9 @@ impl<S: Store> State<S> {
             let first = peer.refused == 0 || peer.refused_why.as_deref() != Some(&why);
             peer.refused = peer.refused.saturating_add(1);
             peer.refused_why = Some(why.clone());
+            if peer.refused_names.len() < crate::Limits::REFUSED_NAMES {
+                peer.refused_names.insert(put.names.0.to_string());
+            }
             if first {
                 effects.push(Effect::Notice(Notice::Refusing(peer.config.name.clone(), why)));
             }
@@ -148,6 +154,7 @@ impl<S: Store> State<S> {
         if let Some(peer) = self.peer_mut(neighbour) {
             peer.refused = 0;
             peer.refused_why = None;
+            peer.refused_names.clear();
             peer.warned = false;
         }
     }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use catalyst_names::NodeName;
+use catalyst_names::{NodeName, ServiceName};
 use catalyst_peering::{Agreed, Contender, Failure, Input, Keep, Session, Terms, resolve};
 use catalyst_policy::Relation;
 use catalyst_route_table::Store;
@@ -88,7 +88,10 @@ impl<S: Store> Core<S> {
             Ok(Input::Refused(refused)) => {
                 let name = link.peer.clone();
                 let reason = refused.reason.to_string();
+                let names = refused.services.split(' ').filter(|n| ServiceName::parse(n).is_ok());
+                let names = names.take(Limits::REFUSED_NAMES).map(ToString::to_string).collect();
                 if let Some(peer) = self.state.peers.get_mut(&name) {
+                    peer.refused_names_by_peer = names;
                     peer.refused_by_peer = (refused.count, reason.clone());
                 }
                 self.notice(Notice::RefusedBy(name, refused.count, reason));
@@ -197,6 +200,7 @@ impl<S: Store> Core<S> {
         peer.synced = false;
         peer.sessions = peer.sessions.saturating_add(1);
         peer.refused_by_peer = (0, String::new());
+        peer.refused_names_by_peer.clear();
         let sym = peer.sym;
         let kind = match (peer.relation, peer.agreement) {
             (Some(Relation::Internal), _) => Some(GroupKind::Internal),

@@ -1,7 +1,7 @@
 //! Everything the core knows. Only a commit changes the tables.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -40,8 +40,12 @@ pub struct Peer {
     pub refused: u32,
     /// Why the last was refused.
     pub refused_why: Option<String>,
+    /// Services of it that were refused last, [`crate::Limits::REFUSED_NAMES`] at most, in the order of their names.
+    pub refused_names: BTreeSet<String>,
     /// How many routes it says it does not hold, and why.
     pub refused_by_peer: (u32, String),
+    /// Services of this node's organisation that it names among them, [`crate::Limits::REFUSED_NAMES`] at most.
+    pub refused_names_by_peer: BTreeSet<String>,
     /// Malformed routes.
     pub malformed: u32,
     /// Routes that had already passed here.
@@ -73,7 +77,9 @@ impl Peer {
             bytes: 0,
             refused: 0,
             refused_why: None,
+            refused_names: BTreeSet::new(),
             refused_by_peer: (0, String::new()),
+            refused_names_by_peer: BTreeSet::new(),
             malformed: 0,
             looped: 0,
             denied: 0,

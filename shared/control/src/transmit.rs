@@ -1,5 +1,6 @@
 //! What goes out: credit, turns, and which frame is next.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use catalyst_route_table::Store;
@@ -76,9 +77,11 @@ impl<S: Store> Core<S> {
         let Some(link) = self.links.get_mut(&session) else { return };
         link.refused_due = false;
         let Some(peer) = self.state.peers.get(&link.peer) else { return };
-        let mut buf = [0u8; HEADER + 16 + WireLimits::REASON];
+        let mut buf = [0u8; HEADER + 16 + 2 * WireLimits::REASON];
         let reason = peer.refused_why.as_deref().unwrap_or_default();
-        if let Ok(frame) = (Refused { count: peer.refused, reason }).write(&mut buf) {
+        let names: Vec<&str> = peer.refused_names.iter().map(String::as_str).collect();
+        let services = &*names.join(" ");
+        if let Ok(frame) = (Refused { count: peer.refused, reason, services }).write(&mut buf) {
             link.queue(frame);
         }
     }

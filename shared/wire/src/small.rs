@@ -51,6 +51,9 @@ pub struct Refused<'a> {
     pub count: u32,
     /// Why, for a person. The sender's own words: escape them before they reach a terminal.
     pub reason: &'a str,
+    /// Full names of services among them, parted by single spaces: as many as the sender knows and fit. Empty when it
+    /// does not say.
+    pub services: &'a str,
 }
 
 impl<'a> Refused<'a> {
@@ -60,17 +63,30 @@ impl<'a> Refused<'a> {
     /// [`FrameError`].
     pub fn read(body: &'a [u8]) -> Result<Self, FrameError> {
         let mut r = Reader::new(body);
-        Ok(Refused { count: r.u32()?, reason: r.text(Limits::REASON)? })
+        let (count, reason) = (r.u32()?, r.text(Limits::REASON)?);
+        // A sender of before says no names; what does not read as names is the tail of some other version.
+        let services = r.text(Limits::REASON).unwrap_or_default();
+        Ok(Refused { count, reason, services })
     }
 
-    /// Writes the whole frame; a reason that is too long is cut.
+    /// Writes the whole frame; a reason that is too long is cut, names that are too many are left out.
     ///
     /// # Errors
     /// [`Full`].
     pub fn write<'b>(&self, buf: &'b mut [u8]) -> Result<&'b [u8], Full> {
         write_frame(buf, FrameType::Refused, |out| {
             out.u64(u64::from(self.count))?;
-            out.text(cut(self.reason, Limits::REASON))
+            out.text(cut(self.reason, Limits::REASON))?;
+            if self.services.is_empty() {
+                return Ok(());
+            }
+            let fits = cut(self.services, Limits::REASON);
+            let whole = if fits.len() == self.services.len() {
+                fits
+            } else {
+                fits.rsplit_once(' ').map_or("", |s| s.0)
+            };
+            out.text(whole)
         })
     }
 }

@@ -137,7 +137,8 @@ fn a_peer_without_credit_is_told_of_refusals_when_it_reads_though_the_hold_timer
 #[test]
 fn what_a_peer_refuses_of_ours_is_shown() {
     let mut bench = bounded(10, 9999);
-    let refused = catalyst_wire::Refused { count: 4, reason: "the route table is full" };
+    let refused =
+        catalyst_wire::Refused { count: 4, reason: "the route table is full", services: "x.acme.example" };
     bench.frame(1, refused.write(&mut [0; 600]).unwrap().to_vec());
     assert_eq!(bench.notices(), [Notice::RefusedBy(name(P), 4, "the route table is full".into())]);
     assert_eq!(bench.peer(P).refused_by_peer, (4, "the route table is full".into()));

@@ -91,7 +91,7 @@ fn sound(kind: usize) -> Vec<u8> {
     match kind {
         0 => Keepalive::default().write(&mut buf).unwrap().to_vec(),
         1 => plain(FrameType::EndOfRib),
-        2 => Refused { count: 3, reason: "full" }.write(&mut buf).unwrap().to_vec(),
+        2 => Refused { count: 3, reason: "full", services: "" }.write(&mut buf).unwrap().to_vec(),
         3 => Notify { code: NotifyCode::SHUTDOWN, reason: "bye", document: "" }
             .write(&mut buf)
             .unwrap()

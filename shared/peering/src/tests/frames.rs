@@ -67,7 +67,7 @@ fn every_frame_type_has_its_meaning_once_established() {
     assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::Nothing)));
     let frame = small::write_end_of_rib(&mut buf).unwrap().to_vec();
     assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::EndOfRib)));
-    let frame = Refused { count: 5, reason: "full" }.write(&mut buf).unwrap().to_vec();
+    let frame = Refused { count: 5, reason: "full", services: "" }.write(&mut buf).unwrap().to_vec();
     match feed(&mut session, &frame, 1) {
         Ok(Input::Refused(refused)) => assert_eq!((refused.count, refused.reason), (5, "full")),
         other => panic!("{other:?}"),

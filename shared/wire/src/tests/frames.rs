@@ -60,7 +60,7 @@ proptest! {
 
     #[test]
     fn keepalive_and_refused_are_what_postcard_writes(
-        digest in any::<[u8; 16]>(), count in number(), reason in ".{0,60}", tail in any::<[u8; 3]>(),
+        digest in any::<[u8; 16]>(), count in number(), reason in ".{0,60}", names in "[a-z]{1,9}( [a-z]{1,9}){0,5}", tail in any::<[u8; 3]>(),
     ) {
         let count = count as u32;
         let mut buf = [0xaa; 1024];
@@ -69,13 +69,18 @@ proptest! {
         assert_eq!(keepalive.write(&mut buf).unwrap(), frame(FrameType::Keepalive, &body));
         assert_eq!(Keepalive::read(&[&body[..], &tail].concat()), Ok(keepalive));
 
-        let refused = Refused { count, reason: &reason };
+        let short = Refused { count, reason: &reason, services: "" };
         let body = [post(&count), post(&*reason)].concat();
-        assert_eq!(refused.write(&mut buf).unwrap(), frame(FrameType::Refused, &body));
-        assert_eq!(Refused::read(&[&body[..], &tail].concat()), Ok(refused));
+        assert_eq!(short.write(&mut buf).unwrap(), frame(FrameType::Refused, &body));
+        assert_eq!(Refused::read(&body), Ok(short));
         for end in 0..body.len() {
             assert!(Refused::read(&body[..end]).is_err());
         }
+
+        let refused = Refused { services: &names, ..short };
+        let body = [body, post(&*names)].concat();
+        assert_eq!(refused.write(&mut buf).unwrap(), frame(FrameType::Refused, &body));
+        assert_eq!(Refused::read(&[&body[..], &tail].concat()), Ok(refused));
     }
 
     #[test]

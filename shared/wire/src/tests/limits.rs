@@ -214,8 +214,8 @@ fn words_for_a_person() {
     let body = [post(&NotifyCode::LIMIT.0), post(&*over)].concat();
     assert_eq!(Notify::read(&body), Err(FrameError::Value), "refused by the reader");
 
-    let body = sent(Refused { count: 1, reason: &over }.write(&mut buf).unwrap());
-    assert_eq!(Refused::read(&body), Ok(Refused { count: 1, reason: &at }));
+    let body = sent(Refused { count: 1, reason: &over, services: "" }.write(&mut buf).unwrap());
+    assert_eq!(Refused::read(&body), Ok(Refused { count: 1, reason: &at, services: "" }));
     assert_eq!(Refused::read(&[vec![1], post(&*over)].concat()), Err(FrameError::Value));
     let count = post(&(u64::from(u32::MAX) + 1));
     assert_eq!(Refused::read(&[count, post("x")].concat()), Err(FrameError::Number));

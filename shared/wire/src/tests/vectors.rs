@@ -60,7 +60,13 @@ const OPEN: Open<'static> = Open {
     agreement: Some([0xa5; 32]),
     mesh_address: "edge-1.acme.example:8443",
 };
-const REFUSED: Refused<'static> = Refused { count: 300, reason: "the table is full at 1024 routes" };
+const REFUSED: Refused<'static> =
+    Refused { count: 300, reason: "the table is full at 1024 routes", services: "" };
+const REFUSED_NAMED: Refused<'static> = Refused {
+    count: 2,
+    reason: "the limit of 3 routes for this peer is reached",
+    services: "inventory.acme.example orders.acme.example",
+};
 const NOTIFY: Notify<'static> = Notify {
     code: NotifyCode::HOLD,
     reason: "nothing heard for 3000 ms; check the link to hub.acme.example",
@@ -141,6 +147,10 @@ fn refused() -> Vector {
     vector("refused", "REFUSED: 300 routes and why", Content::Refused(REFUSED))
 }
 
+fn refused_named() -> Vector {
+    vector("refused-named", "REFUSED: 2 routes, why, and which", Content::Refused(REFUSED_NAMED))
+}
+
 fn notify_agreement() -> Vector {
     vector(
         "notify-agreement",
@@ -188,6 +198,7 @@ pub fn all() -> Vec<Vector> {
         digest(),
         with_tail("keepalive-tail", "KEEPALIVE with a digest and an unknown tail", digest()),
         refused(),
+        refused_named(),
         with_tail("refused-tail", "REFUSED with an unknown tail", refused()),
         vector("notify", "NOTIFY hold-timer-expired", Content::Notify(NOTIFY)),
         notify_agreement(),
