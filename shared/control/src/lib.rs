@@ -35,6 +35,7 @@ mod sessions;
 mod state;
 mod transmit;
 pub mod view;
+pub mod visibility;
 
 pub use crate::core::{Core, LOST};
 pub use changes::Changes;

@@ -22,6 +22,8 @@ impl Limits {
     /// Connections that are ended but not gone, whose last words are still heard. When full: the oldest is
     /// forgotten, and what its other side says is not logged.
     pub const CLOSING: usize = 64;
+    /// Rows of an answer about visibility. When full: the rest is left out.
+    pub const VISIBILITY: usize = 4_096;
     /// Names of refused services that are kept for each neighbour, each way. When full: further ones are only counted.
     pub const REFUSED_NAMES: usize = 16;
     /// What a cloud node starts with.

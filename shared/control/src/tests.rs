@@ -13,3 +13,4 @@ mod recording;
 mod routes;
 mod transmit;
 mod two_cores;
+mod visibility;

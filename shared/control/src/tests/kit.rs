@@ -151,7 +151,10 @@ impl Remote {
             FrameType::Keepalive => Heard::Keepalive,
             FrameType::Refused => {
                 let refused = Refused::read(frame.body).unwrap();
-                Heard::Refused(refused.count, refused.reason.to_string())
+                Heard::Refused(
+                    refused.count,
+                    std::format!("{} [{}]", refused.reason, refused.services).replace(" []", ""),
+                )
             }
             FrameType::Update => self.update(&Update::read(frame.body).unwrap()),
             other => panic!("{other:?} was sent"),

@@ -1,0 +1,82 @@
+//! Each reason why a service is not visible, in both directions.
+
+use std::string::String;
+
+use catalyst_policy::Role;
+use catalyst_wire::{Attrs, Health, Refused};
+
+use super::kit::*;
+use crate::*;
+
+const P: &str = "p.globex.example";
+
+fn why(bench: &Bench, service: &str) -> String {
+    let rows = bench.core.visibility();
+    let row = rows.iter().find(|r| r.service == service && r.peer == P).expect("a row for the service");
+    assert_eq!(row.visible, row.why.is_empty());
+    assert_eq!(row.ours, service.ends_with("acme.example"));
+    row.why.clone()
+}
+
+fn bench(max: u32) -> Bench {
+    let mut bench = Bench::new();
+    bench.offer("inventory");
+    bench.offer("orders");
+    bench.feed(rules(&["inventory>globex.example", "stock<globex.example", "extra<globex.example"]));
+    bench.feed(peer(P, Some(agreement("globex.example", Role::Peer, max, 9999))));
+    bench
+}
+
+#[test]
+fn ours_has_a_reason_at_every_stage() {
+    let mut bench = bench(10);
+    assert_eq!(why(&bench, "inventory.acme.example"), "no session");
+    assert!(why(&bench, "orders.acme.example").starts_with("not exported"));
+    bench.up(1, P);
+    assert_eq!(why(&bench, "inventory.acme.example"), "");
+    bench.feed(Event::Health { label: "inventory".parse().unwrap(), healthy: false });
+    assert!(why(&bench, "inventory.acme.example").starts_with("unhealthy"));
+}
+
+#[test]
+fn without_an_agreement_that_is_the_reason() {
+    let mut bench = Bench::new();
+    bench.offer("inventory");
+    bench.feed(rules(&["inventory>globex.example"]));
+    bench.feed(peer(P, None));
+    assert!(why(&bench, "inventory.acme.example").starts_with("no agreement"));
+}
+
+#[test]
+fn what_the_neighbour_refuses_is_named() {
+    let mut bench = bench(10);
+    bench.up(1, P);
+    let mut buf = [0; 512];
+    let refused = Refused { count: 1, reason: "full at 3", services: "inventory.acme.example not..a..name" };
+    let frame = refused.write(&mut buf).unwrap().to_vec();
+    bench.frame(1, frame);
+    let why = why(&bench, "inventory.acme.example");
+    assert!(why.starts_with("refused by limit") && why.ends_with("full at 3"), "{why}");
+    assert_eq!(bench.core.state().peers().next().unwrap().refused_names_by_peer.len(), 1);
+}
+
+#[test]
+fn theirs_is_visible_not_imported_unhealthy_or_refused() {
+    let mut bench = bench(3);
+    bench.up(1, P);
+    let route = || across("globex.example");
+    bench.announce(1, &[("stock.globex.example", "o1", route()), ("secret.globex.example", "o2", route())]);
+    bench.announce(1, &[("extra.globex.example", "o3", Attrs { health: Health::Down, ..route() })]);
+    bench.announce(1, &[("late.globex.example", "o4", route())]);
+    assert_eq!(why(&bench, "stock.globex.example"), "");
+    assert!(why(&bench, "secret.globex.example").starts_with("not imported"));
+    assert!(why(&bench, "extra.globex.example").starts_with("unhealthy"));
+    let late = why(&bench, "late.globex.example");
+    assert!(late.starts_with("refused by limit") && late.contains("3 routes"), "{late}");
+    let told = bench
+        .remote(1)
+        .frames
+        .iter()
+        .any(|f| matches!(f, Heard::Refused(_, r) if r.contains("late.globex.example")));
+    assert!(told, "the neighbour is told which");
+}
