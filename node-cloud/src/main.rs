@@ -1,5 +1,6 @@
 //! `catalyst`: the cloud node and the command line.
 
+mod agreement;
 mod org;
 mod shell;
 
@@ -47,6 +48,9 @@ enum Command {
     /// The organisation: its root and the certificates of its nodes
     #[command(subcommand)]
     Org(org::OrgCommand),
+    /// Agreements with other organisations
+    #[command(subcommand)]
+    Agreement(agreement::AgreementCommand),
     #[command(flatten)]
     Shared(Shared),
     /// Run a recording of either node through a fresh core and print the digest of its state
@@ -67,7 +71,10 @@ fn main() -> ExitCode {
     let common = &arguments.common;
     let result = match &arguments.command {
         Command::Up { record } => up(common, record.clone()),
-        Command::Org(command) => org::execute(command, common.json),
+        Command::Org(command) => org::execute(command, &PROGRAM, common),
+        Command::Agreement(command) => {
+            agreement::execute(command, || common.load(&PROGRAM).map(|c| c.org), common.json)
+        }
         Command::Shared(command) => execute(&PROGRAM, common, command),
         Command::Replay { file } => replay(file, common.json),
         Command::Completions { shell } => {

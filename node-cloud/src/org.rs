@@ -8,6 +8,7 @@ use catalyst_config::files;
 use catalyst_identity::OrgRoot;
 use catalyst_names::OrgId;
 use catalyst_node::NodeError;
+use catalyst_node::cli::{Common, Program, org_bundle};
 use clap::Subcommand;
 
 const DAY: u64 = 86_400;
@@ -24,6 +25,13 @@ pub enum OrgCommand {
         /// The folder for ORG.root.key and ORG.bundle.pem
         #[arg(long, default_value = ".")]
         dir: PathBuf,
+    },
+    /// Print the trust bundle of the organisation, for partners
+    #[command(after_help = "Example:\n  catalyst org bundle --out acme.example.bundle.pem")]
+    Bundle {
+        /// Where to write it [default: print it]
+        #[arg(short, long)]
+        out: Option<PathBuf>,
     },
     /// Sign the request of a node
     #[command(after_help = "Example:\n  catalyst org sign edge-1.csr --dir ~/acme-root\n  \
@@ -56,8 +64,10 @@ fn at<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> NodeError {
 }
 
 /// Carries out the command.
-pub fn execute(command: &OrgCommand, json: bool) -> Result<(), NodeError> {
+pub fn execute(command: &OrgCommand, program: &Program, common: &Common) -> Result<(), NodeError> {
+    let json = common.json;
     match command {
+        OrgCommand::Bundle { out } => org_bundle(program, common, out.as_deref()),
         OrgCommand::Init { org, dir } => init(org, dir, json),
         OrgCommand::Sign { csr, dir, org, out, days } => {
             sign(csr, dir, org.as_deref(), out.as_deref(), *days, json)

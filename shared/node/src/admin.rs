@@ -10,8 +10,12 @@
 //! key, a token or a secret.
 
 use catalyst_control::view::RouteRow;
-use catalyst_names::{Protocol, ServiceLabel};
+use catalyst_control::visibility::VisibilityRow;
+use catalyst_names::{NodeName, Protocol, ServiceLabel};
 use serde::{Deserialize, Serialize};
+
+use crate::peers::PeerSpec;
+use crate::rules::RuleSpec;
 
 /// The version that this code speaks.
 pub const VERSION: u32 = 1;
@@ -40,6 +44,16 @@ pub enum Request {
     },
     /// Configured peers and their sessions.
     Peers,
+    /// Add a neighbour, or change one.
+    PeerAdd {
+        /// The neighbour.
+        peer: PeerSpec,
+    },
+    /// Forget a neighbour.
+    PeerRemove {
+        /// Its whole name.
+        name: NodeName,
+    },
     /// Services of this node.
     Services,
     /// Offer a service, or change one.
@@ -52,6 +66,22 @@ pub enum Request {
         /// Its label.
         name: ServiceLabel,
     },
+    /// Export and import rules.
+    Rules,
+    /// Let a service pass between organisations.
+    RuleAdd {
+        /// The rule.
+        rule: RuleSpec,
+    },
+    /// Let it pass no longer.
+    RuleRemove {
+        /// The rule.
+        rule: RuleSpec,
+    },
+    /// Which services other organisations see, and which of theirs are seen here; why not.
+    Visibility,
+    /// The trust bundle of this node's organisation.
+    Bundle,
 }
 
 /// A service as the configuration has it.
@@ -115,6 +145,29 @@ pub enum Answer {
     Peers(Vec<PeerRow>),
     /// Services of this node.
     Services(Vec<ServiceRow>),
+    /// Export and import rules.
+    Rules(Vec<RuleRow>),
+    /// Which services pass between organisations.
+    Visibility(Vec<VisibilityRow>),
+    /// A trust bundle.
+    Bundle {
+        /// The organisation.
+        org: String,
+        /// Its roots, in PEM.
+        pem: String,
+        /// Their fingerprints.
+        fingerprints: Vec<String>,
+    },
+}
+
+/// A rule, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleRow {
+    /// The rule.
+    #[serde(flatten)]
+    pub rule: RuleSpec,
+    /// `file` or `runtime`.
+    pub source: String,
 }
 
 /// How a node is.
@@ -152,6 +205,9 @@ pub struct Status {
     pub services: Vec<ServiceRow>,
     /// Local ports for remote services.
     pub expose: Vec<ExposeRow>,
+    /// What passes between organisations, and why not.
+    #[serde(default)]
+    pub visibility: Vec<VisibilityRow>,
     /// Connections that were turned away: not configured, not trusted, malformed.
     pub refused_connections: u64,
     /// Sessions ended by this node for cause.
@@ -202,6 +258,9 @@ pub struct PeerRow {
     pub sessions: u32,
     /// Why the last session ended, or why the last dial failed.
     pub last_error: String,
+    /// `file` or `runtime`.
+    #[serde(default)]
+    pub source: String,
 }
 
 /// A service of this node.

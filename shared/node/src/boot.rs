@@ -18,6 +18,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::clock::Clocks;
 use crate::error::NodeError;
 use crate::overlay::Overlay;
+use crate::peers::{PeerSpec, Peers};
+use crate::rules::Rules;
 
 /// Where the node's own numbers are kept.
 const NODE: Table = Table::new("node");
@@ -64,6 +66,12 @@ pub struct Prepared {
     pub store: Arc<dyn Store>,
     /// Services that were changed at run time.
     pub overlay: Overlay,
+    /// Export and import rules that were changed at run time.
+    pub rules: Rules,
+    /// Neighbours that were changed at run time.
+    pub peers: Peers,
+    /// The trust bundles that it holds.
+    pub trust: TrustStore,
     /// What to tell the user about the store.
     pub store_notice: Option<String>,
     /// Spreads the waits of diallers.
@@ -137,7 +145,7 @@ fn check_own(credentials: &Credentials, verifier: &PeerVerifier, config: &Config
 }
 
 /// The rules of the configuration, as the core takes them.
-fn policy(config: &Config) -> Event {
+pub(crate) fn policy(config: &Config) -> Event {
     let export = |e: &catalyst_config::Export| ExportRule { service: pattern(&e.service), to: e.to.clone() };
     let import =
         |i: &catalyst_config::Import| ImportRule { service: pattern(&i.service), from: i.from.clone() };
@@ -155,7 +163,6 @@ fn peers(config: &Config, trust: &TrustStore) -> Result<(Vec<Event>, Vec<DialTar
     let mut events = Vec::new();
     let mut dials = Vec::new();
     for peer in &config.peers {
-        let name = NodeName::new(&peer.node, &peer.org);
         let agreement = match &peer.foreign {
             None => None,
             Some(foreign) => {
@@ -166,18 +173,42 @@ fn peers(config: &Config, trust: &TrustStore) -> Result<(Vec<Event>, Vec<DialTar
                 Some(agreement)
             }
         };
-        events.push(Event::PeerConfigured(Box::new(PeerConfig {
-            name: name.clone(),
-            agreement,
-            hold_ms: hold_ms(peer.profile),
-        })));
-        dials.push(DialTarget {
-            name,
-            address: peer.address.as_ref().map(ToString::to_string),
-            profile: Some(link_profile(peer.profile)),
-        });
+        let (event, dial) = neighbour(peer, agreement);
+        events.push(event);
+        dials.push(dial);
     }
     Ok((events, dials))
+}
+
+/// What the core and the transport are told of a neighbour.
+pub(crate) fn neighbour(
+    peer: &catalyst_config::Peer,
+    agreement: Option<catalyst_policy::Agreement>,
+) -> (Event, DialTarget) {
+    let name = NodeName::new(&peer.node, &peer.org);
+    let event = Event::PeerConfigured(Box::new(PeerConfig {
+        name: name.clone(),
+        agreement,
+        hold_ms: hold_ms(peer.profile),
+    }));
+    let address = peer.address.as_ref().map(ToString::to_string);
+    (event, DialTarget { name, address, profile: Some(link_profile(peer.profile)) })
+}
+
+/// The trust bundle and the agreement of a neighbour that is added at run time, checked as those of the file are.
+pub(crate) fn foreign(
+    spec: &PeerSpec,
+    own: &OrgId,
+) -> Result<Option<(TrustBundle, catalyst_policy::Agreement)>, String> {
+    let (Some(pem), Some(text)) = (&spec.bundle, &spec.agreement) else { return Ok(None) };
+    let theirs = TrustBundle::from_pem(pem).map_err(|e| format!("the trust bundle: {e}"))?;
+    if *theirs.org() != spec.org {
+        return Err(format!("the trust bundle belongs to '{}', the peer to '{}'", theirs.org(), spec.org));
+    }
+    let agreement =
+        agreement::parse(text, "the agreement", Some((own, &spec.org))).map_err(|e| e.to_string())?;
+    check_pins(&agreement, &theirs, &spec.org, Path::new("the trust bundle")).map_err(|e| e.to_string())?;
+    Ok(Some((theirs, agreement)))
 }
 
 /// The agreement may pin the roots of the other side; then the bundle at hand must hold no others.
@@ -238,25 +269,29 @@ impl Prepared {
     /// # Errors
     /// The first thing that is wrong, with the file and how to mend it.
     pub fn new(
-        config: Config,
+        mut config: Config,
         build: &'static str,
         limits: catalyst_control::Limits,
     ) -> Result<Self, NodeError> {
         let clocks = Clocks::new(0);
         let credentials = credentials(&config)?;
+        // What the file says must be good before anything of the state is looked at.
+        peers(&config, &TrustStore::new(TrustLimits::default()))?;
         let trust = TrustStore::new(TrustLimits::default());
+        let verifier = PeerVerifier::new(trust.clone(), Arc::new(clocks));
+        let (store, store_notice) = open_store(&config)?;
+        let run_time = Peers::load(&store, &mut config)?;
         let (mut events, dials) = peers(&config, &trust)?;
-        let verifier = PeerVerifier::new(trust, Arc::new(clocks));
         // No reason not to start: the clock may be wrong, and the neighbours are the judges.
         if let Err(error) = check_own(&credentials, &verifier, &config) {
             tracing::warn!("{error}");
         }
-        let (store, store_notice) = open_store(&config)?;
         let now = clocks.now();
         let at_least = if now.wall_trusted { now.wall } else { 0 };
         let incarnation = store.bump(NODE, b"incarnation", at_least)?;
         let border_secret = secret(&store, b"border-secret")?;
         let overlay = Overlay::load(&store)?;
+        let rules = Rules::load(&store, &mut config)?;
         events.push(policy(&config));
         let mut seed = [0u8; 8];
         random(&mut seed)?;
@@ -282,6 +317,9 @@ impl Prepared {
             dials,
             store: Arc::new(store),
             overlay,
+            rules,
+            peers: run_time,
+            trust,
             store_notice,
             seed: u64::from_le_bytes(seed),
         })

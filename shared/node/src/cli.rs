@@ -13,11 +13,18 @@ use catalyst_identity::NodeKey;
 use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel};
 use clap::{Args, Subcommand};
 
+mod bundle;
+mod peer;
+mod policy;
+
 use crate::admin::{Answer, Request, ServiceSpec};
 use crate::boot::Prepared;
 use crate::client::ask;
 use crate::error::{Exit, NodeError};
 use crate::output;
+
+pub use bundle::org_bundle;
+pub use policy::{ExportCommand, ImportCommand};
 
 /// Which program asks, and what it can serve.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +94,12 @@ pub enum Shared {
     /// Services of this node
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Exports: services of this organisation that others may learn from this node
+    #[command(subcommand)]
+    Export(ExportCommand),
+    /// Imports: services of other organisations that this node accepts
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// The configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -113,6 +126,31 @@ pub enum RouteCommand {
 pub enum PeerCommand {
     /// List configured peers
     Ls,
+    /// Add a neighbour, or change one; it is kept over restarts
+    #[command(after_help = "Examples:\n  catalyst peer add cloud-2 --address cloud-2.acme.example:7443\n  \
+                            catalyst peer add gw.globex.example --address gw.globex.example:7443 \\\n    \
+                            --bundle globex.example.bundle.pem --agreement agreement.json")]
+    Add {
+        /// Its name, NODE.ORG; the organisation may be left out for a node of one's own
+        name: String,
+        /// Where to dial it, host:port; without it this node waits for its dial
+        #[arg(short, long)]
+        address: Option<String>,
+        /// The trust bundle of its organisation, which they sent (not for nodes of one's own)
+        #[arg(short, long, requires = "agreement")]
+        bundle: Option<PathBuf>,
+        /// The agreement with its organisation, of which both sides hold the same (not for nodes of one's own)
+        #[arg(long, requires = "bundle")]
+        agreement: Option<PathBuf>,
+        /// The kind of link: lan, wan, cellular or satellite [default: the node's]
+        #[arg(long)]
+        profile: Option<String>,
+    },
+    /// Forget a neighbour; its session ends in order
+    Rm {
+        /// Its name, NODE.ORG
+        name: String,
+    },
 }
 
 /// `service ...`
@@ -212,8 +250,10 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
     let request = match command {
         Shared::Status => Request::Status,
         Shared::Route(RouteCommand::Ls { service }) => Request::Routes { service: service.clone() },
-        Shared::Peer(PeerCommand::Ls) => Request::Peers,
+        Shared::Peer(command) => peer::request(program, common, command)?,
         Shared::Service(command) => spec(command)?,
+        Shared::Export(command) => policy::export(command),
+        Shared::Import(command) => policy::import(command),
         Shared::Config(ConfigCommand::Schema) => {
             output::raw(&schema_json());
             return Ok(());
@@ -239,6 +279,8 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
 fn command_verb(command: &Shared) -> Option<String> {
     match command {
         Shared::Service(ServiceCommand::Add { name, .. }) => Some(format!("offering '{name}'")),
+        Shared::Peer(PeerCommand::Add { name, .. }) => Some(format!("peering with '{name}'")),
+        Shared::Peer(PeerCommand::Rm { name }) => Some(format!("no longer peering with '{name}'")),
         Shared::Service(ServiceCommand::Rm { name }) => Some(format!("no longer offering '{name}'")),
         _ => None,
     }

@@ -6,23 +6,28 @@ use std::sync::Arc;
 use bytes::Bytes;
 use catalyst_config::{Config, HostPort};
 use catalyst_control::{Core, Effect, Event, LOST, Notice, SessionId};
+use catalyst_identity::TrustStore;
 use catalyst_names::{NodeName, ServiceLabel, ServiceName};
 use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{Event as Input, SessionId as Link, Transport};
 use tracing::{debug, info, warn};
 
-use crate::admin::{Answer, Request, ServiceSpec};
+use crate::admin::{Answer, Request, RuleRow, ServiceSpec};
 use crate::boot;
 use crate::clock::Clocks;
 use crate::limits::Limits;
 use crate::overlay::{Overlay, local};
+use crate::peers::{PeerSpec, Peers};
 use crate::record::Recorder;
+use crate::rules::Rules;
 use crate::tables::Tables;
 use crate::write::Write;
 
 /// What the engine knows beside the core: for answers, not for decisions.
 pub(crate) struct Facts {
+    /// As it is after all changes at run time.
     pub(crate) config: Config,
+    pub(crate) trust: TrustStore,
     pub(crate) build: &'static str,
     pub(crate) certificate_until: u64,
     pub(crate) store_notice: Option<String>,
@@ -41,6 +46,8 @@ pub struct Engine<S> {
     pub(crate) tables: Arc<Tables>,
     pub(crate) clocks: Clocks,
     pub(crate) overlay: Overlay,
+    pub(crate) rules: Rules,
+    pub(crate) peers: Peers,
     pub(crate) facts: Facts,
     pub(crate) recorder: Option<Recorder>,
 }
@@ -50,7 +57,7 @@ pub(crate) enum Outcome {
     /// The answer.
     Done(Result<Answer, String>),
     /// The change is in force; the answer waits until it is written.
-    Write(Write),
+    Write(Write, Answer),
 }
 
 impl<S: RouteStore> Engine<S> {
@@ -200,10 +207,85 @@ impl<S: RouteStore> Engine<S> {
                 Outcome::Done(Ok(Answer::Routes(rows)))
             }
             Request::Peers => Outcome::Done(Ok(Answer::Peers(self.peer_rows()))),
+            Request::PeerAdd { peer } => self.peer_added(peer).unwrap_or_else(|why| Outcome::Done(Err(why))),
+            Request::PeerRemove { name } => self.peer_removed(&name),
             Request::Services => Outcome::Done(Ok(Answer::Services(self.service_rows()))),
             Request::ServiceAdd { service } => self.add(service),
             Request::ServiceRemove { name } => self.remove(&name),
+            Request::Rules => Outcome::Done(Ok(Answer::Rules(self.rule_rows()))),
+            Request::RuleAdd { rule } => {
+                let write = self.rules.add(rule, &mut self.facts.config);
+                self.rules_changed(write)
+            }
+            Request::RuleRemove { rule } => {
+                let write = self.rules.remove(&rule, &mut self.facts.config);
+                self.rules_changed(write)
+            }
+            Request::Visibility => Outcome::Done(Ok(Answer::Visibility(self.core.visibility()))),
+            Request::Bundle => Outcome::Done(self.bundle()),
         }
+    }
+
+    /// A neighbour from now on: trusted, known to the core, dialled.
+    pub(crate) fn peer_added(&mut self, spec: PeerSpec) -> Result<Outcome, String> {
+        let checked = boot::foreign(&spec, &self.facts.config.org)?;
+        let (peer, write) = self.peers.add(spec, &mut self.facts.config)?;
+        let agreement = match checked {
+            Some((bundle, agreement)) => {
+                self.facts.trust.insert(bundle).map_err(|e| e.to_string())?;
+                Some(agreement)
+            }
+            None => None,
+        };
+        let (event, dial) = boot::neighbour(&peer, agreement);
+        self.feed(&event);
+        self.transport.set_peer(dial);
+        Ok(Outcome::Write(write, Answer::Peers(self.peer_rows())))
+    }
+
+    fn peer_removed(&mut self, name: &NodeName) -> Outcome {
+        let write = match self.peers.remove(name, &mut self.facts.config) {
+            Ok(write) => write,
+            Err(why) => return Outcome::Done(Err(why)),
+        };
+        self.feed(&Event::PeerRemoved(name.clone()));
+        self.transport.remove_peer(name);
+        self.facts.dial_errors.remove(name);
+        let org = name.org_id();
+        if org != self.facts.config.org && !self.facts.config.peers.iter().any(|p| p.org == org) {
+            self.facts.trust.remove(&org);
+        }
+        Outcome::Write(write, Answer::Peers(self.peer_rows()))
+    }
+
+    fn rule_rows(&self) -> Vec<RuleRow> {
+        let source = |of_file| if of_file { "file" } else { "runtime" }.to_string();
+        self.rules
+            .effective()
+            .map(|(rule, of_file)| RuleRow { rule: rule.clone(), source: source(of_file) })
+            .collect()
+    }
+
+    /// The core hears all rules as they are now.
+    fn rules_changed(&mut self, write: Result<Write, String>) -> Outcome {
+        match write {
+            Ok(write) => {
+                self.feed(&boot::policy(&self.facts.config));
+                Outcome::Write(write, Answer::Rules(self.rule_rows()))
+            }
+            Err(why) => Outcome::Done(Err(why)),
+        }
+    }
+
+    fn bundle(&self) -> Result<Answer, String> {
+        let org = &self.facts.config.org;
+        let bundle =
+            self.facts.trust.bundle(org).ok_or_else(|| format!("this node holds no bundle of '{org}'"))?;
+        Ok(Answer::Bundle {
+            org: org.to_string(),
+            pem: bundle.to_pem(),
+            fingerprints: bundle.fingerprints().map(|f| f.to_string()).collect(),
+        })
     }
 
     fn add(&mut self, mut spec: ServiceSpec) -> Outcome {
@@ -224,7 +306,10 @@ impl<S: RouteStore> Engine<S> {
             return Outcome::Done(Err(why));
         }
         match self.offer(&spec, target) {
-            Ok(()) => Outcome::Write(self.overlay.add(spec)),
+            Ok(()) => {
+                let write = self.overlay.add(spec);
+                Outcome::Write(write, Answer::Services(self.service_rows()))
+            }
             Err(why) => Outcome::Done(Err(why)),
         }
     }
@@ -236,7 +321,8 @@ impl<S: RouteStore> Engine<S> {
         self.feed(&Event::ServiceDown(label.clone()));
         self.tables.set_target(&self.full_name(label), None);
         let in_file = boot::in_file(&self.facts.config, label);
-        Outcome::Write(self.overlay.remove(label, in_file))
+        let write = self.overlay.remove(label, in_file);
+        Outcome::Write(write, Answer::Services(self.service_rows()))
     }
 }
 

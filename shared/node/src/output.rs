@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use catalyst_control::view::RouteRow;
+use catalyst_control::visibility::VisibilityRow;
 
-use crate::admin::{Answer, ExposeRow, PeerRow, ServiceRow, Status};
+use crate::admin::{Answer, ExposeRow, PeerRow, RuleRow, ServiceRow, Status};
 
 /// One line on stdout. A reader that went away, as 'head' does, is no error. Words of peers are in it, so what could
 /// move a cursor or end a line is shown as a dot.
@@ -24,6 +25,9 @@ pub(crate) fn json(answer: &Answer) {
         Answer::Status(status) => serde_json::to_string_pretty(status),
         Answer::Routes(rows) => serde_json::to_string_pretty(rows),
         Answer::Peers(rows) => serde_json::to_string_pretty(rows),
+        Answer::Rules(rows) => serde_json::to_string_pretty(rows),
+        Answer::Visibility(rows) => serde_json::to_string_pretty(rows),
+        bundle @ Answer::Bundle { .. } => serde_json::to_string_pretty(bundle),
         Answer::Services(rows) => serde_json::to_string_pretty(rows),
     };
     raw(&text.unwrap_or_default());
@@ -39,6 +43,9 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
         Answer::Routes(rows) => routes(rows),
         Answer::Peers(rows) => peers(rows),
         Answer::Services(rows) => services(rows),
+        Answer::Rules(rows) => rules(rows),
+        Answer::Visibility(rows) => visibility(rows),
+        Answer::Bundle { pem, .. } => raw(pem.trim_end()),
     }
 }
 
@@ -166,6 +173,24 @@ fn exposed(rows: &[ExposeRow]) {
     table(&["LOCAL PORT FOR", "LISTENS ON", "STATE"], &rows.iter().map(cells).collect::<Vec<_>>(), "");
 }
 
+fn rules(rows: &[RuleRow]) {
+    let cells = |r: &RuleRow| {
+        let (direction, org) = (r.rule.direction.as_str(), r.rule.org.to_string());
+        vec![direction.to_string(), r.rule.service.clone(), org, r.source.clone()]
+    };
+    let none = "no rules: nothing passes between organisations (RFC 8212)";
+    table(&["RULE", "SERVICE", "ORGANISATION", "FROM"], &rows.iter().map(cells).collect::<Vec<_>>(), none);
+}
+
+fn visibility(rows: &[VisibilityRow]) {
+    let cells = |v: &VisibilityRow| {
+        let who = if v.ours { format!("{} sees", v.peer) } else { format!("of {}, seen here", v.peer) };
+        vec![v.service.clone(), who, if v.visible { "yes".to_string() } else { v.why.clone() }]
+    };
+    let none = "no peer of another organisation";
+    table(&["SERVICE", "WHO", "VISIBLE"], &rows.iter().map(cells).collect::<Vec<_>>(), none);
+}
+
 fn status(s: &Status) {
     line(&format!("{}  {} {}, pid {}, up {}", s.node, s.build, s.version, s.pid, duration(s.uptime_s)));
     let dial = if s.listens { "peers may dial it" } else { "dials out only" };
@@ -196,6 +221,10 @@ fn status(s: &Status) {
     if !s.expose.is_empty() {
         line("");
         exposed(&s.expose);
+    }
+    if !s.visibility.is_empty() {
+        line("");
+        visibility(&s.visibility);
     }
     line("");
     line(&format!("next: {}", s.next_step));

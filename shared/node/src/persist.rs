@@ -28,7 +28,7 @@ impl Persist {
             .stack_size(256 * 1024)
             .spawn(move || {
                 while let Ok((write, done)) = waiting.recv_blocking() {
-                    let result = write.run(&*store).map_err(|e| e.to_string());
+                    let result = write.run(&*store);
                     // The asker may have gone away; the write counts all the same.
                     let _ = done.try_send(result);
                 }

@@ -85,6 +85,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     }
     let facts = Facts {
         config: prepared.config,
+        trust: prepared.trust,
         build: prepared.build,
         certificate_until,
         store_notice: prepared.store_notice,
@@ -99,6 +100,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         tables,
         clocks: prepared.clocks,
         overlay: prepared.overlay,
+        rules: prepared.rules,
+        peers: prepared.peers,
         facts,
         recorder,
     };
@@ -227,12 +230,11 @@ fn question_answered<Sh: Shell, S: Store>(
             // The asker may have gone away.
             let _ = reply.try_send(result);
         }
-        Outcome::Write(write) => {
-            let rows = engine.service_rows();
+        Outcome::Write(write, answer) => {
             let persist = persist.clone();
             spawn(&*plane.shell, async move {
                 let result = persist.write(write).await;
-                let result = result.map(|()| crate::admin::Answer::Services(rows)).map_err(|error| {
+                let result = result.map(|()| answer).map_err(|error| {
                     format!("it is in force now, but will be lost at the next start, for it could not be written: {error}")
                 });
                 let _ = reply.try_send(result);

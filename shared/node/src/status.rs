@@ -65,6 +65,7 @@ impl<S: Store> Engine<S> {
             withheld: self.withheld(name),
             sessions: peer.sessions,
             last_error,
+            source: if self.peers.is_of_file(name) { "file" } else { "runtime" }.to_string(),
         }
     }
 
@@ -135,6 +136,7 @@ impl<S: Store> Engine<S> {
             peers: self.peer_rows(),
             services: self.service_rows(),
             expose: self.expose_rows(),
+            visibility: self.core.visibility(),
             refused_connections: stats.refused + counters.unconfigured,
             sessions_ended: counters.sessions_ended,
             malformed_frames: counters.malformed_frames + stats.protocol_errors,

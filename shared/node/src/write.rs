@@ -1,4 +1,8 @@
-//! One change of the state on disk: all of its rows, or none.
+//! One change of the state on disk: all of its rows, or none; files beside them are there before the rows that name them.
+
+use std::path::PathBuf;
+
+use catalyst_config::files;
 
 use catalyst_store::{Op, Store, StoreError, Table};
 
@@ -9,6 +13,10 @@ type Row = (Table, Vec<u8>, Option<Vec<u8>>);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Write {
     rows: Vec<Row>,
+    /// Written first.
+    files: Vec<(PathBuf, String)>,
+    /// Removed last.
+    leftovers: Vec<PathBuf>,
 }
 
 impl Write {
@@ -24,8 +32,37 @@ impl Write {
         self
     }
 
+    /// A file that must be there before the rows are; its folder is made.
+    #[must_use]
+    pub(crate) fn file(mut self, path: PathBuf, text: String) -> Self {
+        self.files.push((path, text));
+        self
+    }
+
+    /// A file that nobody needs after this.
+    #[must_use]
+    pub(crate) fn without(mut self, path: PathBuf) -> Self {
+        self.leftovers.push(path);
+        self
+    }
+
     /// Writes it; it is on the disk when this returns.
-    pub(crate) fn run(&self, store: &dyn Store) -> Result<(), StoreError> {
+    pub(crate) fn run(&self, store: &dyn Store) -> Result<(), String> {
+        for (path, text) in &self.files {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+            }
+            files::write_public_file(path, text.as_bytes()).map_err(|e| e.to_string())?;
+        }
+        self.rows(store).map_err(|e| e.to_string())?;
+        for path in &self.leftovers {
+            // One that stays does no harm.
+            let _ = std::fs::remove_file(path);
+        }
+        Ok(())
+    }
+
+    fn rows(&self, store: &dyn Store) -> Result<(), StoreError> {
         let ops: Vec<Op<'_>> = self.rows.iter().map(op).collect();
         store.batch(&ops)
     }

@@ -25,6 +25,7 @@ fn peer(state: &str, address: &str, error: &str) -> PeerRow {
         withheld: String::new(),
         sessions: 0,
         last_error: error.into(),
+        source: "file".into(),
     }
 }
 
@@ -45,6 +46,7 @@ fn status() -> Status {
         flows_total: (0, 0),
         peers: Vec::new(),
         services: Vec::new(),
+        visibility: Vec::new(),
         expose: Vec::new(),
         refused_connections: 0,
         sessions_ended: 0,

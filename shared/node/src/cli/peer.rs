@@ -1,0 +1,50 @@
+//! `peer add` and `peer rm`.
+
+use std::path::{Path, PathBuf};
+
+use catalyst_names::{NodeId, NodeName};
+
+use super::{Common, PeerCommand, Program};
+use crate::admin::Request;
+use crate::error::NodeError;
+use crate::peers::PeerSpec;
+
+/// The request of a command.
+pub(super) fn request(
+    program: &Program,
+    common: &Common,
+    command: &PeerCommand,
+) -> Result<Request, NodeError> {
+    Ok(match command {
+        PeerCommand::Ls => Request::Peers,
+        PeerCommand::Rm { name } => Request::PeerRemove { name: whole(program, common, name)? },
+        PeerCommand::Add { name, address, bundle, agreement, profile } => {
+            let name = whole(program, common, name)?;
+            let refused = |e: catalyst_names::NameError| NodeError::Refused(format!("'{name}': {e}"));
+            Request::PeerAdd {
+                peer: PeerSpec {
+                    node: NodeId::parse(name.node()).map_err(refused)?,
+                    org: name.org_id(),
+                    address: address.clone(),
+                    profile: profile.clone(),
+                    bundle: text(bundle.as_ref())?,
+                    agreement: text(agreement.as_ref())?,
+                },
+            }
+        }
+    })
+}
+
+/// A name with its organisation; one's own where none is given.
+fn whole(program: &Program, common: &Common, name: &str) -> Result<NodeName, NodeError> {
+    let name =
+        if name.contains('.') { name.to_string() } else { format!("{name}.{}", common.load(program)?.org) };
+    name.parse().map_err(|e| NodeError::Refused(format!("'{name}' is no name of a node: {e}")))
+}
+
+fn text(path: Option<&PathBuf>) -> Result<Option<String>, NodeError> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|e| NodeError::Failed(format!("{}: {e}", path.display())))
+    };
+    path.map(|p| read(p)).transpose()
+}
