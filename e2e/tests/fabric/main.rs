@@ -12,6 +12,7 @@ mod loss;
 mod organisations;
 mod rogue;
 mod routes;
+mod runtime;
 mod services;
 mod sessions;
 mod stalls;
