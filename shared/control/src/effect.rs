@@ -54,6 +54,8 @@ pub enum Notice {
     NotifiedBy(NodeName, NotifyCode, String, String),
     /// A malformed route was treated as withdrawn.
     MalformedRoute(NodeName, String),
+    /// Two processes use the identity of a peer: their runs, the one that is connected first.
+    Clones(NodeName, Vec<u64>),
     /// A peer came to 80 % of its limit.
     NearLimit(NodeName),
     /// Routes of a peer are refused, and why.

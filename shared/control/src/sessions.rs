@@ -175,6 +175,11 @@ impl<S: Store> Core<S> {
         let new = Contender { dialled_by_us: link.dialled, incarnation: agreed.incarnation };
         let name = link.peer.clone();
         let running = self.state.peers.get(&name).and_then(|p| p.session);
+        if self.is_held(&name, agreed.incarnation, running.is_some(), now) {
+            let why = "another process with this node's identity holds the session, and both have come back in turns: \
+                       stop one of the two, or give it an identity of its own";
+            return self.end(session, NotifyCode::COLLISION, why, "", now);
+        }
         if let Some((old_session, old)) = running.and_then(|s| Some((s, self.links.get(&s)?))) {
             let old = Contender { dialled_by_us: old.dialled, incarnation: old.incarnation };
             match resolve(&self.state.settings.name, &name, old, new) {
@@ -226,6 +231,17 @@ impl<S: Store> Core<S> {
         self.set_timer(session);
         self.mark_ready(session);
         self.notice(Notice::PeerUp(name, session));
+    }
+
+    /// Whether another process of the peer's identity is to be left alone.
+    fn is_held(&mut self, name: &NodeName, incarnation: u64, running: bool, now: Now) -> bool {
+        let Some(peer) = self.state.peers.get_mut(name) else { return false };
+        let verdict = peer.clones.judge(incarnation, running, now.mono);
+        if verdict.alarm {
+            let runs = peer.clones.runs().collect();
+            self.notice(Notice::Clones(name.clone(), runs));
+        }
+        verdict.held
     }
 
     pub(crate) fn session_down(&mut self, session: SessionId, why: &str, now: Now) {

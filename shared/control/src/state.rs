@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use catalyst_names::{NodeName, ServiceLabel};
-use catalyst_peering::Agreed;
+use catalyst_peering::{Agreed, CloneWatch};
 use catalyst_policy::{Agreement, Digest, ExportRule, ImportRule, Relation};
 use catalyst_route_table::{Refusal, RouteTable, Store, Sym};
 
@@ -46,6 +46,8 @@ pub struct Peer {
     pub refused_by_peer: (u32, String),
     /// Services of this node's organisation that it names among them, [`crate::Limits::REFUSED_NAMES`] at most.
     pub refused_names_by_peer: BTreeSet<String>,
+    /// Whether two processes use its identity.
+    pub clones: CloneWatch,
     /// Malformed routes.
     pub malformed: u32,
     /// Routes that had already passed here.
@@ -80,6 +82,7 @@ impl Peer {
             refused_names: BTreeSet::new(),
             refused_by_peer: (0, String::new()),
             refused_names_by_peer: BTreeSet::new(),
+            clones: CloneWatch::default(),
             malformed: 0,
             looped: 0,
             denied: 0,

@@ -261,6 +261,9 @@ pub struct PeerRow {
     /// `file` or `runtime`.
     #[serde(default)]
     pub source: String,
+    /// Two processes use its identity: their runs and addresses, in words. Empty when none are suspected.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub clones: String,
 }
 
 /// A service of this node.

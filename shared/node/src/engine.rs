@@ -35,8 +35,25 @@ pub(crate) struct Facts {
     /// Why the last dial of a peer failed, or its connection was lost, since its last session came up.
     pub(crate) dial_errors: BTreeMap<NodeName, String>,
     pub(crate) max_routes: usize,
+    /// Where each peer was seen last, newest first.
+    pub(crate) remotes: BTreeMap<NodeName, Vec<std::net::SocketAddr>>,
     /// Until when connections that are turned away get no line of their own, by the monotonic clock.
     pub(crate) quiet_until: u64,
+}
+
+impl Facts {
+    /// Keeps the last addresses of a configured peer, newest first.
+    fn remember(&mut self, peer: &NodeName, remote: std::net::SocketAddr) {
+        let known =
+            self.config.peers.iter().any(|p| p.node.as_str() == peer.node() && p.org.as_str() == peer.org());
+        if !known {
+            return;
+        }
+        let all = self.remotes.entry(peer.clone()).or_default();
+        all.retain(|r| *r != remote);
+        all.insert(0, remote);
+        all.truncate(Limits::REMOTES);
+    }
 }
 
 /// The core with its surroundings.
@@ -76,6 +93,7 @@ impl<S: RouteStore> Engine<S> {
             Input::SessionUp { session, peer, dialled, remote } => {
                 debug!(%peer, %remote, dialled, session = session.0, "a control connection is up");
                 self.facts.dial_errors.remove(&peer);
+                self.facts.remember(&peer, remote);
                 self.feed(&Event::SessionUp { session: SessionId(session.0), peer, dialled });
             }
             Input::Frame { session, frame } => {
@@ -251,6 +269,7 @@ impl<S: RouteStore> Engine<S> {
         self.feed(&Event::PeerRemoved(name.clone()));
         self.transport.remove_peer(name);
         self.facts.dial_errors.remove(name);
+        self.facts.remotes.remove(name);
         let org = name.org_id();
         if org != self.facts.config.org && !self.facts.config.peers.iter().any(|p| p.org == org) {
             self.facts.trust.remove(&org);
@@ -348,6 +367,10 @@ fn log(notice: Notice) {
         Notice::MalformedRoute(peer, what) => {
             warn!(%peer, what, "a malformed route was treated as withdrawn")
         }
+        Notice::Clones(peer, runs) => warn!(
+            %peer, ?runs, "two processes use the identity of this peer and take turns: a copied board? stop one of \
+            them, and give it an identity of its own"
+        ),
         Notice::NearLimit(peer) => warn!(%peer, "the peer has used 80 % of its limit"),
         Notice::Refusing(peer, why) => warn!(%peer, why, "routes of the peer are refused; those held stay"),
         Notice::RefusedBy(peer, count, why) => {

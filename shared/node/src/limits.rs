@@ -24,6 +24,8 @@ impl Limits {
     pub const CONNECT: Duration = Duration::from_secs(5);
     /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.
     pub const TRIES: usize = 3;
+    /// Addresses of one peer that are remembered. When full: the oldest is forgotten.
+    pub const REMOTES: usize = 3;
     /// Events handled before frames are polled: a burst coalesces, and no peer waits for more than this.
     pub const BATCH: usize = 64;
     /// Dial failures kept for `status`, one a configured peer. Bounded by the peers.

@@ -144,6 +144,9 @@ fn peers(rows: &[PeerRow]) {
         if !peer.last_error.is_empty() {
             line(&format!("  {}: {}", peer.name, peer.last_error));
         }
+        if !peer.clones.is_empty() {
+            line(&format!("  {}: {}", peer.name, peer.clones));
+        }
         if !peer.withheld.is_empty() {
             line(&format!("  {}: {}", peer.name, peer.withheld));
         }

@@ -92,6 +92,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         exposed,
         dial_errors: std::collections::BTreeMap::new(),
         max_routes,
+        remotes: std::collections::BTreeMap::new(),
         quiet_until: 0,
     };
     let mut engine = Engine {

@@ -65,8 +65,20 @@ impl<S: Store> Engine<S> {
             withheld: self.withheld(name),
             sessions: peer.sessions,
             last_error,
+            clones: self.clones(peer, now),
             source: if self.peers.is_of_file(name) { "file" } else { "runtime" }.to_string(),
         }
+    }
+
+    /// Who else uses the identity of a peer.
+    fn clones(&self, peer: &Peer, now: u64) -> String {
+        if !peer.clones.suspected(now) {
+            return String::new();
+        }
+        let runs: Vec<String> = peer.clones.runs().map(|r| r.to_string()).collect();
+        let remotes = self.facts.remotes.get(&peer.config.name).map_or(&[][..], Vec::as_slice);
+        let remotes: Vec<String> = remotes.iter().map(ToString::to_string).collect();
+        format!("clone suspected: incarnations {}, last seen at {}", runs.join(", "), remotes.join(", "))
     }
 
     /// Between organisations nothing passes that no rule names: said here, so that nobody has to guess (RFC 8212).
@@ -154,6 +166,12 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
         return "the certificate of this node has expired, and neighbours refuse it: sign its request again ('org \
                 sign'), put the new certificate in place, and restart"
             .to_string();
+    }
+    if let Some(peer) = status.peers.iter().find(|p| !p.clones.is_empty()) {
+        return format!(
+            "two processes run as {} ({}): stop one, and give it a key of its own",
+            peer.name, peer.clones
+        );
     }
     if let Some(peer) = status.peers.iter().find(|p| p.state == "down") {
         return down(peer, status.refused_connections);

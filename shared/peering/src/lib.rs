@@ -12,6 +12,7 @@
 //! Which of two connections between the same two nodes stays is decided by [`resolve`].
 #![no_std]
 
+mod clones;
 mod collision;
 mod established;
 mod failure;
@@ -20,6 +21,7 @@ mod open_sent;
 mod session;
 mod terms;
 
+pub use clones::{CloneVerdict, CloneWatch};
 pub use collision::{Contender, Keep, resolve};
 pub use established::Established;
 pub use failure::Failure;

@@ -14,6 +14,14 @@ impl Limits {
     pub const KEEPALIVES: u64 = 3;
     /// The shortest send-hold time, in milliseconds (RFC 9687 wants more than the hold time).
     pub const SEND_HOLD_MS: u64 = 10_000;
+    /// Runs of one neighbour that are remembered. When full: the oldest is forgotten.
+    pub const CLONE_RUNS: usize = 4;
+    /// So often a run must come back after another before two processes with one identity are suspected.
+    pub const CLONE_RETURNS: u32 = 2;
+    /// How long a session of a suspected clone is left alone, in milliseconds. The other process is refused meanwhile.
+    pub const CLONE_HOLD_MS: u64 = 30_000;
+    /// A suspicion ends when no run came back for so long, in milliseconds.
+    pub const CLONE_QUIET_MS: u64 = 600_000;
     /// The longest hold time that is accepted, in milliseconds. When more is offered: this is used.
     pub const HOLD_MAX_MS: u32 = 600_000;
 }

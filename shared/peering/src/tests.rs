@@ -1,5 +1,6 @@
 //! The tests of this crate, one subject a file.
 
+mod clones;
 mod collision;
 mod frames;
 mod kit;

@@ -26,6 +26,7 @@ fn peer(state: &str, address: &str, error: &str) -> PeerRow {
         sessions: 0,
         last_error: error.into(),
         source: "file".into(),
+        clones: String::new(),
     }
 }
 
