@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use catalyst_e2e::{Build, Fabric, Node, Org, wait};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn nowhere() -> std::net::SocketAddr {
     "127.0.0.1:9".parse().unwrap()
@@ -175,4 +175,36 @@ fn a_neighbour_that_was_removed_from_the_file_is_turned_away() {
     });
     assert_eq!(cloud.routes().len(), 0);
     assert!(cloud.status()["sessions_ended"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_copied_board_is_suspected_named_on_both_sides_and_does_not_flap() {
+    let fabric = Fabric::new();
+    let acme = fabric.org("acme.example");
+    let mut cloud = fabric.cloud(&acme, "cloud-1");
+    let mut board = fabric.edge(&acme, "edge-1");
+    cloud.awaits(&board);
+    board.dials(&cloud);
+    let mut copy = fabric.node_in(&acme, Build::Edge, "edge-1", "copy-of-edge-1");
+    for file in ["edge-1.key", "edge-1.crt"] {
+        std::fs::copy(board.dir.join(file), copy.dir.join(file)).unwrap();
+    }
+    copy.dials(&cloud);
+    cloud.start();
+    board.start();
+    copy.start();
+    let clones = |row: &Value| row["clones"].as_str().is_some_and(|c| c.contains("clone suspected"));
+    let row = cloud.wait_peer(&board, "two processes are suspected", clones);
+    assert_eq!(row["clones"].as_str().unwrap().matches("127.").count(), 2, "both addresses: {row:#}");
+    let held = |row: &Value| {
+        row["last_error"].as_str().is_some_and(|e| e.contains("another process with this node's identity"))
+    };
+    wait::until("one of the two is told", wait::SOON, || {
+        [&board, &copy].into_iter().find(|n| held(&n.peer(&cloud)))
+    });
+    let before = cloud.peer(&board)["sessions"].clone();
+    wait::stays("the session of the one that is connected", Duration::from_secs(3), || {
+        let row = cloud.peer(&board);
+        row["sessions"] == before && row["state"] == json!("up")
+    });
 }

@@ -244,6 +244,21 @@ fn secret(store: &dyn Store, key: &[u8]) -> Result<[u8; 32], NodeError> {
     Ok(secret)
 }
 
+/// The number of this run: larger than that of every run before, and hardly that of another process which began with a
+/// copy of this state (`peering::CloneWatch` tells the two apart by it).
+fn incarnation(store: &dyn Store, now: catalyst_control::Now) -> Result<u64, NodeError> {
+    const SPREAD: u64 = 1 << 20;
+    let mut bytes = [0; 8];
+    random(&mut bytes)?;
+    let spread = u64::from_le_bytes(bytes) % SPREAD;
+    let at_least = if now.wall_trusted {
+        now.wall.saturating_mul(SPREAD).saturating_add(spread)
+    } else {
+        store.bump(NODE, b"incarnation", 0)?.saturating_add(spread)
+    };
+    Ok(store.bump(NODE, b"incarnation", at_least)?)
+}
+
 fn random(out: &mut [u8]) -> Result<(), NodeError> {
     SystemRandom::new()
         .fill(out)
@@ -287,8 +302,7 @@ impl Prepared {
             tracing::warn!("{error}");
         }
         let now = clocks.now();
-        let at_least = if now.wall_trusted { now.wall } else { 0 };
-        let incarnation = store.bump(NODE, b"incarnation", at_least)?;
+        let incarnation = incarnation(&store, now)?;
         let border_secret = secret(&store, b"border-secret")?;
         let overlay = Overlay::load(&store)?;
         let rules = Rules::load(&store, &mut config)?;
