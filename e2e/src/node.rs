@@ -193,8 +193,27 @@ impl Node {
     /// When it ends, or does not answer.
     #[track_caller]
     pub fn start_with(&mut self, more: &[&str]) {
+        let command = self.run_command(more);
+        self.start_as(command);
+    }
+
+    /// As [`Node::start`], by a program that ends in executing what follows its arguments, such as `unshare`.
+    #[track_caller]
+    pub fn start_under(&mut self, wrapper: &[&str]) {
+        let inner = self.run_command(&[]);
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
+        command.current_dir(self.fabric.dir());
+        for (name, _) in inner.get_envs().filter(|(_, value)| value.is_none()) {
+            command.env_remove(name);
+        }
+        self.start_as(command);
+    }
+
+    #[track_caller]
+    fn start_as(&mut self, mut command: Command) {
         assert!(self.process.is_none(), "{} runs already", self.full_name());
-        let mut process = Process::start(&mut self.run_command(more), &self.log);
+        let mut process = Process::start(&mut command, &self.log);
         let pid = process.pid();
         let answers = wait::poll(SOON, || {
             if let Some(status) = process.ended() {

@@ -9,6 +9,7 @@ mod data;
 mod hostile;
 mod limits;
 mod loss;
+mod offline;
 mod organisations;
 mod rogue;
 mod routes;

@@ -193,6 +193,9 @@ pub struct Status {
     pub certificate_until: u64,
     /// Routes held, and the most it may hold.
     pub routes: (usize, usize),
+    /// Routes of the last run whose neighbours have not come back yet, and when they were written, in seconds since 1970.
+    #[serde(default)]
+    pub remembered: (usize, u64),
     /// Routes that were refused for want of room since the start.
     pub routes_refused: u64,
     /// Flows alive, and the most.

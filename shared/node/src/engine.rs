@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use catalyst_config::{Config, HostPort};
+use catalyst_config::Config;
 use catalyst_control::{Core, Effect, Event, LOST, Notice, SessionId};
 use catalyst_identity::TrustStore;
-use catalyst_names::{NodeName, ServiceLabel, ServiceName};
+use catalyst_names::{NodeName, ServiceName};
 use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{Event as Input, SessionId as Link, Transport};
 use tracing::{debug, info, warn};
 
-use crate::admin::{Answer, Request, RuleRow, ServiceSpec};
-use crate::boot;
+use crate::admin::Answer;
 use crate::clock::Clocks;
 use crate::limits::Limits;
-use crate::overlay::{Overlay, local};
-use crate::peers::{PeerSpec, Peers};
+use crate::overlay::Overlay;
+use crate::peers::Peers;
 use crate::record::Recorder;
+use crate::remember::Remembered;
 use crate::rules::Rules;
 use crate::tables::Tables;
 use crate::write::Write;
@@ -65,6 +65,7 @@ pub struct Engine<S> {
     pub(crate) overlay: Overlay,
     pub(crate) rules: Rules,
     pub(crate) peers: Peers,
+    pub(crate) remembered: Remembered,
     pub(crate) facts: Facts,
     pub(crate) recorder: Option<Recorder>,
 }
@@ -143,7 +144,8 @@ impl<S: RouteStore> Engine<S> {
 
     /// When [`Engine::tick`] is due.
     pub(crate) fn deadline(&self) -> Option<std::time::Instant> {
-        self.core.next_deadline().map(|mono| self.clocks.at(mono))
+        let core = self.core.next_deadline().map(|mono| self.clocks.at(mono));
+        core.into_iter().chain(self.remembered.due()).min()
     }
 
     /// Carries out all effects, then sends all frames that credit allows.
@@ -165,6 +167,7 @@ impl<S: RouteStore> Engine<S> {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Forward(forward) => {
+                self.remembered.changed();
                 if let Some(why) = self.tables.set_forward(&forward) {
                     warn!(service = %forward.service, why, "a service is known but cannot be used");
                 }
@@ -181,174 +184,6 @@ impl<S: RouteStore> Engine<S> {
             Effect::Notice(notice) => log(notice),
         }
     }
-
-    fn full_name(&self, label: &ServiceLabel) -> ServiceName {
-        ServiceName::new(label, &self.facts.config.org)
-    }
-
-    /// Offers a service, or changes one that is offered.
-    pub(crate) fn offer(&mut self, spec: &ServiceSpec, target: HostPort) -> Result<(), String> {
-        let service = local(spec);
-        self.tables.set_target(&self.full_name(&spec.name), Some(target));
-        self.feed(&Event::ServiceUp(service.clone()));
-        if self.core.state().service(&service.label) == Some(&service) {
-            return Ok(());
-        }
-        self.tables.set_target(&self.full_name(&spec.name), None);
-        let limit = self.facts.config.limits.services;
-        Err(format!(
-            "the service '{}' was not taken: the node is full (limits.services is {limit}, limits.routes is {}); \
-             remove one, or raise the limit",
-            spec.name, self.facts.max_routes
-        ))
-    }
-
-    /// All services of the file and of run time, as the node starts.
-    pub(crate) fn offer_all(&mut self) {
-        for spec in self.overlay.services(&self.facts.config) {
-            let Ok(target) = HostPort::parse(&spec.target) else { continue };
-            if let Err(error) = self.offer(&spec, target) {
-                warn!("{error}");
-            }
-        }
-    }
-
-    /// Answers a request of the admin API.
-    pub(crate) fn request(&mut self, request: Request) -> Outcome {
-        match request {
-            Request::Status => Outcome::Done(Ok(Answer::Status(Box::new(self.status())))),
-            Request::Routes { service } => {
-                let mut rows = self.core.state().route_rows();
-                if let Some(service) = service {
-                    rows.retain(|r| r.service == service);
-                }
-                Outcome::Done(Ok(Answer::Routes(rows)))
-            }
-            Request::Peers => Outcome::Done(Ok(Answer::Peers(self.peer_rows()))),
-            Request::PeerAdd { peer } => self.peer_added(peer).unwrap_or_else(|why| Outcome::Done(Err(why))),
-            Request::PeerRemove { name } => self.peer_removed(&name),
-            Request::Services => Outcome::Done(Ok(Answer::Services(self.service_rows()))),
-            Request::ServiceAdd { service } => self.add(service),
-            Request::ServiceRemove { name } => self.remove(&name),
-            Request::Rules => Outcome::Done(Ok(Answer::Rules(self.rule_rows()))),
-            Request::RuleAdd { rule } => {
-                let write = self.rules.add(rule, &mut self.facts.config);
-                self.rules_changed(write)
-            }
-            Request::RuleRemove { rule } => {
-                let write = self.rules.remove(&rule, &mut self.facts.config);
-                self.rules_changed(write)
-            }
-            Request::Visibility => Outcome::Done(Ok(Answer::Visibility(self.core.visibility()))),
-            Request::Bundle => Outcome::Done(self.bundle()),
-        }
-    }
-
-    /// A neighbour from now on: trusted, known to the core, dialled.
-    pub(crate) fn peer_added(&mut self, spec: PeerSpec) -> Result<Outcome, String> {
-        let checked = boot::foreign(&spec, &self.facts.config.org)?;
-        let (peer, write) = self.peers.add(spec, &mut self.facts.config)?;
-        let agreement = match checked {
-            Some((bundle, agreement)) => {
-                self.facts.trust.insert(bundle).map_err(|e| e.to_string())?;
-                Some(agreement)
-            }
-            None => None,
-        };
-        let (event, dial) = boot::neighbour(&peer, agreement);
-        self.feed(&event);
-        self.transport.set_peer(dial);
-        Ok(Outcome::Write(write, Answer::Peers(self.peer_rows())))
-    }
-
-    fn peer_removed(&mut self, name: &NodeName) -> Outcome {
-        let write = match self.peers.remove(name, &mut self.facts.config) {
-            Ok(write) => write,
-            Err(why) => return Outcome::Done(Err(why)),
-        };
-        self.feed(&Event::PeerRemoved(name.clone()));
-        self.transport.remove_peer(name);
-        self.facts.dial_errors.remove(name);
-        self.facts.remotes.remove(name);
-        let org = name.org_id();
-        if org != self.facts.config.org && !self.facts.config.peers.iter().any(|p| p.org == org) {
-            self.facts.trust.remove(&org);
-        }
-        Outcome::Write(write, Answer::Peers(self.peer_rows()))
-    }
-
-    fn rule_rows(&self) -> Vec<RuleRow> {
-        let source = |of_file| if of_file { "file" } else { "runtime" }.to_string();
-        self.rules
-            .effective()
-            .map(|(rule, of_file)| RuleRow { rule: rule.clone(), source: source(of_file) })
-            .collect()
-    }
-
-    /// The core hears all rules as they are now.
-    fn rules_changed(&mut self, write: Result<Write, String>) -> Outcome {
-        match write {
-            Ok(write) => {
-                self.feed(&boot::policy(&self.facts.config));
-                Outcome::Write(write, Answer::Rules(self.rule_rows()))
-            }
-            Err(why) => Outcome::Done(Err(why)),
-        }
-    }
-
-    fn bundle(&self) -> Result<Answer, String> {
-        let org = &self.facts.config.org;
-        let bundle =
-            self.facts.trust.bundle(org).ok_or_else(|| format!("this node holds no bundle of '{org}'"))?;
-        Ok(Answer::Bundle {
-            org: org.to_string(),
-            pem: bundle.to_pem(),
-            fingerprints: bundle.fingerprints().map(|f| f.to_string()).collect(),
-        })
-    }
-
-    fn add(&mut self, mut spec: ServiceSpec) -> Outcome {
-        let target = match HostPort::parse(&spec.target) {
-            Ok(target) => target,
-            Err(why) => {
-                return Outcome::Done(Err(format!("the target '{}' is not usable: {why}", spec.target)));
-            }
-        };
-        spec.tags.sort();
-        spec.tags.dedup();
-        if let Some(tag) = spec.tags.iter().find(|t| !is_tag(t)) {
-            let why = format!("the tag '{tag}' must look like 'acme.example:gold'");
-            return Outcome::Done(Err(why));
-        }
-        if spec.tags.len() > catalyst_wire::Limits::TAGS {
-            let why = format!("a service has at most {} tags", catalyst_wire::Limits::TAGS);
-            return Outcome::Done(Err(why));
-        }
-        match self.offer(&spec, target) {
-            Ok(()) => {
-                let write = self.overlay.add(spec);
-                Outcome::Write(write, Answer::Services(self.service_rows()))
-            }
-            Err(why) => Outcome::Done(Err(why)),
-        }
-    }
-
-    fn remove(&mut self, label: &ServiceLabel) -> Outcome {
-        if self.core.state().service(label).is_none() {
-            return Outcome::Done(Err(format!("no service '{label}' on this node; see 'service ls'")));
-        }
-        self.feed(&Event::ServiceDown(label.clone()));
-        self.tables.set_target(&self.full_name(label), None);
-        let in_file = boot::in_file(&self.facts.config, label);
-        let write = self.overlay.remove(label, in_file);
-        Outcome::Write(write, Answer::Services(self.service_rows()))
-    }
-}
-
-fn is_tag(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(org, tag)| {
-        catalyst_names::check::org(org, "tag").is_ok() && catalyst_names::check::label(tag, "tag").is_ok()
-    })
 }
 
 fn log(notice: Notice) {

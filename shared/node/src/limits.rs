@@ -26,6 +26,12 @@ impl Limits {
     pub const TRIES: usize = 3;
     /// Addresses of one peer that are remembered. When full: the oldest is forgotten.
     pub const REMOTES: usize = 3;
+    /// Routes that are remembered for the next run. When full: the rest is left out.
+    pub const REMEMBERED: usize = 4_096;
+    /// Bytes of the file that holds them. When full: it is not written, and one that is there is not read.
+    pub const REMEMBERED_BYTES: usize = 4 * 1024 * 1024;
+    /// After a change they are written at most so much later, in milliseconds, and not more often.
+    pub const REMEMBER_MS: u64 = 60_000;
     /// Events handled before frames are polled: a burst coalesces, and no peer waits for more than this.
     pub const BATCH: usize = 64;
     /// Dial failures kept for `status`, one a configured peer. Bounded by the peers.

@@ -103,6 +103,7 @@ fn routes(rows: &[RouteRow]) {
             "best" => "*",
             "next" => "+",
             "ineligible" => "!",
+            "remembered" => "?",
             _ => " ",
         };
         vec![
@@ -208,6 +209,12 @@ fn status(s: &Status) {
         s.flows_total.0,
         if s.flows_total.1 > 0 { format!(", {} refused", s.flows_total.1) } else { String::new() },
     ));
+    if s.remembered.0 > 0 {
+        line(&format!(
+            "{} route(s) of the last run are remembered, not used: their peers have not come back ('route ls')",
+            s.remembered.0
+        ));
+    }
     if s.refused_connections + s.sessions_ended + s.malformed_frames > 0 {
         line(&format!(
             "turned away {} connection(s), ended {} session(s), {} malformed frame(s)",

@@ -103,6 +103,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         overlay: prepared.overlay,
         rules: prepared.rules,
         peers: prepared.peers,
+        remembered: crate::remember::Remembered::load(&facts.config.state_dir),
         facts,
         recorder,
     };
@@ -114,6 +115,12 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     info!(node = %engine.core.state().settings().name, peering = %transport.local_addr(), "the node runs");
     (stop.ready)(&engine.facts.config.admin.socket.display().to_string());
     serve_all(&plane, &mut engine, &inputs, &asked, &stop.stop, &persist).await;
+    // Written before the sessions end, which takes the routes with it.
+    if let Some(write) = engine.routes_to_save(true)
+        && let Err(error) = persist.write(write).await
+    {
+        tracing::warn!(error, "the routes of this run will not be known to the next");
+    }
     engine.feed(&Event::Stop);
     engine.drain();
     transport.shutdown().await;
@@ -206,6 +213,14 @@ async fn serve_all<Sh: Shell, S: Store>(
             question_answered(plane, engine, persist, asked);
         }
         engine.drain();
+        if let Some(write) = engine.routes_to_save(false) {
+            let persist = persist.clone();
+            spawn(&*plane.shell, async move {
+                if let Err(error) = persist.write(write).await {
+                    tracing::warn!(error, "the routes of this run are not written down");
+                }
+            });
+        }
     }
 }
 

@@ -142,6 +142,7 @@ impl<S: Store> Engine<S> {
             listens: self.facts.config.listen.is_some(),
             certificate_until: self.facts.certificate_until,
             routes: (state.table().store().len(), self.facts.max_routes),
+            remembered: self.remembered_count(),
             routes_refused: counters.refused,
             flows: (flows, self.facts.config.limits.flows as usize),
             flows_total: (totals.opened, totals.refused),

@@ -42,6 +42,7 @@ fn status() -> Status {
         listens: false,
         certificate_until: NOW + 1,
         routes: (0, 10),
+        remembered: (0, 0),
         routes_refused: 0,
         flows: (0, 10),
         flows_total: (0, 0),

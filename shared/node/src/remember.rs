@@ -1,0 +1,113 @@
+//! The routes of the last run: so that a node that starts without its neighbours can say what it knew, and since when.
+//!
+//! They are shown, never used: only a neighbour's own word makes a route. A neighbour that has told its whole table
+//! (END_OF_RIB) takes the place of what was remembered of it. The file is one document, written whole or not at all,
+//! seldom: it can be lost without harm. Its version leaves room for routes that are kept over a restart.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use catalyst_control::view::RouteRow;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Limits;
+use crate::write::Write;
+
+/// The document, version 1.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    v: u32,
+    /// Seconds since 1970.
+    at: u64,
+    routes: Vec<RouteRow>,
+}
+
+/// What was known before, and when to write what is known now.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    path: PathBuf,
+    /// Of the last run; less with each neighbour that is in step again.
+    rows: Vec<RouteRow>,
+    at: u64,
+    due: Option<Instant>,
+}
+
+impl Remembered {
+    /// Reads what the last run left. A file that cannot be used is as good as none.
+    pub(crate) fn load(state_dir: &Path) -> Self {
+        let path = state_dir.join("routes.json");
+        let saved = std::fs::read(&path).ok().filter(|text| text.len() <= Limits::REMEMBERED_BYTES);
+        let saved = saved.and_then(|text| serde_json::from_slice::<Saved>(&text).ok()).filter(|s| s.v == 1);
+        let (mut rows, at) = saved.map_or((Vec::new(), 0), |s| (s.routes, s.at));
+        rows.truncate(Limits::REMEMBERED);
+        Remembered { path, rows, at, due: None }
+    }
+
+    /// Something changed: it is to be written before long.
+    pub(crate) fn changed(&mut self) {
+        self.due.get_or_insert_with(|| Instant::now() + Duration::from_millis(Limits::REMEMBER_MS));
+    }
+
+    /// When [`Remembered::save`] is due.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Forgets what `synced` neighbours have told anew.
+    pub(crate) fn told(&mut self, synced: &BTreeSet<String>) {
+        if !self.rows.is_empty() {
+            self.rows.retain(|row| !synced.contains(&row.via));
+        }
+    }
+
+    /// What was known of neighbours that have not been in step since the start, and when it was written.
+    pub(crate) fn rows(&self) -> (&[RouteRow], u64) {
+        (&self.rows, self.at)
+    }
+
+    /// The change to write, if there is one. What is still only remembered is kept.
+    pub(crate) fn save(&mut self, now: impl IntoIterator<Item = RouteRow>, wall: u64) -> Option<Write> {
+        self.due.take()?;
+        let mut routes: Vec<RouteRow> = now.into_iter().chain(self.rows.iter().cloned()).collect();
+        routes.truncate(Limits::REMEMBERED);
+        let text = serde_json::to_string(&Saved { v: 1, at: wall, routes }).ok()?;
+        (text.len() <= Limits::REMEMBERED_BYTES).then(|| Write::default().file(self.path.clone(), text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(service: &str, via: &str) -> RouteRow {
+        serde_json::from_value(serde_json::json!({
+            "service": service, "origin": "o", "protocol": "tcp", "via": via, "standing": "best", "org_path": [],
+            "node_path": [], "local_pref": 400, "cost": 0, "weight": 100, "tags": [], "healthy": true
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_there_at_the_next_start_until_the_neighbour_speaks() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = Remembered::load(dir.path());
+        assert!(first.save([row("a.x", "hub.x")], 5).is_none(), "nothing has changed");
+        first.changed();
+        let write = first.save([row("a.x", "hub.x"), row("b.x", "gw.y")], 5).unwrap();
+        write.run(&catalyst_store::MemoryStore::default()).unwrap();
+        let mut second = Remembered::load(dir.path());
+        assert_eq!((second.rows().0.len(), second.rows().1), (2, 5));
+        second.told(&BTreeSet::from(["hub.x".to_string()]));
+        assert_eq!(second.rows().0, [row("b.x", "gw.y")]);
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_file_is_as_good_as_none() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "{", "{\"v\":2,\"at\":1,\"routes\":[]}", "[1,2,3]", "\u{0}\u{0}"] {
+            std::fs::write(dir.path().join("routes.json"), text).unwrap();
+            assert!(Remembered::load(dir.path()).rows().0.is_empty(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Requests of the admin API, answered from the engine's state: changes are in force at once, and written before the
+//! answer goes out.
+
+use catalyst_config::HostPort;
+use catalyst_control::Event;
+use catalyst_control::view::RouteRow;
+use catalyst_names::{NodeName, ServiceLabel, ServiceName};
+use catalyst_route_table::Store as RouteStore;
+use tracing::warn;
+
+use crate::admin::{Answer, Request, RuleRow, ServiceSpec};
+use crate::boot;
+use crate::engine::{Engine, Outcome};
+use crate::overlay::local;
+use crate::peers::PeerSpec;
+use crate::write::Write;
+
+impl<S: RouteStore> Engine<S> {
+    fn full_name(&self, label: &ServiceLabel) -> ServiceName {
+        ServiceName::new(label, &self.facts.config.org)
+    }
+
+    /// Offers a service, or changes one that is offered.
+    pub(crate) fn offer(&mut self, spec: &ServiceSpec, target: HostPort) -> Result<(), String> {
+        let service = local(spec);
+        self.tables.set_target(&self.full_name(&spec.name), Some(target));
+        self.feed(&Event::ServiceUp(service.clone()));
+        if self.core.state().service(&service.label) == Some(&service) {
+            return Ok(());
+        }
+        self.tables.set_target(&self.full_name(&spec.name), None);
+        let limit = self.facts.config.limits.services;
+        Err(format!(
+            "the service '{}' was not taken: the node is full (limits.services is {limit}, limits.routes is {}); \
+             remove one, or raise the limit",
+            spec.name, self.facts.max_routes
+        ))
+    }
+
+    /// All services of the file and of run time, as the node starts.
+    pub(crate) fn offer_all(&mut self) {
+        for spec in self.overlay.services(&self.facts.config) {
+            let Ok(target) = HostPort::parse(&spec.target) else { continue };
+            if let Err(error) = self.offer(&spec, target) {
+                warn!("{error}");
+            }
+        }
+    }
+
+    /// Answers a request of the admin API.
+    pub(crate) fn request(&mut self, request: Request) -> Outcome {
+        match request {
+            Request::Status => Outcome::Done(Ok(Answer::Status(Box::new(self.status())))),
+            Request::Routes { service } => {
+                let mut rows = self.core.state().route_rows();
+                rows.extend(self.remembered_rows());
+                if let Some(service) = service {
+                    rows.retain(|r| r.service == service);
+                }
+                Outcome::Done(Ok(Answer::Routes(rows)))
+            }
+            Request::Peers => Outcome::Done(Ok(Answer::Peers(self.peer_rows()))),
+            Request::PeerAdd { peer } => self.peer_added(peer).unwrap_or_else(|why| Outcome::Done(Err(why))),
+            Request::PeerRemove { name } => self.peer_removed(&name),
+            Request::Services => Outcome::Done(Ok(Answer::Services(self.service_rows()))),
+            Request::ServiceAdd { service } => self.add(service),
+            Request::ServiceRemove { name } => self.remove(&name),
+            Request::Rules => Outcome::Done(Ok(Answer::Rules(self.rule_rows()))),
+            Request::RuleAdd { rule } => {
+                let write = self.rules.add(rule, &mut self.facts.config);
+                self.rules_changed(write)
+            }
+            Request::RuleRemove { rule } => {
+                let write = self.rules.remove(&rule, &mut self.facts.config);
+                self.rules_changed(write)
+            }
+            Request::Visibility => Outcome::Done(Ok(Answer::Visibility(self.core.visibility()))),
+            Request::Bundle => Outcome::Done(self.bundle()),
+        }
+    }
+
+    /// A neighbour from now on: trusted, known to the core, dialled.
+    pub(crate) fn peer_added(&mut self, spec: PeerSpec) -> Result<Outcome, String> {
+        let checked = boot::foreign(&spec, &self.facts.config.org)?;
+        let (peer, write) = self.peers.add(spec, &mut self.facts.config)?;
+        let agreement = match checked {
+            Some((bundle, agreement)) => {
+                self.facts.trust.insert(bundle).map_err(|e| e.to_string())?;
+                Some(agreement)
+            }
+            None => None,
+        };
+        let (event, dial) = boot::neighbour(&peer, agreement);
+        self.feed(&event);
+        self.transport.set_peer(dial);
+        Ok(Outcome::Write(write, Answer::Peers(self.peer_rows())))
+    }
+
+    fn peer_removed(&mut self, name: &NodeName) -> Outcome {
+        let write = match self.peers.remove(name, &mut self.facts.config) {
+            Ok(write) => write,
+            Err(why) => return Outcome::Done(Err(why)),
+        };
+        self.feed(&Event::PeerRemoved(name.clone()));
+        self.transport.remove_peer(name);
+        self.facts.dial_errors.remove(name);
+        self.facts.remotes.remove(name);
+        let org = name.org_id();
+        if org != self.facts.config.org && !self.facts.config.peers.iter().any(|p| p.org == org) {
+            self.facts.trust.remove(&org);
+        }
+        Outcome::Write(write, Answer::Peers(self.peer_rows()))
+    }
+
+    /// Routes of the last run whose neighbours have not told their tables yet: for people, not for use.
+    fn remembered_rows(&mut self) -> Vec<RouteRow> {
+        let synced =
+            self.core.state().peers().filter(|p| p.synced).map(|p| p.config.name.to_string()).collect();
+        self.remembered.told(&synced);
+        let (rows, _) = self.remembered.rows();
+        rows.iter().map(|row| RouteRow { standing: "remembered".to_string(), ..row.clone() }).collect()
+    }
+
+    /// How many they are, and of when.
+    pub(crate) fn remembered_count(&self) -> (usize, u64) {
+        let (rows, at) = self.remembered.rows();
+        let synced =
+            |via: &str| via.parse().is_ok_and(|n| self.core.state().peer(&n).is_some_and(|p| p.synced));
+        (rows.iter().filter(|row| !synced(&row.via)).count(), at)
+    }
+
+    /// What is to be written of the routes, if it is time; `last` says that the node stops.
+    pub(crate) fn routes_to_save(&mut self, last: bool) -> Option<Write> {
+        let due = self.remembered.due()?;
+        if !last && due > std::time::Instant::now() {
+            return None;
+        }
+        let own = self.core.state().settings().name.to_string();
+        let synced =
+            self.core.state().peers().filter(|p| p.synced).map(|p| p.config.name.to_string()).collect();
+        self.remembered.told(&synced);
+        let rows = self.core.state().route_rows().into_iter().filter(|row| row.via != own);
+        self.remembered.save(rows, self.clocks.now().wall)
+    }
+
+    fn rule_rows(&self) -> Vec<RuleRow> {
+        let source = |of_file| if of_file { "file" } else { "runtime" }.to_string();
+        self.rules
+            .effective()
+            .map(|(rule, of_file)| RuleRow { rule: rule.clone(), source: source(of_file) })
+            .collect()
+    }
+
+    /// The core hears all rules as they are now.
+    fn rules_changed(&mut self, write: Result<Write, String>) -> Outcome {
+        match write {
+            Ok(write) => {
+                self.feed(&boot::policy(&self.facts.config));
+                Outcome::Write(write, Answer::Rules(self.rule_rows()))
+            }
+            Err(why) => Outcome::Done(Err(why)),
+        }
+    }
+
+    fn bundle(&self) -> Result<Answer, String> {
+        let org = &self.facts.config.org;
+        let bundle =
+            self.facts.trust.bundle(org).ok_or_else(|| format!("this node holds no bundle of '{org}'"))?;
+        Ok(Answer::Bundle {
+            org: org.to_string(),
+            pem: bundle.to_pem(),
+            fingerprints: bundle.fingerprints().map(|f| f.to_string()).collect(),
+        })
+    }
+
+    fn add(&mut self, mut spec: ServiceSpec) -> Outcome {
+        let target = match HostPort::parse(&spec.target) {
+            Ok(target) => target,
+            Err(why) => {
+                return Outcome::Done(Err(format!("the target '{}' is not usable: {why}", spec.target)));
+            }
+        };
+        spec.tags.sort();
+        spec.tags.dedup();
+        if let Some(tag) = spec.tags.iter().find(|t| !is_tag(t)) {
+            let why = format!("the tag '{tag}' must look like 'acme.example:gold'");
+            return Outcome::Done(Err(why));
+        }
+        if spec.tags.len() > catalyst_wire::Limits::TAGS {
+            let why = format!("a service has at most {} tags", catalyst_wire::Limits::TAGS);
+            return Outcome::Done(Err(why));
+        }
+        match self.offer(&spec, target) {
+            Ok(()) => {
+                let write = self.overlay.add(spec);
+                Outcome::Write(write, Answer::Services(self.service_rows()))
+            }
+            Err(why) => Outcome::Done(Err(why)),
+        }
+    }
+
+    fn remove(&mut self, label: &ServiceLabel) -> Outcome {
+        if self.core.state().service(label).is_none() {
+            return Outcome::Done(Err(format!("no service '{label}' on this node; see 'service ls'")));
+        }
+        self.feed(&Event::ServiceDown(label.clone()));
+        self.tables.set_target(&self.full_name(label), None);
+        let in_file = boot::in_file(&self.facts.config, label);
+        let write = self.overlay.remove(label, in_file);
+        Outcome::Write(write, Answer::Services(self.service_rows()))
+    }
+}
+
+fn is_tag(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(org, tag)| {
+        catalyst_names::check::org(org, "tag").is_ok() && catalyst_names::check::label(tag, "tag").is_ok()
+    })
+}
