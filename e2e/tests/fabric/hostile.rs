@@ -211,3 +211,38 @@ fn a_neighbour_cannot_speak_for_another() {
     assert_eq!(rows.len(), 1, "{rows:#?}");
     assert_eq!(rows[0]["via"], "honest.acme.example");
 }
+
+/// Anonymous memory of a process, in KiB: what it allocated and touched.
+fn anonymous(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|l| l.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+}
+
+#[test]
+fn a_neighbour_that_announces_without_end_fills_its_share_and_nothing_else() {
+    let mut hub = hub();
+    let before = untouched(&hub);
+    let count = if std::env::var_os("CATALYST_TEST_FULL").is_some() { 10_000_000 } else { 300_000 };
+    hub.hub.stop();
+    hub.hub.config["limits"] = json!({ "routes_per_peer": 1_000 });
+    hub.hub.start();
+    hub.hub.wait_up(&hub.honest);
+    let idle = anonymous(hub.hub.pid());
+    let rogue = Rogue::new(&hub.identity, &hub.hub, &hub.org).connect();
+    rogue.open();
+    rogue.frame(FrameType::Open);
+    rogue.flood(count);
+    let told = rogue.frame(FrameType::Refused);
+    let told = catalyst_wire::Refused::read(catalyst_wire::Frame::whole(&told).unwrap().body).unwrap();
+    assert!(told.reason.contains("1000 routes") && told.services.contains("flood-"), "{told:?}");
+    let row = hub.hub.wait_peer(&hub.identity, "all of it was heard", |row| {
+        row["refused"].as_u64() == Some(count as u64 - 1_000)
+    });
+    assert_eq!((&row["routes"], &row["state"]), (&json!(1_000), &json!("syncing")), "{row:#}");
+    let after = anonymous(hub.hub.pid());
+    println!("{count} announcements: RssAnon {idle} -> {after} KiB");
+    assert!(after < idle + 16 * 1024, "RssAnon {idle} -> {after} KiB");
+    assert_eq!(untouched(&hub).2, before.2, "the honest neighbour's route stands");
+    assert_eq!(hub.hub.peer(&hub.honest)["sessions"], 1);
+}

@@ -1,5 +1,6 @@
 //! A client with a real certificate and frames of its own: for what no honest node would send.
 
+use std::cell::Cell;
 use std::fs;
 use std::future::Future;
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use catalyst_transport::{
 };
 use catalyst_tunnel::StreamHeader;
 use catalyst_wire::update::{UpdateWriter, write_entry, write_key};
-use catalyst_wire::{Attrs, Frame, FrameType, HEADER, Limits as WireLimits, Notify, Open, small};
+use catalyst_wire::{
+    Attrs, Frame, FrameType, HEADER, Limits as WireLimits, Notify, Open, Path, Reader, small,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,6 +41,8 @@ pub struct Rogue {
     transport: Transport,
     events: Receiver<Event>,
     session: Option<SessionId>,
+    /// Bytes that may be sent.
+    credit: Cell<i64>,
 }
 
 fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
@@ -76,11 +81,15 @@ impl Rogue {
         let victim_name: NodeName = victim.full_name().parse().unwrap();
         let address = Some(victim.address().to_string());
         transport.set_peer(DialTarget { name: victim_name.clone(), address, profile: None });
-        Rogue { own, victim: victim_name, transport, events, session: None }
+        Rogue { own, victim: victim_name, transport, events, session: None, credit: Cell::new(0) }
     }
 
     fn next(&self, what: &str) -> Event {
-        within(what, self.events.recv()).unwrap()
+        let event = within(what, self.events.recv()).unwrap();
+        if let Event::Writable { bytes, .. } = &event {
+            self.credit.set(self.credit.get() + *bytes as i64);
+        }
+        event
     }
 
     /// Waits until the control connection is up: both certificates are good.
@@ -110,6 +119,8 @@ impl Rogue {
 
     /// Sends bytes as they are.
     pub fn send(&self, bytes: &[u8]) {
+        // Below zero until the first credit is read.
+        self.credit.set(self.credit.get() - bytes.len() as i64);
         self.transport.send(self.session.unwrap(), Bytes::copy_from_slice(bytes)).unwrap();
     }
 
@@ -161,6 +172,38 @@ impl Rogue {
         }
         let update = writer.finish().unwrap().to_vec();
         self.send(&update);
+    }
+
+    /// Announces services `flood-0` and so on, as fast as the other side takes them, in full frames.
+    pub fn flood(&self, count: usize) {
+        let mut frame = vec![0; HEADER + WireLimits::FRAME_BODY];
+        let mut element = [0; WireLimits::ENTRY + 8];
+        let path = [&[1, u8::try_from(self.own.node().len()).unwrap()], self.own.node().as_bytes()].concat();
+        let node_path = Path::read(&mut Reader::new(&path), 9, 63, |_| true).unwrap();
+        let attrs = Attrs { node_path, ..Attrs::default() };
+        let mut next = 0;
+        while next < count {
+            let mut writer = UpdateWriter::new(&mut frame).unwrap();
+            while next < count {
+                let service = format!("flood-{next}.{}", self.own.org());
+                let entry = write_entry(&mut element, &service, self.own.node(), &attrs).unwrap();
+                if writer.announce(entry).is_err() {
+                    break;
+                }
+                next += 1;
+            }
+            let update = writer.finish().unwrap().to_vec();
+            while self.credit.get() < update.len() as i64 {
+                match self.next("credit") {
+                    Event::SessionDown { reason, .. } => panic!("the session ended after {next}: {reason}"),
+                    Event::Frame { frame, .. } if frame[0] == FrameType::Notify as u8 => {
+                        panic!("the session ended after {next}: {:?}", Notify::read(&frame[HEADER..]))
+                    }
+                    _ => {}
+                }
+            }
+            self.send(&update);
+        }
     }
 
     /// Waits for a frame of this type. Skips others.
