@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::build_edge;
 use crate::cargo;
 use crate::repo::Repo;
 
@@ -30,8 +31,7 @@ Examples:
 const SUITES: &[&str] = &["core"];
 
 /// What is built, each by itself, so that no crate turns on features in another binary: package and profile.
-const BUILDS: &[(&str, &str)] =
-    &[("catalyst-edge", "edge"), ("catalyst", "release"), ("catalyst-bench", "release")];
+const BUILDS: &[(&str, &str)] = &[("catalyst", "release"), ("catalyst-bench", "release")];
 
 /// `cargo xtask bench`
 pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
@@ -56,13 +56,14 @@ pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
             bail!("{package} did not build");
         }
     }
+    let edge = build_edge::build(repo, None)?;
     let target = cargo::metadata(repo)?.target_directory;
     let binary = |profile: &str, name: &str| -> PathBuf { target.join(profile).join(name) };
     let status = Command::new(binary("release", "catalyst-bench"))
         .arg("--cloud")
         .arg(binary("release", "catalyst"))
         .arg("--edge")
-        .arg(binary("edge", "catalyst-edge"))
+        .arg(edge)
         .args(rest)
         .status()
         .context("cannot run catalyst-bench")?;

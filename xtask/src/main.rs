@@ -3,6 +3,7 @@
 //! One file a subject. A new subcommand is a module and one line in [`COMMANDS`].
 
 mod bench;
+mod build_edge;
 mod cargo;
 mod demo;
 mod golden;
@@ -35,6 +36,12 @@ const COMMANDS: &[Command] = &[
         summary: laws::edge_tree::SUMMARY,
         help: laws::edge_tree::HELP,
         run: laws::edge_tree::command,
+    },
+    Command {
+        name: "build-edge",
+        summary: build_edge::SUMMARY,
+        help: build_edge::HELP,
+        run: build_edge::run,
     },
     Command { name: "bench", summary: bench::SUMMARY, help: bench::HELP, run: bench::run },
     Command { name: "demo", summary: demo::SUMMARY, help: demo::HELP, run: demo::run },

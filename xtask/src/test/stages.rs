@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use crate::build_edge;
 use crate::cargo::Metadata;
 
 /// The edge binary's bar, in bytes: it has to fit small boards.
-pub const EDGE_BINARY_MOST: u64 = 4 * 1024 * 1024;
+pub const EDGE_BINARY_MOST: u64 = 4_000_000;
 
 /// What a stage runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,9 +125,9 @@ fn e2e(metadata: &Metadata, full: bool) -> Step {
 }
 
 fn size(metadata: &Metadata) -> Vec<Step> {
-    let binary = metadata.target_directory.join("edge/catalyst-edge");
+    let binary = build_edge::path(&metadata.target_directory, None);
     vec![
-        cargo("build --profile edge --package catalyst-edge"),
+        Step::Xtask(vec!["build-edge".to_owned()]),
         Step::SizeAtMost(binary.to_string_lossy().into_owned(), EDGE_BINARY_MOST),
     ]
 }

@@ -1,0 +1,188 @@
+//! `cargo xtask build-edge`: the edge binary as it ships, for this machine or another one.
+//!
+//! It differs from `cargo build --profile edge` by what only the linker can leave out: the unwind tables. The binary
+//! aborts on a panic, so nobody reads them, and most of them come with the standard library, where no flag of the
+//! compiler reaches. `node-edge/no-unwind.ld` drops them; the flags go to the last step alone, so nothing else is
+//! built anew.
+
+mod debian;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo;
+use crate::repo::Repo;
+
+/// The line in the overview.
+pub const SUMMARY: &str = "build the edge binary as it ships, for this machine or with --target for a board";
+
+/// `cargo xtask build-edge --help`
+pub const HELP: &str = "\
+cargo xtask build-edge [--target TRIPLE]
+
+Builds catalyst-edge with the profile `edge` and without unwind tables, and prints its size and path.
+
+  --target aarch64-unknown-linux-gnu    64-bit boards. Where rustup has the target, it is used; elsewhere Debian's
+                                        compiler and standard library are unpacked below target/ (no root, nothing
+                                        installed). Needs gcc-aarch64-linux-gnu and libc6-dev-arm64-cross.
+  --target aarch64-unknown-linux-musl   the same as one static file. Needs `rustup target add`.
+  --target x86_64-unknown-linux-musl    a static file for this kind of machine. Needs `rustup target add`.
+
+Examples:
+  cargo xtask build-edge
+  cargo xtask build-edge --target aarch64-unknown-linux-gnu
+";
+
+/// The board's platform that tests run under emulation.
+pub const ARM: &str = "aarch64-unknown-linux-gnu";
+
+/// Takes the unwind tables away; below the repository's root.
+const LINKER_SCRIPT: &str = "node-edge/no-unwind.ld";
+
+/// `cargo xtask build-edge`
+pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let target = match words.as_slice() {
+        [] => None,
+        ["--target", target] => Some(*target),
+        _ => bail!("that is not how it is called; see `cargo xtask build-edge --help`"),
+    };
+    let binary = build(repo, target)?;
+    let size = std::fs::metadata(&binary).with_context(|| binary.display().to_string())?.len();
+    println!("{size} bytes  {}", repo.relative(&binary));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where [`build`] puts the binary.
+pub fn path(target_directory: &Path, target: Option<&str>) -> PathBuf {
+    match target {
+        None => target_directory.join("edge/catalyst-edge"),
+        Some(target) => folder(target_directory).join(target).join("edge/catalyst-edge"),
+    }
+}
+
+/// Builds for other machines have a folder of their own: another compiler may do them.
+fn folder(target_directory: &Path) -> PathBuf {
+    target_directory.join("cross")
+}
+
+/// Builds, and says where the binary is.
+pub fn build(repo: &Repo, target: Option<&str>) -> Result<PathBuf> {
+    let target_directory = cargo::metadata(repo)?.target_directory;
+    let mut command = cargo::command(repo);
+    command.args(["rustc", "--locked", "--package", "catalyst-edge", "--bin", "catalyst-edge"]);
+    command.args(["--profile", "edge"]);
+    let mut linker = Linker::Compiler;
+    if let Some(target) = target {
+        command.args(["--target", target, "--target-dir"]).arg(folder(&target_directory));
+        linker = cross(&mut command, target, &target_directory)?;
+    }
+    command.arg("--").args(linker.flags(&repo.root().join(LINKER_SCRIPT)));
+    eprintln!("building catalyst-edge for {}", target.unwrap_or("this machine"));
+    if !command.status().context("cannot run cargo")?.success() {
+        bail!("catalyst-edge did not build");
+    }
+    Ok(path(&target_directory, target))
+}
+
+/// Who links, and so how flags for the linker are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Linker {
+    /// A C compiler passes them on.
+    Compiler,
+    /// The linker that comes with Rust's static targets.
+    Lld,
+}
+
+impl Linker {
+    fn flags(self, script: &Path) -> Vec<String> {
+        let script = script.display();
+        match self {
+            Linker::Compiler => {
+                vec!["-Clink-arg=-Wl,--no-eh-frame-hdr".to_owned(), format!("-Clink-arg=-Wl,-T,{script}")]
+            }
+            Linker::Lld => {
+                vec!["-Clink-arg=--no-eh-frame-hdr".to_owned(), format!("-Clink-arg=-T{script}")]
+            }
+        }
+    }
+}
+
+/// Gives cargo what it needs for another platform.
+fn cross(command: &mut Command, target: &str, target_directory: &Path) -> Result<Linker> {
+    let variable = target.to_uppercase().replace('-', "_");
+    let foreign = !target.starts_with(std::env::consts::ARCH);
+    let compiler = match (target.starts_with("aarch64-"), foreign) {
+        (_, false) => "cc",
+        (true, true) => "aarch64-linux-gnu-gcc",
+        (false, true) => bail!("no compiler is known for {target}; `cross` may do it, see cross.toml"),
+    };
+    if Command::new(compiler).arg("--version").output().is_err() {
+        bail!(
+            "{compiler} is missing; install it with \
+             `apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross`"
+        );
+    }
+    command.env(format!("CC_{}", target.replace('-', "_")), compiler);
+    let installed = rustup_has(target)?;
+    if target.ends_with("-musl") {
+        if !installed {
+            bail!("there is no standard library for {target}; get it with `rustup target add {target}`");
+        }
+        command.env(format!("CARGO_TARGET_{variable}_LINKER"), "rust-lld");
+        return Ok(Linker::Lld);
+    }
+    command.env(format!("CARGO_TARGET_{variable}_LINKER"), compiler);
+    if !installed {
+        if target != ARM {
+            bail!("there is no standard library for {target}; get it with `rustup target add {target}`");
+        }
+        let compiler = debian::compiler(&target_directory.join("debian-rust")).with_context(|| {
+            format!(
+                "rustup has no {target} (`rustup target add {target}`), and Debian's packages cannot be had"
+            )
+        })?;
+        command.env("RUSTC", compiler);
+    }
+    Ok(Linker::Compiler)
+}
+
+/// Whether the compiler that is in use has the standard library of a platform.
+fn rustup_has(target: &str) -> Result<bool> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).args(["--print", "sysroot"]).output().context("cannot run rustc")?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    Ok(std::fs::read_dir(sysroot.join("lib/rustlib").join(target).join("lib"))
+        .is_ok_and(|mut files| files.next().is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_fit_who_links() {
+        let script = Path::new("/r/no-unwind.ld");
+        let compiler = Linker::Compiler.flags(script);
+        assert_eq!(compiler, ["-Clink-arg=-Wl,--no-eh-frame-hdr", "-Clink-arg=-Wl,-T,/r/no-unwind.ld"]);
+        let lld = Linker::Lld.flags(script);
+        assert_eq!(lld, ["-Clink-arg=--no-eh-frame-hdr", "-Clink-arg=-T/r/no-unwind.ld"]);
+    }
+
+    #[test]
+    fn the_linker_script_is_there() {
+        assert!(Repo::find().unwrap().root().join(LINKER_SCRIPT).is_file());
+    }
+
+    #[test]
+    fn builds_for_boards_do_not_disturb_others() {
+        let target = Path::new("/t");
+        assert_eq!(path(target, None), Path::new("/t/edge/catalyst-edge"));
+        assert_eq!(
+            path(target, Some(ARM)),
+            Path::new("/t/cross/aarch64-unknown-linux-gnu/edge/catalyst-edge")
+        );
+    }
+}
