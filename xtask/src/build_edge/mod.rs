@@ -7,6 +7,7 @@
 
 mod debian;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -37,6 +38,12 @@ Examples:
 
 /// The board's platform that tests run under emulation.
 pub const ARM: &str = "aarch64-unknown-linux-gnu";
+
+/// Runs the programs of [`ARM`] on another machine.
+pub const QEMU: &str = "qemu-aarch64-static";
+
+/// Where Debian's cross packages put that platform's C library.
+const ARM_ROOT: &str = "/usr/aarch64-linux-gnu";
 
 /// Takes the unwind tables away; below the repository's root.
 const LINKER_SCRIPT: &str = "node-edge/no-unwind.ld";
@@ -84,7 +91,21 @@ pub fn build(repo: &Repo, target: Option<&str>) -> Result<PathBuf> {
     if !command.status().context("cannot run cargo")?.success() {
         bail!("catalyst-edge did not build");
     }
+    if target == Some(ARM) {
+        let emulated = emulated(&target_directory);
+        let binary = path(&target_directory, target);
+        std::fs::write(
+            &emulated,
+            format!("#!/bin/sh\nexec {QEMU} -L {ARM_ROOT} '{}' \"$@\"\n", binary.display()),
+        )?;
+        std::fs::set_permissions(&emulated, std::fs::Permissions::from_mode(0o755))?;
+    }
     Ok(path(&target_directory, target))
+}
+
+/// A script that runs the board's binary on this machine, as if it were it: for tests.
+pub fn emulated(target_directory: &Path) -> PathBuf {
+    path(target_directory, Some(ARM)).with_extension("emulated")
 }
 
 /// Who links, and so how flags for the linker are spelled.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::build_edge;
 use crate::cargo;
 use crate::repo::Repo;
 use count::Count;
@@ -189,6 +190,20 @@ fn need_tools(repo: &Repo, stages: &[Stage]) -> Result<()> {
     }
     if uses("clippy") {
         needed.push(("clippy", cargo_with("clippy"), "rustup component add clippy"));
+    }
+    let version = |program: &str| {
+        let mut command = Command::new(program);
+        command.arg("--version");
+        command
+    };
+    if uses("arm") {
+        let compiler = "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross";
+        needed.push(("the C compiler of 64-bit ARM", version("aarch64-linux-gnu-gcc"), compiler));
+        needed.push((
+            "the emulator of 64-bit ARM",
+            version(build_edge::QEMU),
+            "apt-get install qemu-user-static",
+        ));
     }
     for (name, mut command, install) in needed {
         let found = command.output().is_ok_and(|output| output.status.success());

@@ -65,6 +65,15 @@ pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
             )
         },
         Stage { full: true, ..stage("size", "the edge binary fits a small board", size(metadata)) },
+        Stage {
+            full: true,
+            after: &["build"],
+            ..stage(
+                "arm",
+                "the edge binary of 64-bit ARM, emulated, works with a native cloud node",
+                arm(metadata),
+            )
+        },
     ]
 }
 
@@ -116,11 +125,14 @@ fn build() -> Vec<Step> {
 }
 
 fn e2e(metadata: &Metadata, full: bool) -> Step {
-    let built = metadata.target_directory.join("ci");
-    let path = |name: &str| built.join(name).to_string_lossy().into_owned();
-    let mut env = full_env(full);
-    env.push(("CATALYST_BIN".to_owned(), path("catalyst")));
-    env.push(("CATALYST_EDGE_BIN".to_owned(), path("catalyst-edge")));
+    let edge = metadata.target_directory.join("ci/catalyst-edge");
+    e2e_with(metadata, &edge, full_env(full))
+}
+
+fn e2e_with(metadata: &Metadata, edge: &Path, mut env: Vec<(String, String)>) -> Step {
+    let cloud = metadata.target_directory.join("ci/catalyst");
+    env.push(("CATALYST_BIN".to_owned(), cloud.to_string_lossy().into_owned()));
+    env.push(("CATALYST_EDGE_BIN".to_owned(), edge.to_string_lossy().into_owned()));
     tests(&["catalyst-e2e".to_owned()], env)
 }
 
@@ -130,6 +142,18 @@ fn size(metadata: &Metadata) -> Vec<Step> {
         Step::Xtask(vec!["build-edge".to_owned()]),
         Step::SizeAtMost(binary.to_string_lossy().into_owned(), EDGE_BINARY_MOST),
     ]
+}
+
+/// Scenarios in which the emulated edge takes the native one's place. What measures memory or time says nothing there.
+const EMULATED: &[&str] = &["data::", "organisations::", "routes::", "services::", "sessions::"];
+
+fn arm(metadata: &Metadata) -> Vec<Step> {
+    let emulated = build_edge::emulated(&metadata.target_directory);
+    let Step::Cargo(mut args, env) = e2e_with(metadata, &emulated, Vec::new()) else { return Vec::new() };
+    args.extend(["--test", "fabric", "--"].map(str::to_owned));
+    args.extend(EMULATED.iter().map(|module| (*module).to_owned()));
+    let build = ["build-edge", "--target", build_edge::ARM].map(str::to_owned).to_vec();
+    vec![Step::Xtask(build), Step::Cargo(args, env)]
 }
 
 /// The stages to run: those named and what they need, or all of the ordinary ones.
