@@ -7,6 +7,7 @@
 
 mod admin;
 mod daemon;
+mod edge;
 mod idle;
 mod latency;
 mod loss;
@@ -20,54 +21,74 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use report::Report;
 
 /// The binaries under test, as `cargo xtask bench` built them.
 struct Binaries {
     cloud: PathBuf,
     edge: PathBuf,
+    /// Only when asked for: nobody packages it.
+    rathole: Option<PathBuf>,
 }
 
 struct Arguments {
     binaries: Binaries,
     json: bool,
-    only: Vec<String>,
+    scenarios: Vec<(&'static str, Scenario)>,
 }
 
 type Scenario = fn(&Binaries, &mut Report) -> Result<()>;
 
-const SCENARIOS: &[(&str, Scenario)] =
-    &[("latency", latency::run), ("transit", transit::run), ("idle", idle::run), ("loss", loss::run)];
+/// Suites with their scenarios.
+const SUITES: &[(&str, &[(&str, Scenario)])] = &[
+    (
+        "core",
+        &[("latency", latency::run), ("transit", transit::run), ("idle", idle::run), ("loss", loss::run)],
+    ),
+    (
+        "edge",
+        &[("forward", edge::forward), ("tunnel", edge::tunnel), ("idle", edge::idle), ("small", edge::small)],
+    ),
+];
 
-const USAGE: &str = "catalyst-bench --cloud PATH --edge PATH [--json] [SCENARIO...]";
+const USAGE: &str = "catalyst-bench SUITE --cloud PATH --edge PATH [--rathole PATH] [--json] [SCENARIO...]";
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments> {
-    let (mut cloud, mut edge, mut json, mut only) = (None, None, false, Vec::new());
+    let suite = args.next().with_context(|| USAGE)?;
+    let Some((_, all)) = SUITES.iter().find(|(name, _)| *name == suite) else {
+        bail!("`{suite}` is no suite: {USAGE}");
+    };
+    let (mut cloud, mut edge, mut rathole, mut json, mut only) = (None, None, None, false, Vec::new());
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--cloud" => cloud = args.next().map(PathBuf::from),
             "--edge" => edge = args.next().map(PathBuf::from),
+            "--rathole" => rathole = args.next().map(PathBuf::from),
             "--json" => json = true,
-            name if SCENARIOS.iter().any(|(known, _)| *known == name) => only.push(arg),
+            name if all.iter().any(|(known, _)| *known == name) => only.push(arg),
             other => {
-                let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+                let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
                 bail!("`{other}` is not an argument: {USAGE}; scenarios are {}", names.join(", "))
             }
         }
     }
     let cloud = cloud.with_context(|| format!("--cloud is missing: {USAGE}"))?;
     let edge = edge.with_context(|| format!("--edge is missing: {USAGE}"))?;
-    Ok(Arguments { binaries: Binaries { cloud, edge }, json, only })
+    let wanted = |(name, _): &&(&str, Scenario)| only.is_empty() || only.iter().any(|only| only == name);
+    let scenarios = all.iter().filter(wanted).copied().collect();
+    Ok(Arguments { binaries: Binaries { cloud, edge, rathole }, json, scenarios })
 }
 
 fn measure() -> Result<bool> {
     let arguments = parse(std::env::args().skip(1))?;
     let mut report = Report::default();
-    for (name, scenario) in SCENARIOS {
-        if arguments.only.is_empty() || arguments.only.iter().any(|only| only == name) {
-            eprintln!("measuring: {name}");
-            scenario(&arguments.binaries, &mut report).with_context(|| format!("scenario {name}"))?;
-        }
+    // Thousands of connections: as many descriptors as this user may have, for what is started here too.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    for (name, scenario) in &arguments.scenarios {
+        eprintln!("measuring: {name}");
+        scenario(&arguments.binaries, &mut report).with_context(|| format!("scenario {name}"))?;
     }
     if arguments.json {
         println!("{}", report.json());

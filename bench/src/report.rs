@@ -9,15 +9,21 @@ pub enum Bar {
     AtMost(f64),
     /// Less than this.
     Below(f64),
+    /// At most so many times what the other program beside it needs.
+    TimesAtMost(f64),
+    /// At least so many times what the other program does.
+    TimesAtLeast(f64),
     /// Nobody asked; it is told to explain others.
     None,
 }
 
 impl Bar {
-    fn holds(self, value: f64) -> bool {
+    fn holds(self, value: f64, ratio: Option<f64>) -> bool {
         match self {
             Bar::AtMost(max) => value <= max,
             Bar::Below(max) => value < max,
+            Bar::TimesAtMost(max) => ratio.is_some_and(|ratio| ratio <= max),
+            Bar::TimesAtLeast(min) => ratio.is_some_and(|ratio| ratio >= min),
             Bar::None => true,
         }
     }
@@ -26,6 +32,8 @@ impl Bar {
         match self {
             Bar::AtMost(max) => format!("<= {} {unit}", number(max)),
             Bar::Below(max) => format!("< {} {unit}", number(max)),
+            Bar::TimesAtMost(max) => format!("<= {} x", number(max)),
+            Bar::TimesAtLeast(min) => format!(">= {} x", number(min)),
             Bar::None => String::new(),
         }
     }
@@ -36,7 +44,19 @@ struct Row {
     what: String,
     value: f64,
     unit: &'static str,
+    beside: Option<(&'static str, f64)>,
     bar: Bar,
+}
+
+impl Row {
+    /// Ours to the other program's.
+    fn ratio(&self) -> Option<f64> {
+        self.beside.map(|(_, other)| self.value / other)
+    }
+
+    fn holds(&self) -> bool {
+        self.bar.holds(self.value, self.ratio())
+    }
 }
 
 /// All figures of a run, in the order in which they were measured.
@@ -64,27 +84,53 @@ impl Report {
     pub fn add(&mut self, what: impl Into<String>, value: f64, unit: &'static str, bar: Bar) {
         let what = what.into();
         eprintln!("  {what}: {} {unit}", number(value));
-        self.rows.push(Row { what, value, unit, bar });
+        self.rows.push(Row { what, value, unit, beside: None, bar });
+    }
+
+    /// Adds a figure beside that of another program, which was measured in turns with it.
+    pub fn beside(
+        &mut self,
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        (name, other): (&'static str, f64),
+        bar: Bar,
+    ) {
+        let what = what.into();
+        eprintln!("  {what}: {} {unit}, {name} {} {unit}", number(value), number(other));
+        self.rows.push(Row { what, value, unit, beside: Some((name, other)), bar });
     }
 
     /// Whether every figure holds its bar.
     pub fn passed(&self) -> bool {
-        self.rows.iter().all(|row| row.bar.holds(row.value))
+        self.rows.iter().all(Row::holds)
     }
 
     /// For people, and for `docs/benchmarks.md`.
     pub fn table(&self) -> String {
-        let mut lines = vec![["what".to_owned(), "measured".to_owned(), "bar".to_owned(), String::new()]];
+        let compares = self.rows.iter().any(|row| row.beside.is_some());
+        let mut lines = vec![vec!["what".to_owned(), "measured".to_owned()]];
+        if compares {
+            lines[0].extend(["beside".to_owned(), "ratio".to_owned()]);
+        }
+        lines[0].extend(["bar".to_owned(), String::new()]);
         lines.extend(self.rows.iter().map(|row| {
-            let verdict = match (row.bar, row.bar.holds(row.value)) {
+            let verdict = match (row.bar, row.holds()) {
                 (Bar::None, _) => "",
                 (_, true) => "pass",
                 (_, false) => "MISS",
             };
-            let measured = format!("{} {}", number(row.value), row.unit);
-            [row.what.clone(), measured, row.bar.text(row.unit), verdict.to_owned()]
+            let mut line = vec![row.what.clone(), format!("{} {}", number(row.value), row.unit)];
+            if compares {
+                let beside =
+                    row.beside.map(|(name, other)| format!("{name}: {} {}", number(other), row.unit));
+                line.push(beside.unwrap_or_default());
+                line.push(row.ratio().map(|ratio| format!("{ratio:.2} x")).unwrap_or_default());
+            }
+            line.extend([row.bar.text(row.unit), verdict.to_owned()]);
+            line
         }));
-        let mut width = [0; 4];
+        let mut width = vec![0; lines.iter().map(Vec::len).max().unwrap_or_default()];
         for line in &lines {
             for (width, cell) in width.iter_mut().zip(line) {
                 *width = cell.chars().count().max(*width);
@@ -92,7 +138,7 @@ impl Report {
         }
         let mut text = String::new();
         for (index, line) in lines.iter().enumerate() {
-            for (cell, width) in line.iter().zip(width) {
+            for (cell, width) in line.iter().zip(width.iter().copied()) {
                 text.push_str(&format!("| {cell:width$} "));
             }
             text.push_str("|\n");
@@ -110,11 +156,14 @@ impl Report {
             let bar = match row.bar {
                 Bar::AtMost(max) => json!({ "at_most": max }),
                 Bar::Below(max) => json!({ "below": max }),
+                Bar::TimesAtMost(max) => json!({ "times_at_most": max }),
+                Bar::TimesAtLeast(min) => json!({ "times_at_least": min }),
                 Bar::None => Value::Null,
             };
+            let beside = row.beside.map(|(name, other)| json!({ "name": name, "measured": other }));
             json!({
-                "what": row.what, "measured": row.value, "unit": row.unit, "bar": bar,
-                "pass": row.bar.holds(row.value),
+                "what": row.what, "measured": row.value, "unit": row.unit, "beside": beside,
+                "ratio": row.ratio(), "bar": bar, "pass": row.holds(),
             })
         };
         json!({ "rows": self.rows.iter().map(row).collect::<Vec<_>>(), "pass": self.passed() })
@@ -149,6 +198,21 @@ mod tests {
         assert!(table.contains("| bad  | 1 ms     | < 1 ms  | MISS |"), "{table}");
         assert_eq!(report.json()["rows"][0]["pass"], true);
         assert_eq!(report.json()["pass"], false);
+    }
+
+    #[test]
+    fn a_ratio_is_held_against_its_bar() {
+        let mut report = Report::default();
+        report.beside("cpu", 1.0, "s", ("HAProxy", 2.0), Bar::TimesAtMost(0.5));
+        report.beside("rate", 2.0, "/s", ("rathole", 2.0), Bar::TimesAtLeast(1.0));
+        assert!(report.passed());
+        report.beside("cpu", 1.0, "s", ("nginx", 1.5), Bar::TimesAtMost(0.6));
+        assert!(!report.passed());
+        assert!(
+            report.table().contains("| nginx: 1.50 s  | 0.67 x | <= 0.600 x | MISS |"),
+            "{}",
+            report.table()
+        );
     }
 
     #[test]

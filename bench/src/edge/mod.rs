@@ -1,0 +1,61 @@
+//! The suite `edge`: the edge node beside programs that do a part of its work, in turns within one run.
+//!
+//! `load` is the service and its clients, `contestant` starts the programs, each other file is a scenario.
+
+mod contestant;
+mod forward;
+mod idle;
+mod load;
+mod small;
+mod tunnel;
+
+pub use forward::run as forward;
+pub use idle::run as idle;
+pub use small::run as small;
+pub use tunnel::run as tunnel;
+
+use anyhow::Result;
+use contestant::Contestant;
+
+use crate::report::{quantile, sorted};
+
+/// Every contestant has so many turns; the middle one counts.
+const TURNS: usize = 5;
+
+/// What one contestant spent, a figure a turn.
+#[derive(Default)]
+struct Spent {
+    /// CPU-seconds a GB.
+    bulk: Vec<f64>,
+    /// CPU-microseconds a request.
+    request: Vec<f64>,
+    /// Requests a second.
+    rate: Vec<f64>,
+}
+
+/// Bulk and requests through each contestant in turns, so that what else the machine does meets all alike.
+fn in_turns(contestants: &[Contestant], bytes: u64) -> Result<Vec<Spent>> {
+    const CONNECTIONS: u64 = 4;
+    const REQUESTS: u64 = 4_000;
+    let mut all: Vec<Spent> = contestants.iter().map(|_| Spent::default()).collect();
+    for turn in 0..=TURNS {
+        for (contestant, spent) in contestants.iter().zip(&mut all) {
+            let before = contestant.cpu_seconds()?;
+            load::bulk(contestant.port, CONNECTIONS, bytes)?;
+            let between = contestant.cpu_seconds()?;
+            let rate = load::requests(contestant.port, CONNECTIONS, REQUESTS)?;
+            let after = contestant.cpu_seconds()?;
+            // The first turn warms up.
+            if turn > 0 {
+                spent.bulk.push((between - before) / (bytes as f64 / 1e9));
+                spent.request.push((after - between) / (CONNECTIONS * REQUESTS) as f64 * 1e6);
+                spent.rate.push(rate);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn median(samples: &[f64]) -> f64 {
+    quantile(&sorted(samples.to_vec()), 0.5)
+}

@@ -1,0 +1,37 @@
+//! Through the tunnel: from a port of the edge over QUIC to a service at the cloud node, both processes counted,
+//! beside rathole's client and server with its Noise transport.
+
+use anyhow::Result;
+
+use crate::Binaries;
+use crate::report::{Bar, Report};
+
+use super::{contestant, in_turns, load, median};
+
+const BYTES: u64 = 500_000_000;
+
+/// Measures.
+pub fn run(binaries: &Binaries, report: &mut Report) -> Result<()> {
+    let target = load::service()?;
+    let mut contestants = vec![contestant::tunnel(binaries, target)?];
+    if let Some(rathole) = &binaries.rathole {
+        contestants.push(contestant::rathole(rathole, target)?);
+    }
+    let spent = in_turns(&contestants, BYTES)?;
+    let Some((ours, others)) = spent.split_first() else { return Ok(()) };
+    for (other, contestant) in others.iter().zip(contestants.iter().skip(1)) {
+        let name = contestant.name;
+        let peer = (name, median(&other.bulk));
+        report.beside("tunnel, both nodes: CPU a GB", median(&ours.bulk), "s", peer, Bar::TimesAtMost(1.0));
+        let peer = (name, median(&other.request));
+        report.beside("tunnel, both nodes: CPU a request", median(&ours.request), "us", peer, Bar::None);
+        let peer = (name, median(&other.rate));
+        report.beside("tunnel: requests", median(&ours.rate), "/s", peer, Bar::TimesAtLeast(1.0));
+    }
+    if others.is_empty() {
+        report.add("tunnel, both nodes: CPU a GB", median(&ours.bulk), "s", Bar::None);
+        report.add("tunnel, both nodes: CPU a request", median(&ours.request), "us", Bar::None);
+        report.add("tunnel: requests", median(&ours.rate), "/s", Bar::None);
+    }
+    Ok(())
+}
