@@ -12,6 +12,7 @@ mod module_tree;
 mod repo;
 mod rust_source;
 mod rust_tokens;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ const COMMANDS: &[Command] = &[
         run: build_edge::run,
     },
     Command { name: "bench", summary: bench::SUMMARY, help: bench::HELP, run: bench::run },
+    Command { name: "soak", summary: soak::SUMMARY, help: soak::HELP, run: soak::run },
     Command { name: "demo", summary: demo::SUMMARY, help: demo::HELP, run: demo::run },
 ];
 

@@ -1,0 +1,198 @@
+//! Nodes under load with faults, for as long as one likes: memory does not grow, no descriptor is left open.
+//!
+//! `cargo xtask soak [--seconds N]` runs it. Two cloud nodes and an edge that dials both; one cloud node is killed
+//! and started again all the time, clients reset their connections, stand still and send garbage, services come
+//! and go. The other two nodes are watched: after a warm-up memory is fitted by a line, and at the end, at rest,
+//! they have the descriptors open that they had after the warm-up.
+
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod load;
+mod memory;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use catalyst_e2e::tcp::{self, Service};
+use catalyst_e2e::{Fabric, Node, wait};
+use serde_json::json;
+
+use load::{Counts, Load, Ports};
+use memory::{Watch, descriptors};
+
+/// Memory may grow by so much, in kB a minute: less than a page a second for an edge.
+const EDGE_MOST: f64 = 200.0;
+/// The same for a cloud node, whose allocator has more threads to serve.
+const CLOUD_MOST: f64 = 1_000.0;
+
+/// A neighbour is killed so often.
+const KILL_EVERY: Duration = Duration::from_secs(6);
+/// It stays away so long.
+const AWAY: Duration = Duration::from_secs(1);
+/// Memory is read so often.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+/// What closes must have closed within so long.
+const REST: Duration = Duration::from_secs(30);
+
+fn seconds() -> u64 {
+    std::env::var("CATALYST_SOAK_SECONDS").map_or(90, |text| text.parse().expect("a number of seconds"))
+}
+
+/// Load and faults for so long; the shaky node runs at the end.
+fn under_load(
+    limit: Duration,
+    ports: &Ports,
+    counts: &Arc<Counts>,
+    shaky: &mut Node,
+    edge: &Node,
+    watches: &mut [Watch],
+) {
+    let load = Load::start(ports, counts);
+    let begin = Instant::now();
+    let mut next_kill = begin + KILL_EVERY / 2;
+    let mut back: Option<Instant> = None;
+    let mut round = 0;
+    let churn = Service::echo();
+    while begin.elapsed() < limit {
+        std::thread::sleep(SAMPLE_EVERY);
+        watches.iter_mut().for_each(Watch::sample);
+        assert!(!load.failed(), "a client found something wrong");
+        // A service comes and goes.
+        round += 1;
+        let label = format!("guest-{}", round % 7);
+        edge.add(&label, churn.address());
+        remove(edge, &format!("guest-{}", (round + 3) % 7));
+        if back.is_some_and(|at| Instant::now() >= at) {
+            shaky.start();
+            back = None;
+        } else if back.is_none() && Instant::now() >= next_kill {
+            shaky.kill();
+            back = Some(Instant::now() + AWAY);
+            next_kill = Instant::now() + KILL_EVERY;
+        }
+    }
+    if back.is_some() {
+        shaky.start();
+    }
+    for n in 0..7 {
+        remove(edge, &format!("guest-{n}"));
+    }
+    load.stop();
+}
+
+/// Offers a service no longer, if it was offered.
+fn remove(edge: &Node, label: &str) {
+    let _ = edge.try_ask(json!({ "do": "service-remove", "name": label }));
+}
+
+/// Waits until no flow is left and the sessions are up, and says how many descriptors are open then.
+fn at_rest(node: &Node, neighbours: &[&Node]) -> usize {
+    for neighbour in neighbours {
+        node.wait_up(neighbour);
+    }
+    node.wait("no flows", |status| status["flows"][0] == 0);
+    let pid = u32::try_from(node.status()["pid"].as_u64().unwrap()).unwrap();
+    // Steady for a second: connections to the node that came back open and close for a while.
+    let mut last = (descriptors(pid).len(), Instant::now());
+    let steady = wait::poll(REST, || {
+        let now = descriptors(pid).len();
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        (last.1.elapsed() > Duration::from_secs(2)).then_some(now)
+    });
+    steady
+        .unwrap_or_else(|| panic!("descriptors of {} never settle: {:?}", node.full_name(), descriptors(pid)))
+}
+
+#[test]
+#[ignore = "takes as long as one says: cargo xtask soak"]
+fn memory_and_descriptors_stay_as_they_are_under_load_with_faults() {
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let mut cloud = fabric.cloud(&org, "cloud-1");
+    let mut shaky = fabric.cloud(&org, "cloud-2");
+    let mut edge = fabric.edge(&org, "edge-1");
+    edge.joins(&mut cloud);
+    edge.joins(&mut shaky);
+    shaky.joins(&mut cloud);
+    let echo = Service::echo();
+    let flood = Service::start(|mut stream| {
+        let block = tcp::pattern(100_000, 3);
+        while stream.write_all(&block).is_ok() {}
+    });
+    edge.offers("at-edge", "tcp", echo.address());
+    edge.offers("flood", "tcp", flood.address());
+    cloud.offers("at-cloud", "tcp", echo.address());
+    shaky.offers("shaky", "tcp", echo.address());
+    for node in [&mut edge, &mut cloud] {
+        ["at-edge", "at-cloud", "shaky"]
+            .iter()
+            .for_each(|label| node.exposes(&format!("{label}.acme.example")));
+    }
+    cloud.exposes("flood.acme.example");
+    for node in [&mut cloud, &mut shaky, &mut edge] {
+        // What a test of minutes would write at level debug is no part of it.
+        node.config["log"] = "warn".into();
+        node.start();
+    }
+    let port = |node: &Node, label: &str| node.wait_reachable(&format!("{label}.acme.example"));
+    let ports = Ports {
+        steady: vec![
+            port(&cloud, "at-edge"),
+            port(&edge, "at-cloud"),
+            port(&edge, "at-edge"),
+            port(&cloud, "at-cloud"),
+        ],
+        shaky: vec![port(&edge, "shaky"), port(&cloud, "shaky")],
+        flood: port(&cloud, "flood"),
+        peering: cloud.address(),
+        admin: edge.socket(),
+    };
+    let whole = Duration::from_secs(seconds());
+    let counts = Arc::<Counts>::default();
+
+    under_load(whole / 3, &ports, &counts, &mut shaky, &edge, &mut []);
+    let before = [at_rest(&edge, &[&cloud, &shaky]), at_rest(&cloud, &[&edge, &shaky])];
+    let pids = [edge.pid(), cloud.pid()];
+    let mut watches = pids.map(Watch::new);
+    under_load(whole - whole / 3, &ports, &counts, &mut shaky, &edge, &mut watches);
+    let after = [at_rest(&edge, &[&cloud, &shaky]), at_rest(&cloud, &[&edge, &shaky])];
+
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    println!(
+        "{} exchanges of {} bytes checked, {} broken by a kill, {} resets, {} stalled readers, {} packets of garbage",
+        count(&counts.answers),
+        count(&counts.bytes),
+        count(&counts.broken),
+        count(&counts.resets),
+        count(&counts.stalls),
+        count(&counts.garbage)
+    );
+    let names = ["edge-1", "cloud-1"];
+    let most = [EDGE_MOST, CLOUD_MOST];
+    for n in 0..names.len() {
+        println!(
+            "{}: {:+.0} kB a minute (at most {}) over {} samples, {:.0} kB now; {} descriptors before, {} after",
+            names[n],
+            watches[n].slope(),
+            most[n],
+            watches[n].len(),
+            watches[n].last_kb(),
+            before[n],
+            after[n]
+        );
+    }
+    for n in 0..names.len() {
+        assert!(watches[n].slope() <= most[n], "{} grows\n{}", names[n], fabric.logs());
+        assert!(after[n] <= before[n], "{} leaks descriptors: {:#?}", names[n], descriptors(pids[n]));
+    }
+    for (what, counter) in
+        [("answers", &counts.answers), ("resets", &counts.resets), ("stalls", &counts.stalls)]
+    {
+        assert!(count(counter) > seconds(), "hardly any {what}: {}", count(counter));
+    }
+}

@@ -1,0 +1,73 @@
+//! What a process holds, over time: memory, its slope, and open descriptors.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Memory of one process, a sample now and then.
+pub struct Watch {
+    pid: u32,
+    begin: Instant,
+    /// Seconds since the begin, and kB that are resident.
+    samples: Vec<(f64, f64)>,
+}
+
+impl Watch {
+    pub fn new(pid: u32) -> Watch {
+        Watch { pid, begin: Instant::now(), samples: Vec::new() }
+    }
+
+    pub fn sample(&mut self) {
+        self.samples.push((self.begin.elapsed().as_secs_f64(), resident_kb(self.pid)));
+    }
+
+    /// kB a minute.
+    pub fn slope(&self) -> f64 {
+        slope(&self.samples) * 60.0
+    }
+
+    pub fn last_kb(&self) -> f64 {
+        self.samples.last().map_or(f64::NAN, |(_, kb)| *kb)
+    }
+
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+}
+
+fn resident_kb(pid: u32) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// The median of the slopes between all pairs of samples (Theil and Sen): a burst here and there does not bend it.
+fn slope(samples: &[(f64, f64)]) -> f64 {
+    let mut slopes = Vec::new();
+    for (index, (t0, v0)) in samples.iter().enumerate() {
+        slopes.extend(
+            samples[index + 1..].iter().filter(|(t1, _)| t1 > t0).map(|(t1, v1)| (v1 - v0) / (t1 - t0)),
+        );
+    }
+    slopes.sort_by(f64::total_cmp);
+    slopes.get(slopes.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// What the open descriptors of a process are: a socket, a file.
+pub fn descriptors(pid: u32) -> Vec<PathBuf> {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    // One may close while they are read.
+    let mut found: Vec<PathBuf> = open.flatten().filter_map(|fd| fs::read_link(fd.path()).ok()).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_slope_is_found_beneath_bursts() {
+    let mut samples: Vec<(f64, f64)> = (0..60).map(|n| (f64::from(n), 1000.0 + 2.0 * f64::from(n))).collect();
+    samples[30].1 += 5000.0;
+    samples[31].1 += 5000.0;
+    assert!((slope(&samples) - 2.0).abs() < 0.01, "{}", slope(&samples));
+    let flat: Vec<(f64, f64)> = (0..60).map(|n| (f64::from(n), 1000.0 + f64::from(n % 2) * 40.0)).collect();
+    assert!(slope(&flat).abs() < 0.5, "{}", slope(&flat));
+}
