@@ -14,7 +14,7 @@ use catalyst_node::{Limits, Tables};
 use catalyst_route_table::Heap;
 use catalyst_transport::{
     DialTarget, Event as Input, Limits as TransportLimits, LinkProfile, SessionId as Link, Transport,
-    TransportConfig,
+    TransportConfig, Via,
 };
 use catalyst_tunnel::Limits as TunnelLimits;
 use futures_lite::future;
@@ -73,6 +73,7 @@ impl Node {
             credentials: org.credentials(name)?,
             verifier: org.verifier()?,
             prefer_chacha: false,
+            tcp: None,
             resolver: Arc::new(|text| {
                 Box::pin(async move { text.parse().map(|a| vec![a]).map_err(std::io::Error::other) })
             }),
@@ -103,7 +104,12 @@ impl Node {
             let name: NodeName = org.name(neighbour.name)?;
             let peer = PeerConfig { name: name.clone(), agreement: None, hold_ms: 2_500 };
             engine.feed(&Event::PeerConfigured(Box::new(peer)));
-            dials.push(DialTarget { name, address: neighbour.address.map(|a| a.to_string()), profile: None });
+            dials.push(DialTarget {
+                name,
+                address: neighbour.address.map(|a| a.to_string()),
+                profile: None,
+                via: Via::Quic,
+            });
         }
         let inside = runtime.enter();
         dials.into_iter().for_each(|dial| engine.transport.set_peer(dial));

@@ -102,6 +102,10 @@ impl Shell for Tokio {
         Box::pin(async { listener.accept().await.map(|(stream, _)| tcp(stream)) })
     }
 
+    fn remote(stream: &Self::Tcp) -> io::Result<SocketAddr> {
+        stream.0.peer_addr()
+    }
+
     fn listen_unix(&self, path: &Path) -> io::Result<UnixListener> {
         UnixListener::bind(path)
     }

@@ -124,6 +124,10 @@ impl Shell for Smol {
         Box::pin(async { listener.accept().await.map(|(stream, _)| Tcp::new(stream)) })
     }
 
+    fn remote(stream: &Tcp) -> io::Result<SocketAddr> {
+        stream.0.peer_addr()
+    }
+
     fn listen_unix(&self, path: &Path) -> io::Result<UnixListener> {
         UnixListener::bind(path)
     }

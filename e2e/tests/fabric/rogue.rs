@@ -15,7 +15,7 @@ use catalyst_identity::{
 use catalyst_names::NodeName;
 use catalyst_transport::{
     DialTarget, DownReason, Event, FlowError, Limits, LinkProfile, Resolving, SessionId, Transport,
-    TransportConfig,
+    TransportConfig, Via,
 };
 use catalyst_tunnel::StreamHeader;
 use catalyst_wire::update::{UpdateWriter, write_entry, write_key};
@@ -69,6 +69,7 @@ impl Rogue {
             credentials,
             verifier: PeerVerifier::new(trust, Arc::new(Wall)),
             prefer_chacha: false,
+            tcp: None,
             resolver: Arc::new(|text: String| -> Resolving {
                 Box::pin(async move { Ok(vec![text.parse().map_err(|_| std::io::ErrorKind::NotFound)?]) })
             }),
@@ -80,7 +81,7 @@ impl Rogue {
         let transport = Transport::start(config, Arc::new(quinn::SmolRuntime), send).unwrap();
         let victim_name: NodeName = victim.full_name().parse().unwrap();
         let address = Some(victim.address().to_string());
-        transport.set_peer(DialTarget { name: victim_name.clone(), address, profile: None });
+        transport.set_peer(DialTarget { name: victim_name.clone(), address, profile: None, via: Via::Quic });
         Rogue { own, victim: victim_name, transport, events, session: None, credit: Cell::new(0) }
     }
 

@@ -235,6 +235,9 @@ pub struct PeerRow {
     pub state: String,
     /// Where it is dialled, or `dials us`.
     pub address: String,
+    /// What carries the session, `quic` or `tcp`; empty without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub via: String,
     /// Seconds in this state.
     pub since_s: u64,
     /// Routes of it that are held.

@@ -12,7 +12,7 @@ use catalyst_identity::{
 use catalyst_names::{NodeName, OrgId, ServiceLabel};
 use catalyst_policy::{ExportRule, ImportRule, Pattern};
 use catalyst_store::{Opened, RedbStore, Store, Table};
-use catalyst_transport::{DialTarget, LinkProfile};
+use catalyst_transport::{DialTarget, LinkProfile, Via};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::clock::Clocks;
@@ -192,7 +192,7 @@ pub(crate) fn neighbour(
         hold_ms: hold_ms(peer.profile),
     }));
     let address = peer.address.as_ref().map(ToString::to_string);
-    (event, DialTarget { name, address, profile: Some(link_profile(peer.profile)) })
+    (event, DialTarget { name, address, profile: Some(link_profile(peer.profile)), via: Via::Auto })
 }
 
 /// The trust bundle and the agreement of a neighbour that is added at run time, checked as those of the file are.

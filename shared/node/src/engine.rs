@@ -91,8 +91,8 @@ impl<S: RouteStore> Engine<S> {
     /// Feeds what the transport says. Flows are not for the core and must not come here.
     pub(crate) fn transport(&mut self, input: Input) {
         match input {
-            Input::SessionUp { session, peer, dialled, remote } => {
-                debug!(%peer, %remote, dialled, session = session.0, "a control connection is up");
+            Input::SessionUp { session, peer, dialled, remote, carrier } => {
+                debug!(%peer, %remote, %carrier, dialled, session = session.0, "a control connection is up");
                 self.facts.dial_errors.remove(&peer);
                 self.facts.remember(&peer, remote);
                 self.feed(&Event::SessionUp { session: SessionId(session.0), peer, dialled });

@@ -32,6 +32,7 @@ mod rules;
 mod run;
 mod serve;
 pub mod shell;
+mod sockets;
 mod status;
 mod tables;
 mod write;

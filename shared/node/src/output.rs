@@ -132,6 +132,7 @@ fn peers(rows: &[PeerRow]) {
             p.name.clone(),
             p.relation.clone(),
             p.state.clone(),
+            if p.via.is_empty() { "-".to_string() } else { p.via.clone() },
             duration(p.since_s),
             format!("{}/{}", p.routes, p.max_routes),
             p.announced.to_string(),
@@ -139,7 +140,7 @@ fn peers(rows: &[PeerRow]) {
             p.address.clone(),
         ]
     };
-    let head = ["PEER", "RELATION", "STATE", "FOR", "ROUTES", "ANNOUNCED", "REFUSED", "ADDRESS"];
+    let head = ["PEER", "RELATION", "STATE", "OVER", "FOR", "ROUTES", "ANNOUNCED", "REFUSED", "ADDRESS"];
     table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), "no peers are configured");
     for peer in rows {
         if !peer.last_error.is_empty() {
@@ -197,7 +198,7 @@ fn visibility(rows: &[VisibilityRow]) {
 
 fn status(s: &Status) {
     line(&format!("{}  {} {}, pid {}, up {}", s.node, s.build, s.version, s.pid, duration(s.uptime_s)));
-    let dial = if s.listens { "peers may dial it" } else { "dials out only" };
+    let dial = if s.listens { "and TCP, peers may dial it" } else { "dials out only" };
     line(&format!("peering on UDP {} ({dial}), {}", s.peering, certificate(s.certificate_until)));
     line(&format!(
         "routes {} of {}{}, flows {} of {} ({} so far{})",

@@ -23,6 +23,7 @@ use crate::plane::Plane;
 use crate::record::Recorder;
 use crate::serve::{self, Asked};
 use crate::shell::Shell;
+use crate::sockets::Sockets;
 use crate::tables::Tables;
 
 /// How a node is started, beside its configuration.
@@ -60,7 +61,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     let (events, inputs) = bounded(if edge { Limits::EDGE_EVENTS } else { Limits::EVENTS });
     let (ask, asked) = bounded(Limits::REQUESTS);
     let (admin, socket) = serve::listen(&*shell, &prepared.config.admin.socket)?;
-    let config = transport_config(&*shell, &prepared, &stop, edge);
+    let config = transport_config(&shell, &prepared, &stop, edge);
     let transport = Arc::new(shell.transport(config, events)?);
     let tunnel = if edge { TunnelLimits::EDGE } else { TunnelLimits::CLOUD };
     // Every route that is held can be used: there are never more services than routes.
@@ -129,7 +130,12 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     Ok(())
 }
 
-fn transport_config<Sh: Shell>(shell: &Sh, prepared: &Prepared, stop: &Stop, edge: bool) -> TransportConfig {
+fn transport_config<Sh: Shell>(
+    shell: &Arc<Sh>,
+    prepared: &Prepared,
+    stop: &Stop,
+    edge: bool,
+) -> TransportConfig {
     let any = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
     TransportConfig {
         bind: prepared.config.listen.unwrap_or(any),
@@ -137,6 +143,7 @@ fn transport_config<Sh: Shell>(shell: &Sh, prepared: &Prepared, stop: &Stop, edg
         credentials: prepared.credentials.clone(),
         verifier: prepared.verifier.clone(),
         prefer_chacha: stop.prefer_chacha,
+        tcp: Some(Arc::new(Sockets(shell.clone()))),
         resolver: shell.resolver(),
         profile: link_profile(prepared.config.profile),
         limits: if edge { TransportLimits::EDGE } else { TransportLimits::CLOUD },

@@ -59,6 +59,12 @@ pub trait Shell: Send + Sync + 'static {
     /// The next local client.
     fn accept(listener: &Self::TcpListener) -> Boxed<'_, io::Result<Self::Tcp>>;
 
+    /// The address at the other end of a connection.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn remote(stream: &Self::Tcp) -> io::Result<SocketAddr>;
+
     /// Listens on a Unix socket.
     ///
     /// # Errors

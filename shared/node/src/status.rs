@@ -4,6 +4,7 @@ use catalyst_control::{Peer, SessionId};
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_policy::{Relation, Role};
 use catalyst_route_table::Store;
+use catalyst_transport::SessionId as Link;
 
 use crate::admin::{ExposeRow, PeerRow, ServiceRow, Status};
 use crate::engine::Engine;
@@ -53,6 +54,10 @@ impl<S: Store> Engine<S> {
             relation: relation(peer).to_string(),
             state: state.to_string(),
             address: address.map_or_else(|| DIALS_US.to_string(), ToString::to_string),
+            via: peer
+                .session
+                .and_then(|s| self.transport.carrier(Link(s.0)))
+                .map_or_else(String::new, |c| c.to_string()),
             since_s: now.saturating_sub(peer.since) / 1000,
             routes: peer.routes,
             max_routes: peer.max_routes(self.core.state().settings().limits.routes_per_peer),

@@ -1,20 +1,29 @@
-//! The accepting side: from a datagram of a stranger to a session or a data connection of a peer.
+//! The accepting side: from a datagram or a TCP connection of a stranger to a session or a data connection of a peer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use catalyst_tunnel::names::NodeName;
 use futures_lite::future;
-use quinn::{Connection, Incoming, VarInt};
+use quinn::Incoming;
+use rustls::{ServerConfig, ServerConnection};
 
 use crate::code;
+use crate::conn::Conn;
+use crate::connect;
 use crate::data;
 use crate::error::explain;
 use crate::quic;
 use crate::session::{self, Link};
 use crate::state::Shared;
+use crate::tcp::{TcpAcceptor, TcpSocket};
+use crate::tls::TlsStream;
 
-/// Takes handshakes until the driver stops.
+/// Before another look at a listener that failed: out of descriptors, mostly.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes QUIC handshakes until the driver stops.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let accepting = async {
         while let Some(incoming) = shared.endpoint.accept().await {
@@ -24,15 +33,46 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 let _ = incoming.retry();
             } else if !shared.begin_handshake() {
                 incoming.refuse();
-                shared.refuse(remote, "too many handshakes at once".to_owned());
+                shared.refuse(remote, FULL.to_owned());
             } else {
                 let own = Arc::clone(&shared);
-                shared.rt.spawn(async move { incoming_connection(&own, incoming, remote).await });
+                shared.rt.spawn(async move {
+                    let handshake = over_quic(incoming);
+                    incoming_connection(&own, remote, handshake).await;
+                });
             }
         }
     };
     future::or(accepting, shared.stop.raised()).await;
 }
+
+/// Takes TCP connections until the driver stops.
+pub(crate) async fn run_tcp(shared: Arc<Shared>, listener: Box<dyn TcpAcceptor>) {
+    let accepting = async {
+        loop {
+            let (socket, remote) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::debug!(%error, "cannot accept a TCP connection");
+                    shared.rt.sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let Some(config) = shared.tcp_server().filter(|_| shared.begin_handshake()) else {
+                shared.refuse(remote, FULL.to_owned());
+                continue;
+            };
+            let own = Arc::clone(&shared);
+            shared.rt.spawn(async move {
+                let handshake = over_tcp(&own, socket, remote, config);
+                incoming_connection(&own, remote, handshake).await;
+            });
+        }
+    };
+    future::or(accepting, shared.stop.raised()).await;
+}
+
+const FULL: &str = "too many handshakes at once";
 
 /// Gives the place back, however the handshake ends.
 struct Place<'a>(&'a Shared);
@@ -43,33 +83,66 @@ impl Drop for Place<'_> {
     }
 }
 
-enum Arrived {
-    Control(Link),
-    Data(NodeName, Connection),
+/// A connection whose peer is known, and which of the two protocols it wants.
+struct Known {
+    connection: Conn,
+    peer: NodeName,
+    data: bool,
 }
 
-async fn incoming_connection(shared: &Arc<Shared>, incoming: Incoming, remote: SocketAddr) {
+enum Arrived {
+    Control(Box<Link>),
+    Data(NodeName, Conn),
+}
+
+async fn incoming_connection(
+    shared: &Arc<Shared>,
+    remote: SocketAddr,
+    handshake: impl Future<Output = Result<Known, String>>,
+) {
     let place = Place(shared);
-    let arrived = handshake(shared, incoming).await;
+    let arrived = admitted(shared, handshake).await;
     drop(place);
     match arrived {
-        Ok(Arrived::Control(link)) => drop(session::run(shared, link).await),
+        Ok(Arrived::Control(link)) => drop(session::run(shared, *link).await),
         Ok(Arrived::Data(peer, connection)) => data::accepted(shared, &peer, connection).await,
         Err(reason) => shared.refuse(remote, reason),
     }
 }
 
-async fn handshake(shared: &Shared, incoming: Incoming) -> Result<Arrived, String> {
-    let limit = shared.profile.connect;
-    let connecting = incoming.accept().map_err(|e| explain(&e))?;
-    let connection = shared
-        .rt
-        .timeout(limit, connecting)
-        .await
-        .map_err(|_| format!("the handshake took longer than {limit:?}"))?
-        .map_err(|e| explain(&e))?;
+async fn over_quic(incoming: Incoming) -> Result<Known, String> {
+    let connection = incoming.accept().map_err(|e| explain(&e))?.await.map_err(|e| explain(&e))?;
     let peer = quic::name_of(&connection)?;
-    if quic::alpn_of(&connection).as_deref() == Some(quic::DATA) {
+    let data = quic::alpn_of(&connection).as_deref() == Some(quic::DATA);
+    Ok(Known { connection: Conn::Quic(connection), peer, data })
+}
+
+async fn over_tcp(
+    shared: &Shared,
+    socket: Box<dyn TcpSocket>,
+    remote: SocketAddr,
+    config: Arc<ServerConfig>,
+) -> Result<Known, String> {
+    let tls = ServerConnection::new(config).map_err(|e| e.to_string())?;
+    let stream = TlsStream::handshake(socket, Box::new(tls)).await?;
+    let data = match stream.alpn() {
+        Some(quic::DATA) => true,
+        Some(quic::PEER) => false,
+        _ => return Err("it speaks no protocol of this node (no common ALPN)".to_owned()),
+    };
+    let peer = stream.peer()?;
+    Ok(Known { connection: connect::start(shared, stream, remote, false, 0), peer, data })
+}
+
+async fn admitted(
+    shared: &Shared,
+    handshake: impl Future<Output = Result<Known, String>>,
+) -> Result<Arrived, String> {
+    let limit = shared.profile.connect;
+    let known = shared.rt.timeout(limit, handshake).await;
+    let late = |_| format!("the handshake took longer than {limit:?}");
+    let Known { connection, peer, data } = known.map_err(late)??;
+    if data {
         return Ok(Arrived::Data(peer, connection));
     }
     if shared.session_count() >= shared.limits.sessions {
@@ -77,20 +150,12 @@ async fn handshake(shared: &Shared, incoming: Incoming) -> Result<Arrived, Strin
         connection.close(code::FULL, text.as_bytes());
         return Err(format!("{peer}: {text}"));
     }
-    connection.set_max_concurrent_bi_streams(VarInt::from_u32(1));
-    let Ok(stream) = shared.rt.timeout(shared.limits.answer, connection.accept_bi()).await else {
+    connection.set_streams(1);
+    let Ok(stream) = shared.rt.timeout(shared.limits.answer, connection.accept()).await else {
         connection.close(code::NO_STREAM, b"the control stream did not come in time");
         return Err(format!("{peer}: no control stream within {:?}", shared.limits.answer));
     };
-    let (send, recv) = stream.map_err(|e| format!("{peer}: {}", explain(&e)))?;
-    let profile = shared.profile_of(&peer);
-    Ok(Arrived::Control(Link {
-        connection,
-        send,
-        recv,
-        peer,
-        dialled: false,
-        profile,
-        stop: shared.stop.clone(),
-    }))
+    let (send, recv) = stream.map_err(|e| format!("{peer}: {e}"))?;
+    let (profile, stop) = (shared.profile_of(&peer), shared.stop.clone());
+    Ok(Arrived::Control(Box::new(Link { connection, send, recv, peer, dialled: false, profile, stop })))
 }

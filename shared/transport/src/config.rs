@@ -12,6 +12,7 @@ use catalyst_tunnel::names::NodeName;
 
 use crate::limits::Limits;
 use crate::profile::LinkProfile;
+use crate::tcp::TcpRuntime;
 
 /// The future of a [`Resolver`].
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
@@ -32,6 +33,8 @@ pub struct TransportConfig {
     pub verifier: PeerVerifier,
     /// For processors without AES instructions.
     pub prefer_chacha: bool,
+    /// TCP, for peers that UDP does not reach; without it there is QUIC alone.
+    pub tcp: Option<Arc<dyn TcpRuntime>>,
     /// How host names are resolved.
     pub resolver: Resolver,
     /// The link profile of peers that have none of their own.
@@ -63,4 +66,36 @@ pub struct DialTarget {
     pub address: Option<String>,
     /// The timers of the link to it; `None` for the node's own.
     pub profile: Option<LinkProfile>,
+    /// What may carry the link, if this node dials.
+    pub via: Via,
+}
+
+/// What carries a session and its flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Carrier {
+    /// QUIC, which needs UDP.
+    Quic,
+    /// TLS over TCP, where UDP does not pass.
+    Tcp,
+}
+
+impl fmt::Display for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Carrier::Quic => "quic",
+            Carrier::Tcp => "tcp",
+        })
+    }
+}
+
+/// What a dialler may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// QUIC; TCP while QUIC gets no answer at all.
+    #[default]
+    Auto,
+    /// QUIC alone.
+    Quic,
+    /// TCP alone.
+    Tcp,
 }

@@ -8,15 +8,22 @@ use bytes::Bytes;
 use catalyst_tunnel::header::{PREFIX, StreamHeader};
 use catalyst_tunnel::names::NodeName;
 use catalyst_tunnel::{Limits as TunnelLimits, Refusal};
-use quinn::{Connection, RecvStream, VarInt};
+use futures_lite::future;
 
 use crate::code;
-use crate::error::{DialError, FlowError, explain};
+use crate::config::Carrier;
+use crate::conn::{Conn, RecvHalf};
+use crate::connect;
+use crate::end::HalfEnd;
+use crate::error::{DialError, FlowError};
 use crate::event::{Event, SessionId};
 use crate::flow::FlowStream;
 use crate::frame::DIAL_DATA;
+use crate::limits::Limits;
+use crate::profile::LinkProfile;
 use crate::quic;
 use crate::state::{DataAnswer, DataPlan, Shared};
+use crate::watch::silence;
 
 /// Between two tries of one `open_flow`, when a connection broke under it.
 const RETRY: Duration = Duration::from_millis(20);
@@ -57,13 +64,15 @@ impl Opening<'_> {
     }
 
     /// `None` when it is worth another look at once.
-    async fn connection(&self) -> Result<Option<Connection>, FlowError> {
+    async fn connection(&self) -> Result<Option<Conn>, FlowError> {
         let (waiter, answer) = async_channel::bounded(1);
         match self.shared.plan_data(self.peer, waiter) {
             DataPlan::Have(connection) => return Ok(Some(connection)),
             DataPlan::NoSession => return Err(FlowError::NoSession(self.peer.clone())),
             DataPlan::Full => return Err(FlowError::TooManyWaiting(self.shared.limits.waiting_flows)),
-            DataPlan::Dial(session, remote) => spawn_dial(self.shared, self.peer.clone(), session, remote),
+            DataPlan::Dial(session, remote, carrier) => {
+                spawn_dial(self.shared, self.peer.clone(), session, remote, carrier);
+            }
             DataPlan::Ask(outbox) => outbox.send_own(Bytes::from_static(&DIAL_DATA)),
             DataPlan::Wait => {}
         }
@@ -76,10 +85,10 @@ impl Opening<'_> {
     }
 
     /// `None` when the connection broke.
-    async fn stream(&self, connection: &Connection, header: &[u8]) -> Result<Option<FlowStream>, FlowError> {
-        let Ok((send, recv)) = connection.open_bi().await else { return Ok(None) };
+    async fn stream(&self, connection: &Conn, header: &[u8]) -> Result<Option<FlowStream>, FlowError> {
+        let Ok((send, recv)) = connection.open().await else { return Ok(None) };
         let mut flow = FlowStream::new(send, recv, Refusal::Aborted);
-        if flow.send.write_all(header).await.is_err() && connection.close_reason().is_some() {
+        if flow.send.write_all(header).await.is_err() && connection.is_over() {
             return Ok(None);
         }
         let mut status = [0];
@@ -88,10 +97,8 @@ impl Opening<'_> {
                 None => Ok(Some(flow)),
                 Some(refusal) => Err(FlowError::Refused(refusal)),
             },
-            Err(quinn::ReadExactError::ReadError(quinn::ReadError::Reset(code))) => {
-                Err(FlowError::Refused(Refusal::from_reset(code.into_inner())))
-            }
-            Err(_) if connection.close_reason().is_some() => Ok(None),
+            Err(HalfEnd::Peer(code)) => Err(FlowError::Refused(Refusal::from_reset(code))),
+            Err(_) if connection.is_over() => Ok(None),
             Err(e) => Err(FlowError::Lost(e.to_string())),
         }
     }
@@ -99,15 +106,21 @@ impl Opening<'_> {
 
 /// Answers a DIAL_DATA: dials the data connection of a session that this node dialled, unless there is one.
 pub(crate) fn asked_to_dial(shared: &Arc<Shared>, peer: &NodeName, session: SessionId) {
-    if let Some(remote) = shared.must_dial_data(session) {
-        spawn_dial(shared, peer.clone(), session, remote);
+    if let Some((remote, carrier)) = shared.must_dial_data(session) {
+        spawn_dial(shared, peer.clone(), session, remote, carrier);
     }
 }
 
-fn spawn_dial(shared: &Arc<Shared>, peer: NodeName, session: SessionId, remote: SocketAddr) {
+fn spawn_dial(
+    shared: &Arc<Shared>,
+    peer: NodeName,
+    session: SessionId,
+    remote: SocketAddr,
+    carrier: Carrier,
+) {
     let own = Arc::clone(shared);
     shared.rt.spawn(async move {
-        match dial(&own, &peer, remote).await {
+        match dial(&own, &peer, remote, carrier).await {
             Ok(connection) if own.add_data(&peer, &connection, Some(session)) => {
                 serve(&own, &peer, connection).await;
             }
@@ -120,21 +133,16 @@ fn spawn_dial(shared: &Arc<Shared>, peer: NodeName, session: SessionId, remote: 
     });
 }
 
-async fn dial(shared: &Shared, peer: &NodeName, remote: SocketAddr) -> Result<Connection, DialError> {
+async fn dial(
+    shared: &Shared,
+    peer: &NodeName,
+    remote: SocketAddr,
+    carrier: Carrier,
+) -> Result<Conn, DialError> {
     let profile = shared.profile_of(peer);
-    let client = crate::rt::lock(&shared.dialling).client(quic::DATA, &shared.limits, &profile)?;
-    let connecting = shared
-        .endpoint
-        .connect_with(client, remote, catalyst_identity::SERVER_NAME)
-        .map_err(|source| DialError::Connect { remote, source })?;
-    let late = |_| DialError::NoAnswer { remote, waited: profile.connect };
-    let connection = shared
-        .rt
-        .timeout(profile.connect, connecting)
-        .await
-        .map_err(late)?
-        .map_err(|e| DialError::Handshake { remote, reason: explain(&e) })?;
-    let found = quic::name_of(&connection).map_err(|reason| DialError::Handshake { remote, reason })?;
+    let late = |_| DialError::NoAnswer { remote, carrier, waited: profile.connect };
+    let connecting = connect::connect(shared, remote, carrier, quic::DATA, &profile);
+    let (connection, found) = shared.rt.timeout(profile.connect, connecting).await.map_err(late)??;
     if found != *peer {
         connection.close(code::WRONG_NODE, b"dialled as another node");
         return Err(DialError::WrongNode { remote, found, wanted: peer.clone() });
@@ -143,32 +151,45 @@ async fn dial(shared: &Shared, peer: &NodeName, remote: SocketAddr) -> Result<Co
 }
 
 /// The accepting side of a data connection.
-pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: Connection) {
+pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: Conn) {
     if !shared.add_data(peer, &connection, None) {
         connection.close(code::NO_SESSION, b"no control session with this node");
         return;
     }
-    connection.set_max_concurrent_bi_streams(VarInt::from_u32(shared.limits.flows_at_first()));
+    connection.set_streams(shared.limits.flows_at_first());
     serve(shared, peer, connection).await;
 }
 
-/// Takes the peer's flows until the connection ends; both sides may open them. Nobody watches for silence here:
-/// the control session runs over the same path, and takes its data connections with it.
-async fn serve(shared: &Arc<Shared>, peer: &NodeName, connection: Connection) {
+/// Takes the peer's flows until the connection ends; both sides may open them. The control session, over the same
+/// path, notices silence sooner and takes its data connections with it; QUIC and, for TCP, a slow watch of its own are
+/// for a data connection that dies alone, and keep the way through middleboxes open.
+async fn serve(shared: &Arc<Shared>, peer: &NodeName, connection: Conn) {
+    let flows = take_flows(shared, peer, &connection);
+    match connection.carrier() {
+        Carrier::Quic => flows.await,
+        Carrier::Tcp => {
+            let profile = LinkProfile { silence: Limits::TCP_DATA_SILENCE, ..shared.profile_of(peer) };
+            future::or(flows, async { drop(silence(&shared.rt, &connection, profile).await) }).await;
+            connection.close(code::SILENT, b"nothing heard on this connection");
+        }
+    }
+    shared.remove_data(peer, &connection);
+}
+
+async fn take_flows(shared: &Arc<Shared>, peer: &NodeName, connection: &Conn) {
     let (mut allowed, most) = (shared.limits.flows_at_first(), shared.limits.flows_per_peer);
     // Its references are the flows that are open.
     let open = Arc::new(());
-    while let Ok((send, recv)) = connection.accept_bi().await {
+    while let Ok((send, recv)) = connection.accept().await {
         let flow = FlowStream::new(send, recv, Refusal::NoEndpoint).counted(Arc::clone(&open));
         if allowed < most && Arc::strong_count(&open) > allowed as usize / 2 {
             allowed = allowed.saturating_mul(2).min(most);
-            connection.set_max_concurrent_bi_streams(VarInt::from_u32(allowed));
+            connection.set_streams(allowed);
         }
         // A task each: one opener that stays silent must not hold up the next.
         let (own, peer) = (Arc::clone(shared), peer.clone());
         shared.rt.spawn(async move { incoming(&own, peer, flow).await });
     }
-    shared.remove_data(peer, &connection);
 }
 
 /// Dropped unanswered, by the shell or here, the flow tells the opener that there is no way on.
@@ -186,8 +207,8 @@ async fn incoming(shared: &Shared, peer: NodeName, mut flow: FlowStream) {
     }
 }
 
-async fn read_header(recv: &mut RecvStream) -> Result<StreamHeader, FlowError> {
-    let lost = |e: quinn::ReadExactError| FlowError::Lost(e.to_string());
+async fn read_header(recv: &mut RecvHalf) -> Result<StreamHeader, FlowError> {
+    let lost = |e: HalfEnd| FlowError::Lost(e.to_string());
     let mut buf = [0; TunnelLimits::HEADER];
     let (prefix, fields) = buf.split_at_mut(PREFIX);
     recv.read_exact(prefix).await.map_err(lost)?;

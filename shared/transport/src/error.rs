@@ -9,41 +9,51 @@ use catalyst_tunnel::names::NodeName;
 use catalyst_tunnel::{HeaderError, Refusal};
 use quinn::ConnectionError;
 
+use crate::config::Carrier;
+
 /// Why the driver could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// Another process has the port.
     #[error(
-        "cannot listen on {address}/udp: the address is in use. Another node may be running here: stop it, or \
+        "cannot listen on {address}/{protocol}: the address is in use. Another node may be running here: stop it, or \
          choose another port for `listen`"
     )]
     AddressInUse {
         /// What was asked for.
         address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
     },
     /// The address is not of this machine.
     #[error(
-        "cannot listen on {address}/udp: this machine has no such address. Use one of its own, or 0.0.0.0 or \
+        "cannot listen on {address}/{protocol}: this machine has no such address. Use one of its own, or 0.0.0.0 or \
          [::] for all of them"
     )]
     AddressNotAvailable {
         /// What was asked for.
         address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
     },
     /// The port needs a permission.
     #[error(
-        "cannot listen on {address}/udp: permission denied. Ports below 1024 need CAP_NET_BIND_SERVICE; choose \
+        "cannot listen on {address}/{protocol}: permission denied. Ports below 1024 need CAP_NET_BIND_SERVICE; choose \
          a higher port for `listen`"
     )]
     PermissionDenied {
         /// What was asked for.
         address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
     },
     /// Something else about the socket.
-    #[error("cannot open a UDP socket on {address}: {source}")]
+    #[error("cannot open a socket on {address}/{protocol}: {source}")]
     Socket {
         /// What was asked for.
         address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
         /// What the system said.
         source: io::Error,
     },
@@ -56,12 +66,12 @@ pub enum TransportError {
 }
 
 impl TransportError {
-    pub(crate) fn socket(address: SocketAddr, source: io::Error) -> Self {
+    pub(crate) fn socket(address: SocketAddr, protocol: &'static str, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::AddrInUse => TransportError::AddressInUse { address },
-            io::ErrorKind::AddrNotAvailable => TransportError::AddressNotAvailable { address },
-            io::ErrorKind::PermissionDenied => TransportError::PermissionDenied { address },
-            _ => TransportError::Socket { address, source },
+            io::ErrorKind::AddrInUse => TransportError::AddressInUse { address, protocol },
+            io::ErrorKind::AddrNotAvailable => TransportError::AddressNotAvailable { address, protocol },
+            io::ErrorKind::PermissionDenied => TransportError::PermissionDenied { address, protocol },
+            _ => TransportError::Socket { address, protocol, source },
         }
     }
 }
@@ -84,8 +94,10 @@ pub(crate) enum DialError {
     Resolve { address: String, source: io::Error },
     #[error("'{address}' has no address that this node's socket can reach")]
     NoAddress { address: String },
-    #[error("no answer from {remote} within {waited:?}: is the node up, and does UDP pass to this port?")]
-    NoAnswer { remote: SocketAddr, waited: Duration },
+    #[error(
+        "no answer from {remote} within {waited:?}: is the node up, and does {} pass to this port?", protocol(*.carrier)
+    )]
+    NoAnswer { remote: SocketAddr, carrier: Carrier, waited: Duration },
     #[error(
         "{remote} answered as '{found}', but the peer is configured as '{wanted}': wrong address or wrong name"
     )]
@@ -94,8 +106,28 @@ pub(crate) enum DialError {
     Handshake { remote: SocketAddr, reason: String },
     #[error("cannot dial {remote}: {source}")]
     Connect { remote: SocketAddr, source: quinn::ConnectError },
+    #[error("cannot connect to {remote} over TCP: {source}")]
+    Tcp { remote: SocketAddr, source: io::Error },
+    #[error("this program brings no TCP, but the peer is configured to be dialled over it")]
+    NoTcp,
+    #[error("{first} Then tried the other way: {other}")]
+    Both { first: Box<DialError>, other: Box<DialError> },
     #[error(transparent)]
     Setup(#[from] TransportError),
+}
+
+impl DialError {
+    /// Nobody answered: the node is down, or its packets do not pass.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, DialError::NoAnswer { .. })
+    }
+}
+
+fn protocol(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Quic => "UDP",
+        Carrier::Tcp => "TCP",
+    }
 }
 
 /// Why a flow was not opened.
@@ -177,7 +209,7 @@ fn alert(code: quinn::TransportErrorCode) -> Option<u8> {
     (0x100..0x200).contains(&code).then_some((code & 0xff) as u8)
 }
 
-fn alert_text(alert: u8) -> String {
+pub(crate) fn alert_text(alert: u8) -> String {
     match alert {
         42 | 46 | 48 => {
             "it does not accept this node's certificate. Does it hold the trust bundle of this organisation?"

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use catalyst_tunnel::StreamHeader;
 use catalyst_tunnel::names::NodeName;
 
+use crate::config::Carrier;
 use crate::flow::FlowStream;
 
 /// One control connection, from its first stream to its end. Numbers are never used again.
@@ -34,6 +35,8 @@ pub enum Event {
         dialled: bool,
         /// Where the peer is.
         remote: SocketAddr,
+        /// What carries it.
+        carrier: Carrier,
     },
     /// Exactly one whole frame, its header included.
     Frame {

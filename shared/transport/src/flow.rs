@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use catalyst_tunnel::Refusal;
-use quinn::{RecvStream, SendStream, VarInt};
+use quinn::VarInt;
 
+use crate::conn::{RecvHalf, SendHalf};
 use crate::error::FlowError;
 use crate::rt::lock;
 
 /// The two halves of a flow. Dropped before both ended, it is reset, so that a cut flow never looks like a whole one.
 pub struct FlowStream {
-    pub(crate) send: SendStream,
-    pub(crate) recv: RecvStream,
+    pub(crate) send: SendHalf,
+    pub(crate) recv: RecvHalf,
     /// Our half has been finished or reset.
     pub(crate) ended: bool,
     /// The code of the reset that dropping makes.
@@ -25,7 +26,7 @@ pub struct FlowStream {
 
 impl fmt::Debug for FlowStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FlowStream({})", self.send.id())
+        write!(f, "FlowStream({})", self.send)
     }
 }
 
@@ -34,7 +35,7 @@ pub(crate) fn reset_code(refusal: Refusal) -> VarInt {
 }
 
 impl FlowStream {
-    pub(crate) fn new(send: SendStream, recv: RecvStream, on_drop: Refusal) -> Self {
+    pub(crate) fn new(send: SendHalf, recv: RecvHalf, on_drop: Refusal) -> Self {
         FlowStream { send, recv, ended: false, on_drop, _place: None }
     }
 
@@ -70,11 +71,10 @@ impl FlowStream {
 
 impl Drop for FlowStream {
     fn drop(&mut self) {
-        // Both answer with an error when that half is over already, which is fine.
         if !self.ended {
-            let _ = self.send.reset(reset_code(self.on_drop));
+            self.send.reset(reset_code(self.on_drop));
         }
-        let _ = self.recv.stop(reset_code(self.on_drop));
+        self.recv.stop(reset_code(self.on_drop));
     }
 }
 

@@ -1,7 +1,7 @@
-//! The QUIC driver: a control and a data connection per neighbour.
+//! The driver: a control and a data connection per neighbour, over QUIC, or over TLS and TCP where UDP does not pass.
 //!
-//! Both shells use it unchanged. A shell hands in its `quinn::Runtime` and the sending end of a channel of
-//! [`Event`]s, and calls [`Transport`]; the driver knows frames only as bytes and never looks at a route.
+//! Both shells use it unchanged. A shell hands in its `quinn::Runtime`, a [`TcpRuntime`] and the sending end of a
+//! channel of [`Event`]s, and calls [`Transport`]; the driver knows frames only as bytes and never looks at a route.
 //!
 //! ```text
 //!               frames                                             flows
@@ -9,7 +9,7 @@
 //!               |                                                                    |
 //!     session (reader, writer, watch)                                          data connection
 //!               |                                                                    |
-//!        dialler | accept  ------------------  one QUIC endpoint  ------------------+
+//!        dialler | accept  ------  one QUIC endpoint, or TLS and a multiplexer  ----+
 //! ```
 //!
 //! | file | subject |
@@ -17,6 +17,8 @@
 //! | `transport` | the handle |
 //! | `dial`, `accept` | how a control connection comes to be |
 //! | `session`, `outbox`, `frame`, `watch` | its life: credit, frames, silence |
+//! | `connect`, `conn`, `end` | a connection and its streams, whatever carries them |
+//! | `quic`; `tcp`, `tls`, `mux` | the two carriers |
 //! | `data`, `flow` | the data connection and its streams |
 //! | `pump`, `relay` | a stream joined with a local socket; two streams joined with each other |
 //! | `state` | what the tasks share |
@@ -29,13 +31,17 @@ mod accept;
 mod backoff;
 mod code;
 mod config;
+mod conn;
+mod connect;
 mod data;
 mod dial;
+mod end;
 mod error;
 mod event;
 mod flow;
 mod frame;
 mod limits;
+mod mux;
 mod outbox;
 mod profile;
 mod pump;
@@ -44,10 +50,12 @@ mod relay;
 mod rt;
 mod session;
 mod state;
+mod tcp;
+mod tls;
 mod transport;
 mod watch;
 
-pub use config::{DialTarget, Resolver, Resolving, TransportConfig};
+pub use config::{Carrier, DialTarget, Resolver, Resolving, TransportConfig, Via};
 pub use error::{FlowError, SendError, TransportError};
 pub use event::{DownReason, Event, SessionId};
 pub use flow::{FlowControl, FlowStream};
@@ -55,4 +63,5 @@ pub use limits::Limits;
 pub use profile::LinkProfile;
 pub use pump::{LocalStream, PumpEnd, pump};
 pub use relay::relay;
+pub use tcp::{TcpAcceptor, TcpFuture, TcpRuntime, TcpSocket};
 pub use transport::{Stats, Transport};

@@ -36,6 +36,16 @@ impl Limits {
     /// of what it may open is open: QUIC keeps 84 bytes for each stream that is allowed, open or not. When full:
     /// the peer's next flow waits for the doubling, one round trip.
     pub const FLOWS_AT_FIRST: u32 = 64;
+    /// Bytes of flows that one TCP connection keeps before the system takes them. When full: writers wait, each in
+    /// its turn.
+    pub const TCP_QUEUE: usize = 64 * 1024;
+    /// Bytes of frames without data that one TCP connection keeps. When full: the connection is closed, for a peer
+    /// that makes this node say so much takes nothing.
+    pub const TCP_CONTROL: usize = 256 * 1024;
+    /// A data connection over TCP on which nothing comes for so long, not even an answer to a ping, is closed.
+    pub const TCP_DATA_SILENCE: Duration = Duration::from_secs(60);
+    /// What TLS keeps of one TCP connection: a record in each direction, and what the system has not taken.
+    const TLS: usize = 128 * 1024;
     /// Control connections of one peer: two while a double dial is being settled. When full: the newest replaces the oldest.
     pub const CONTROL_PER_PEER: usize = 2;
     /// Data connections of one peer. When full: the newest replaces the oldest.
@@ -79,10 +89,11 @@ impl Limits {
     /// An upper bound of the bytes that all sessions together may hold at once.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
-        let connection = self.receive_window as usize
-            + usize::try_from(self.send_window).unwrap_or(usize::MAX / 4)
-            + 2 * self.datagrams;
-        let per_peer = (Self::CONTROL_PER_PEER + Self::DATA_PER_PEER).saturating_mul(connection);
+        let window = self.receive_window as usize;
+        let quic = window + usize::try_from(self.send_window).unwrap_or(usize::MAX / 4) + 2 * self.datagrams;
+        // A buffer that grows may have room for twice what it holds.
+        let tcp = window.saturating_mul(2) + Self::TCP_QUEUE + Self::TCP_CONTROL + Self::TLS;
+        let per_peer = (Self::CONTROL_PER_PEER + Self::DATA_PER_PEER).saturating_mul(quic.max(tcp));
         self.sessions.saturating_mul(per_peer.saturating_add(Self::SESSION_CREDIT))
     }
 }

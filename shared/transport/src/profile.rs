@@ -15,6 +15,10 @@ pub struct LinkProfile {
     pub keep_alive: Duration,
     /// A handshake, or the resolution of a host name, may take so long.
     pub connect: Duration,
+    /// QUIC may go without an answer for so long before a dialler that may choose tries TCP.
+    pub fallback: Duration,
+    /// First and longest wait between two probes of QUIC while TCP carries the session, before jitter.
+    pub probe: (Duration, Duration),
     /// First and longest wait of a dialler between two tries, before jitter.
     pub backoff: (Duration, Duration),
     /// A session that lived so long was a good one: the next wait starts again at the first.
@@ -33,6 +37,8 @@ impl LinkProfile {
         silence: ms(600),
         keep_alive: ms(150),
         connect: ms(3_000),
+        fallback: ms(1_500),
+        probe: (ms(5_000), ms(120_000)),
         backoff: (ms(100), ms(5_000)),
         settled: ms(2_000),
         initial_rtt: ms(20),
@@ -42,6 +48,8 @@ impl LinkProfile {
         silence: ms(2_000),
         keep_alive: ms(600),
         connect: ms(10_000),
+        fallback: ms(3_000),
+        probe: (ms(30_000), ms(600_000)),
         backoff: (ms(200), ms(15_000)),
         settled: ms(5_000),
         initial_rtt: ms(100),
@@ -51,6 +59,8 @@ impl LinkProfile {
         silence: ms(20_000),
         keep_alive: ms(5_000),
         connect: ms(20_000),
+        fallback: ms(6_000),
+        probe: (ms(60_000), ms(1_800_000)),
         backoff: (ms(1_000), ms(120_000)),
         settled: ms(30_000),
         initial_rtt: ms(300),
@@ -60,6 +70,8 @@ impl LinkProfile {
         silence: ms(40_000),
         keep_alive: ms(5_000),
         connect: ms(40_000),
+        fallback: ms(15_000),
+        probe: (ms(60_000), ms(1_800_000)),
         backoff: (ms(2_000), ms(120_000)),
         settled: ms(60_000),
         initial_rtt: ms(1_500),

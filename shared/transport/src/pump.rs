@@ -6,17 +6,17 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use catalyst_tunnel::Refusal;
 use futures_lite::io::{AsyncRead, AsyncWrite};
-use quinn::{ReadError, StoppedError, VarInt, WriteError};
 
-use crate::error::explain;
+use crate::conn::Stopped;
+use crate::end::HalfEnd;
 use crate::flow::{FlowControl, FlowStream};
 
 /// A local socket. `poll_close` must shut down the writing half, and that half alone: `smol::net::TcpStream` and
@@ -73,8 +73,6 @@ pub async fn pump<L: LocalStream>(local: L, flow: FlowStream, control: &FlowCont
     }
     end
 }
-
-type Stopped = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send>>;
 
 struct Pump<'a, L> {
     local: L,
@@ -142,11 +140,10 @@ impl<L: LocalStream> Pump<'_, L> {
                 ready!(self.poll_read_local(cx))?;
             } else {
                 let mut chunk = [std::mem::take(&mut self.up.rest)];
-                let written = pin!(self.flow.send.write_chunks(&mut chunk)).poll(cx);
+                let written = self.flow.send.poll_write_chunks(cx, &mut chunk);
                 let [rest] = chunk;
                 self.up.rest = rest;
-                let written = ready!(written).map_err(|e| write_ended(&e))?;
-                self.control.add_up(written.bytes);
+                self.control.add_up(ready!(written).map_err(peer_ended)?);
             }
         }
         cx.waker().wake_by_ref();
@@ -176,9 +173,9 @@ impl<L: LocalStream> Pump<'_, L> {
             return Poll::Ready(Ok(()));
         }
         let data = space.get(..read).unwrap_or_default();
-        let taken = match Pin::new(&mut self.flow.send).poll_write(cx, data) {
+        let taken = match self.flow.send.poll_write(cx, data) {
             Poll::Ready(Ok(taken)) => taken,
-            Poll::Ready(Err(e)) => return Poll::Ready(Err(write_ended(&e))),
+            Poll::Ready(Err(e)) => return Poll::Ready(Err(peer_ended(e))),
             Poll::Pending => 0,
         };
         self.control.add_up(taken);
@@ -211,12 +208,12 @@ impl<L: LocalStream> Pump<'_, L> {
 
     fn poll_read_peer(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, PumpEnd> {
         let mut chunks: [Bytes; CHUNKS] = Default::default();
-        let read = pin!(self.flow.recv.read_chunks(&mut chunks)).poll(cx);
+        let read = self.flow.recv.poll_read_chunks(cx, &mut chunks);
         match read {
             Poll::Pending => return Ok(Poll::Pending),
             Poll::Ready(Ok(None)) => self.down.ended = true,
             Poll::Ready(Ok(Some(count))) => self.down.rest.extend(chunks.into_iter().take(count)),
-            Poll::Ready(Err(e)) => return Err(read_ended(&e)),
+            Poll::Ready(Err(e)) => return Err(peer_ended(e)),
         }
         Ok(Poll::Ready(()))
     }
@@ -249,15 +246,10 @@ impl<L: LocalStream> Pump<'_, L> {
 
     /// The peer has ended its half; that it also stopped to read ours, only this tells before the next write.
     fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<PumpEnd> {
-        let stopped = match &mut self.up.stopped {
-            Some(stopped) => stopped,
-            none => none.insert(Box::pin(self.flow.send.stopped())),
-        };
-        Poll::Ready(match ready!(stopped.as_mut().poll(cx)) {
-            Ok(Some(code)) => PumpEnd::PeerReset(Refusal::from_reset(code.into_inner())),
+        Poll::Ready(match ready!(self.flow.send.poll_stopped(cx, &mut self.up.stopped)) {
+            Ok(Some(code)) => PumpEnd::PeerReset(Refusal::from_reset(code)),
             Ok(None) => PumpEnd::Finished,
-            Err(StoppedError::ConnectionLost(e)) => PumpEnd::Lost(explain(&e)),
-            Err(e) => PumpEnd::Lost(e.to_string()),
+            Err(e) => peer_ended(e),
         })
     }
 }
@@ -266,18 +258,10 @@ fn local_ended(error: &io::Error) -> PumpEnd {
     PumpEnd::LocalReset(error.kind())
 }
 
-fn write_ended(error: &WriteError) -> PumpEnd {
-    match error {
-        WriteError::Stopped(code) => PumpEnd::PeerReset(Refusal::from_reset(code.into_inner())),
-        WriteError::ConnectionLost(e) => PumpEnd::Lost(explain(e)),
-        other => PumpEnd::Lost(other.to_string()),
-    }
-}
-
-fn read_ended(error: &ReadError) -> PumpEnd {
-    match error {
-        ReadError::Reset(code) => PumpEnd::PeerReset(Refusal::from_reset(code.into_inner())),
-        ReadError::ConnectionLost(e) => PumpEnd::Lost(explain(e)),
+/// How the end of a half looks to the flow.
+pub(crate) fn peer_ended(end: HalfEnd) -> PumpEnd {
+    match end {
+        HalfEnd::Peer(code) => PumpEnd::PeerReset(Refusal::from_reset(code)),
         other => PumpEnd::Lost(other.to_string()),
     }
 }

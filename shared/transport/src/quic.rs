@@ -58,6 +58,14 @@ pub(crate) fn server(
     Ok(config)
 }
 
+/// The TLS of the accepting side over TCP.
+pub(crate) fn tcp_server(
+    credentials: &Credentials,
+    verifier: &PeerVerifier,
+) -> Result<Arc<rustls::ServerConfig>, TransportError> {
+    Ok(Arc::new(server_config(credentials, verifier, &[PEER, DATA])?))
+}
+
 /// For the dialling side.
 #[derive(Clone)]
 pub(crate) struct Dialling {
@@ -77,6 +85,11 @@ impl Dialling {
         self.verifier = verifier;
     }
 
+    /// The TLS of one of [`PEER`] and [`DATA`], the same for QUIC and TCP.
+    pub fn tls(&self, alpn: &'static [u8]) -> Result<Arc<rustls::ClientConfig>, TransportError> {
+        Ok(Arc::new(client_config(&self.credentials, &self.verifier, &[alpn], self.prefer_chacha)?))
+    }
+
     /// A configuration for one of [`PEER`] and [`DATA`].
     pub fn client(
         &self,
@@ -84,8 +97,8 @@ impl Dialling {
         limits: &Limits,
         profile: &LinkProfile,
     ) -> Result<ClientConfig, TransportError> {
-        let tls = client_config(&self.credentials, &self.verifier, &[alpn], self.prefer_chacha)?;
-        let crypto = QuicClientConfig::try_from(tls).map_err(|e| TransportError::Tls(e.to_string()))?;
+        let crypto =
+            QuicClientConfig::try_from(self.tls(alpn)?).map_err(|e| TransportError::Tls(e.to_string()))?;
         let mut config = ClientConfig::new(Arc::new(crypto));
         let streams = if alpn == DATA { limits.flows_at_first() } else { 0 };
         config.transport_config(transport(limits, profile, streams));

@@ -5,11 +5,10 @@ use std::task::Poll;
 
 use catalyst_tunnel::Refusal;
 use futures_lite::future;
-use quinn::{ReadError, RecvStream, SendStream, WriteError};
 
-use crate::error::explain;
+use crate::conn::{RecvHalf, SendHalf};
 use crate::flow::{FlowControl, FlowStream};
-use crate::pump::PumpEnd;
+use crate::pump::{PumpEnd, peer_ended};
 
 /// The most that one read takes from a stream before the other stream is asked to take it.
 const CHUNK: usize = 64 * 1024;
@@ -44,31 +43,12 @@ pub async fn relay(mut caller: FlowStream, mut onward: FlowStream, control: &Flo
     }
 }
 
-async fn one(from: &mut RecvStream, to: &mut SendStream, count: impl Fn(usize)) -> Result<(), PumpEnd> {
-    loop {
-        match from.read_chunk(CHUNK, true).await {
-            Ok(Some(chunk)) => {
-                count(chunk.bytes.len());
-                to.write_chunk(chunk.bytes).await.map_err(write_end)?;
-            }
-            Ok(None) => {
-                // An error means that the other side wants nothing more; its own half tells the rest.
-                let _ = to.finish();
-                return Ok(());
-            }
-            Err(ReadError::Reset(code)) => {
-                return Err(PumpEnd::PeerReset(Refusal::from_reset(code.into_inner())));
-            }
-            Err(ReadError::ConnectionLost(error)) => return Err(PumpEnd::Lost(explain(&error))),
-            Err(other) => return Err(PumpEnd::Lost(other.to_string())),
-        }
+async fn one(from: &mut RecvHalf, to: &mut SendHalf, count: impl Fn(usize)) -> Result<(), PumpEnd> {
+    while let Some(chunk) = from.read_chunk(CHUNK).await.map_err(peer_ended)? {
+        count(chunk.len());
+        to.write_chunk(chunk).await.map_err(peer_ended)?;
     }
-}
-
-fn write_end(error: WriteError) -> PumpEnd {
-    match error {
-        WriteError::Stopped(code) => PumpEnd::PeerReset(Refusal::from_reset(code.into_inner())),
-        WriteError::ConnectionLost(error) => PumpEnd::Lost(explain(&error)),
-        other => PumpEnd::Lost(other.to_string()),
-    }
+    // An error means that the other side wants nothing more; its own half tells the rest.
+    let _ = to.finish();
+    Ok(())
 }

@@ -9,11 +9,12 @@ use catalyst_tunnel::names::NodeName;
 use catalyst_wire::frame::FrameType;
 use catalyst_wire::{HEADER, Limits as WireLimits, Notify, NotifyCode};
 use futures_lite::future::{self, pending};
-use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
+use quinn::VarInt;
 
 use crate::code;
+use crate::conn::{Conn, RecvHalf, SendHalf};
 use crate::data;
-use crate::error::explain;
+use crate::end::{ConnEnd, HalfEnd};
 use crate::event::{DownReason, Event, SessionId};
 use crate::frame::FrameReader;
 use crate::limits::Limits;
@@ -25,9 +26,9 @@ use crate::watch::silence;
 
 /// A control connection whose stream is open.
 pub(crate) struct Link {
-    pub connection: Connection,
-    pub send: SendStream,
-    pub recv: RecvStream,
+    pub connection: Conn,
+    pub send: SendHalf,
+    pub recv: RecvHalf,
     pub peer: NodeName,
     pub dialled: bool,
     pub profile: LinkProfile,
@@ -39,10 +40,10 @@ pub(crate) struct Link {
 pub(crate) async fn run(shared: &Arc<Shared>, link: Link) -> Duration {
     let Link { connection, mut send, mut recv, peer, dialled, profile, stop } = link;
     let started = shared.rt.now();
-    let remote = connection.remote_address();
-    let (session, outbox) = shared.add_session(&peer, dialled, remote);
-    tracing::debug!(%peer, %session, dialled, %remote, "session up");
-    shared.emit(Event::SessionUp { session, peer: peer.clone(), dialled, remote }).await;
+    let (remote, carrier) = (connection.remote(), connection.carrier());
+    let (session, outbox) = shared.add_session(&peer, dialled, remote, carrier);
+    tracing::debug!(%peer, %session, dialled, %remote, %carrier, "session up");
+    shared.emit(Event::SessionUp { session, peer: peer.clone(), dialled, remote, carrier }).await;
     shared.emit(Event::Writable { session, bytes: Limits::SESSION_CREDIT }).await;
 
     let context = Context { shared, session, peer: &peer, dialled, outbox: &outbox, stop: &stop };
@@ -58,8 +59,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, link: Link) -> Duration {
             tracing::warn!(%peer, %session, what, "protocol error: session closed");
             outbox.finish(notify(what));
             // The peer hears why, if it takes it in time.
-            let over =
-                future::or(async { drop(connection.closed().await) }, shared.rt.sleep(shared.limits.close));
+            let over = future::or(connection.closed(), shared.rt.sleep(shared.limits.close));
             future::or(async { drop(writing.await) }, over).await;
         }
         reason
@@ -105,14 +105,14 @@ struct Context<'a> {
 
 impl Context<'_> {
     /// Ends with the stream, the connection or the first frame that is none.
-    async fn read(&self, recv: &mut RecvStream) -> DownReason {
+    async fn read(&self, recv: &mut RecvHalf) -> DownReason {
         let mut frames = FrameReader::default();
         loop {
-            match recv.read_chunk(usize::MAX, true).await {
-                Ok(Some(chunk)) => frames.push(chunk.bytes),
+            match recv.read_chunk(usize::MAX).await {
+                Ok(Some(chunk)) => frames.push(chunk),
                 Ok(None) if frames.at_boundary() => return DownReason::Closed,
                 Ok(None) => return DownReason::Protocol("the stream ended inside a frame".to_owned()),
-                Err(e) => return read_ended(&e),
+                Err(e) => return read_ended(e),
             }
             loop {
                 match frames.next() {
@@ -140,7 +140,7 @@ impl Context<'_> {
     }
 
     /// Ends only when the peer stops the stream; a lost connection is for the reader to see, behind the last frame.
-    async fn write(&self, send: &mut SendStream) -> DownReason {
+    async fn write(&self, send: &mut SendHalf) -> DownReason {
         let mut batch = Vec::new();
         loop {
             let ended = match self.outbox.take(&mut batch).await {
@@ -154,7 +154,7 @@ impl Context<'_> {
             };
             match ended {
                 Ok(()) => batch.clear(),
-                Err(WriteError::Stopped(code)) => {
+                Err(HalfEnd::Peer(code)) => {
                     return DownReason::Protocol(format!("the control stream was stopped with code {code}"));
                 }
                 Err(_) => return pending().await,
@@ -162,13 +162,14 @@ impl Context<'_> {
         }
     }
 
-    async fn write_batch(&self, send: &mut SendStream, batch: &mut [Bytes]) -> Result<(), WriteError> {
+    async fn write_batch(&self, send: &mut SendHalf, batch: &mut [Bytes]) -> Result<(), HalfEnd> {
         let mut left = batch;
         while !left.is_empty() {
             let written = send.write_chunks(left).await?;
-            left = left.get_mut(written.chunks..).unwrap_or_default();
-            self.outbox.repay(written.bytes);
-            self.shared.emit(Event::Writable { session: self.session, bytes: written.bytes }).await;
+            let taken = left.iter().take_while(|chunk| chunk.is_empty()).count();
+            left = left.get_mut(taken..).unwrap_or_default();
+            self.outbox.repay(written);
+            self.shared.emit(Event::Writable { session: self.session, bytes: written }).await;
         }
         Ok(())
     }
@@ -192,26 +193,21 @@ impl Context<'_> {
     }
 }
 
-fn read_ended(error: &ReadError) -> DownReason {
-    match error {
-        ReadError::Reset(code) => {
-            DownReason::Protocol(format!("the control stream was reset with code {code}"))
-        }
-        ReadError::ConnectionLost(e) => connection_ended(e),
-        other => DownReason::Failed(other.to_string()),
+fn read_ended(end: HalfEnd) -> DownReason {
+    match end {
+        HalfEnd::Peer(code) => DownReason::Protocol(format!("the control stream was reset with code {code}")),
+        HalfEnd::Lost(end) => connection_ended(end),
+        HalfEnd::Early(what) => DownReason::Failed(what.to_owned()),
     }
 }
 
-fn connection_ended(error: &ConnectionError) -> DownReason {
-    match error {
-        ConnectionError::ApplicationClosed(close) if close.error_code == code::CLOSED => DownReason::Closed,
-        ConnectionError::ApplicationClosed(close) => DownReason::ClosedWith {
-            code: close.error_code.into_inner(),
-            reason: String::from_utf8_lossy(&close.reason).into_owned(),
-        },
-        ConnectionError::TimedOut => DownReason::Silent,
-        ConnectionError::Reset => DownReason::Reset,
-        ConnectionError::LocallyClosed => DownReason::Local,
-        other => DownReason::Failed(explain(other)),
+fn connection_ended(end: ConnEnd) -> DownReason {
+    match end {
+        end if end.in_order() => DownReason::Closed,
+        ConnEnd::Peer { code, reason } => DownReason::ClosedWith { code, reason },
+        ConnEnd::Silent => DownReason::Silent,
+        ConnEnd::Reset => DownReason::Reset,
+        ConnEnd::Local => DownReason::Local,
+        ConnEnd::Failed(what) => DownReason::Failed(what),
     }
 }

@@ -9,21 +9,23 @@ use std::time::Instant;
 
 use async_channel::Sender;
 use catalyst_tunnel::names::NodeName;
-use quinn::{Connection, Endpoint};
+use quinn::Endpoint;
 
 use crate::code;
-use crate::config::Resolver;
+use crate::config::{Carrier, Resolver, Via};
+use crate::conn::Conn;
 use crate::event::{DownReason, Event, SessionId};
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::profile::LinkProfile;
 use crate::quic::Dialling;
 use crate::rt::{Bell, Rt, Signal, lock};
+use crate::tcp::TcpRuntime;
 
 /// What a task that waits for a data connection gets.
 #[derive(Clone)]
 pub(crate) enum DataAnswer {
-    Here(Connection),
+    Here(Conn),
     Failed(String),
     /// The session that it would have belonged to has ended; there may be another.
     Again,
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub profile: LinkProfile,
     pub seed: u64,
     pub resolver: Resolver,
+    pub tcp: Option<Arc<dyn TcpRuntime>>,
+    tcp_server: Mutex<Option<Arc<rustls::ServerConfig>>>,
     pub dialling: Mutex<Dialling>,
     /// The whole driver stops.
     pub stop: Signal,
@@ -68,6 +72,7 @@ struct Session {
     peer: NodeName,
     dialled: bool,
     remote: SocketAddr,
+    carrier: Carrier,
     outbox: Arc<Outbox>,
 }
 
@@ -77,7 +82,7 @@ struct Peer {
     dialler: Option<Dialler>,
     profile: Option<LinkProfile>,
     /// Each belongs to a session and goes with it; newest last.
-    data: Vec<(SessionId, Connection)>,
+    data: Vec<(SessionId, Conn)>,
     /// This node is dialling the data connection of this session.
     dialling: Option<SessionId>,
     /// The peer was asked over this session to dial it.
@@ -89,6 +94,7 @@ struct Peer {
 #[derive(Clone)]
 pub(crate) struct Dialler {
     pub address: String,
+    pub via: Via,
     pub stop: Signal,
     /// "Do not wait, dial now."
     pub now: Bell,
@@ -99,9 +105,9 @@ pub(crate) struct Dialler {
 /// What to do about a data connection that is not there.
 pub(crate) enum DataPlan {
     /// Here it is.
-    Have(Connection),
+    Have(Conn),
     /// This node dialled this session, and must dial: wait for the answer on the channel.
-    Dial(SessionId, SocketAddr),
+    Dial(SessionId, SocketAddr, Carrier),
     /// The peer must dial: send it DIAL_DATA on this session.
     Ask(Arc<Outbox>),
     /// Somebody is at it already.
@@ -122,6 +128,7 @@ impl Shared {
         profile: LinkProfile,
         seed: u64,
         resolver: Resolver,
+        tcp: Option<Arc<dyn TcpRuntime>>,
         dialling: Dialling,
     ) -> Arc<Self> {
         Arc::new(Shared {
@@ -132,6 +139,8 @@ impl Shared {
             profile,
             seed,
             resolver,
+            tcp,
+            tcp_server: Mutex::default(),
             dialling: Mutex::new(dialling),
             stop: Signal::new(),
             empty: Bell::new(),
@@ -151,6 +160,15 @@ impl Shared {
         self.refused.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(%remote, reason, "refused a connection");
         let _ = self.events.try_send(Event::Refused { remote, reason });
+    }
+
+    /// The TLS of the accepting side over TCP, if this node accepts.
+    pub fn tcp_server(&self) -> Option<Arc<rustls::ServerConfig>> {
+        lock(&self.tcp_server).clone()
+    }
+
+    pub fn set_tcp_server(&self, config: Arc<rustls::ServerConfig>) {
+        *lock(&self.tcp_server) = Some(config);
     }
 
     /// Takes one of the places for handshakes; `false` when none is free.
@@ -191,6 +209,7 @@ impl Shared {
         peer: &NodeName,
         dialled: bool,
         remote: SocketAddr,
+        carrier: Carrier,
     ) -> (SessionId, Arc<Outbox>) {
         let outbox = Arc::new(Outbox::new());
         let mut state = lock(&self.state);
@@ -202,7 +221,7 @@ impl Shared {
         }
         state.last_session += 1;
         let id = SessionId(state.last_session);
-        let session = Session { peer: peer.clone(), dialled, remote, outbox: Arc::clone(&outbox) };
+        let session = Session { peer: peer.clone(), dialled, remote, carrier, outbox: Arc::clone(&outbox) };
         state.sessions.insert(id, session);
         state.peers.entry(peer.clone()).or_default();
         (id, outbox)
@@ -238,6 +257,10 @@ impl Shared {
         lock(&self.state).sessions.get(&id).map(|s| Arc::clone(&s.outbox))
     }
 
+    pub fn carrier(&self, id: SessionId) -> Option<Carrier> {
+        lock(&self.state).sessions.get(&id).map(|s| s.carrier)
+    }
+
     /// The sessions with a peer, oldest first.
     pub fn sessions(&self, peer: &NodeName) -> Vec<Arc<Outbox>> {
         let state = lock(&self.state);
@@ -257,7 +280,9 @@ impl Shared {
         let peer = state.peers.entry(name.clone()).or_default();
         peer.profile = Some(profile.unwrap_or(self.profile));
         match (&peer.dialler, dialler) {
-            (Some(old), Some(new)) if old.address == new.address => Configured { start: None, stop: None },
+            (Some(old), Some(new)) if (&old.address, old.via) == (&new.address, new.via) => {
+                Configured { start: None, stop: None }
+            }
             (_, new) => Configured { stop: std::mem::replace(&mut peer.dialler, new.clone()), start: new },
         }
     }
@@ -303,7 +328,7 @@ impl Shared {
             if peer.dialling.replace(*id) == Some(*id) {
                 return DataPlan::Wait;
             }
-            return DataPlan::Dial(*id, session.remote);
+            return DataPlan::Dial(*id, session.remote, session.carrier);
         }
         // One question at a time; it is repeated only when the peer had time enough to answer.
         let patience = peer.profile.unwrap_or(self.profile).connect;
@@ -318,13 +343,13 @@ impl Shared {
 
     /// The peer asks over this session for a data connection: where to, if this node dialled the session and has
     /// neither a connection nor a dial of it under way.
-    pub fn must_dial_data(&self, id: SessionId) -> Option<SocketAddr> {
+    pub fn must_dial_data(&self, id: SessionId) -> Option<(SocketAddr, Carrier)> {
         let mut state = lock(&self.state);
         let State { sessions, peers, .. } = &mut *state;
         let session = sessions.get(&id).filter(|s| s.dialled)?;
         let peer = peers.get_mut(&session.peer)?;
         let idle = peer.live_data(id).is_none() && peer.dialling.replace(id) != Some(id);
-        idle.then_some(session.remote)
+        idle.then_some((session.remote, session.carrier))
     }
 
     /// The dial of a data connection has failed.
@@ -337,8 +362,8 @@ impl Shared {
     }
 
     /// Enters a data connection and hands it to those who wait. It belongs to the session for which this node
-    /// dialled it, or to the newest that the peer dialled; `false` without one: the caller closes it.
-    pub fn add_data(&self, name: &NodeName, connection: &Connection, dialled_for: Option<SessionId>) -> bool {
+    /// dialled it, or to the newest that the peer dialled the same way; `false` without one: the caller closes it.
+    pub fn add_data(&self, name: &NodeName, connection: &Conn, dialled_for: Option<SessionId>) -> bool {
         let mut state = lock(&self.state);
         let State { sessions, peers, .. } = &mut *state;
         let Some(peer) = peers.get_mut(name) else { return false };
@@ -347,11 +372,15 @@ impl Shared {
                 peer.dialling.take_if(|d| *d == id);
                 sessions.contains_key(&id).then_some(id)
             }
-            None => sessions.iter().rfind(|(_, s)| s.peer == *name && !s.dialled).map(|(id, _)| *id),
+            None => {
+                let carrier = connection.carrier();
+                let theirs = |s: &Session| s.peer == *name && !s.dialled && s.carrier == carrier;
+                sessions.iter().rfind(|(_, s)| theirs(s)).map(|(id, _)| *id)
+            }
         };
         let Some(id) = id else { return false };
         peer.asked.take_if(|(over, _)| *over == id);
-        peer.data.retain(|(_, c)| c.close_reason().is_none());
+        peer.data.retain(|(_, c)| !c.is_over());
         if peer.data.len() >= Limits::DATA_PER_PEER {
             peer.data.remove(0).1.close(code::REPLACED, b"a newer data connection took its place");
         }
@@ -361,9 +390,9 @@ impl Shared {
     }
 
     /// Forgets a data connection that has ended.
-    pub fn remove_data(&self, name: &NodeName, connection: &Connection) {
+    pub fn remove_data(&self, name: &NodeName, connection: &Conn) {
         if let Some(peer) = lock(&self.state).peers.get_mut(name) {
-            peer.data.retain(|(_, c)| c.stable_id() != connection.stable_id());
+            peer.data.retain(|(_, c)| !c.is(connection));
         }
     }
 }
@@ -375,8 +404,8 @@ pub(crate) struct Configured {
 }
 
 impl Peer {
-    fn live_data(&mut self, of: SessionId) -> Option<Connection> {
-        self.data.retain(|(_, c)| c.close_reason().is_none());
+    fn live_data(&mut self, of: SessionId) -> Option<Conn> {
+        self.data.retain(|(_, c)| !c.is_over());
         self.data.iter().rfind(|(session, _)| *session == of).map(|(_, c)| c.clone())
     }
 

@@ -11,7 +11,7 @@ use catalyst_tunnel::StreamHeader;
 use catalyst_tunnel::names::NodeName;
 use quinn::{Endpoint, EndpointConfig, Runtime, ServerConfig};
 
-use crate::config::{DialTarget, TransportConfig};
+use crate::config::{Carrier, DialTarget, TransportConfig};
 use crate::error::{FlowError, SendError, TransportError};
 use crate::event::{Event, SessionId};
 use crate::flow::FlowStream;
@@ -32,8 +32,23 @@ pub struct Transport {
     server: Option<MakeServer>,
 }
 
-type MakeServer =
-    fn(&Credentials, &PeerVerifier, &Limits, &LinkProfile) -> Result<ServerConfig, TransportError>;
+type MakeServer = fn(&Credentials, &PeerVerifier, &Limits, &LinkProfile) -> Result<Accepting, TransportError>;
+
+/// The accepting side's TLS, for each carrier.
+type Accepting = (ServerConfig, Arc<rustls::ServerConfig>);
+
+fn accepting(
+    credentials: &Credentials,
+    verifier: &PeerVerifier,
+    limits: &Limits,
+    profile: &LinkProfile,
+) -> Result<Accepting, TransportError> {
+    let quic = quic::server(credentials, verifier, limits, profile)?;
+    Ok((quic, quic::tcp_server(credentials, verifier)?))
+}
+
+/// When the system chooses the port, so often a UDP port is tried whose number is free for TCP as well.
+const PORTS: usize = 16;
 
 /// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,9 +75,25 @@ impl Transport {
         if !config.listen {
             return Self::start_dialling(config, runtime, events);
         }
-        let transport = Self::open(config, runtime, events, Some(quic::server))?;
-        transport.shared.rt.spawn(accept::run(Arc::clone(&transport.shared)));
-        Ok(transport)
+        let tcp = config.tcp.clone();
+        let mut tries = if config.bind.port() == 0 { PORTS } else { 1 };
+        loop {
+            let transport =
+                Self::open(config.clone(), Arc::clone(&runtime), events.clone(), Some(accepting))?;
+            let listener = match tcp.as_ref().map(|tcp| tcp.listen(transport.local)).transpose() {
+                Err(_) if tries > 1 => {
+                    tries -= 1;
+                    continue;
+                }
+                listener => listener.map_err(|e| TransportError::socket(transport.local, "tcp", e))?,
+            };
+            let shared = &transport.shared;
+            shared.rt.spawn(accept::run(Arc::clone(shared)));
+            if let Some(listener) = listener {
+                shared.rt.spawn(accept::run_tcp(Arc::clone(shared), listener));
+            }
+            return Ok(transport);
+        }
     }
 
     /// As [`Transport::start`], for a node that only dials, whatever [`TransportConfig::listen`] says.
@@ -88,21 +119,26 @@ impl Transport {
             credentials,
             verifier,
             prefer_chacha,
+            tcp,
             resolver,
             profile,
             limits,
             seed,
             ..
         } = config;
-        let failed = |source| TransportError::socket(bind, source);
-        let accepting = server.map(|make| make(&credentials, &verifier, &limits, &profile)).transpose()?;
+        let failed = |source| TransportError::socket(bind, "udp", source);
+        let (accepting, tcp_server) =
+            server.map(|make| make(&credentials, &verifier, &limits, &profile)).transpose()?.unzip();
         let socket = UdpSocket::bind(bind).map_err(failed)?;
         let rt = Rt::new(runtime);
         let endpoint =
             Endpoint::new(EndpointConfig::default(), accepting, socket, rt.inner()).map_err(failed)?;
         let local = endpoint.local_addr().map_err(failed)?;
         let dialling = Dialling::new(credentials, verifier, prefer_chacha);
-        let shared = Shared::new(rt, endpoint, events, limits, profile, seed, resolver, dialling);
+        let shared = Shared::new(rt, endpoint, events, limits, profile, seed, resolver, tcp, dialling);
+        if let Some(config) = tcp_server {
+            shared.set_tcp_server(config);
+        }
         Ok(Transport { shared, local, server })
     }
 
@@ -115,9 +151,10 @@ impl Transport {
     /// Configures a neighbour; with an address it is dialled from now on, again after every loss. A changed
     /// address closes the session that was dialled to the old one.
     pub fn set_peer(&self, target: DialTarget) {
-        let DialTarget { name, address, profile } = target;
+        let DialTarget { name, address, profile, via } = target;
         let dialler = address.map(|address| Dialler {
             address,
+            via,
             stop: Signal::new(),
             now: Bell::new(),
             free: Bell::new(),
@@ -146,6 +183,12 @@ impl Transport {
         if let Some(dialler) = self.shared.dialler(name) {
             dialler.now.ring();
         }
+    }
+
+    /// What carries a session that is up.
+    #[must_use]
+    pub fn carrier(&self, session: SessionId) -> Option<Carrier> {
+        self.shared.carrier(session)
     }
 
     /// Queues one whole frame.
@@ -183,8 +226,9 @@ impl Transport {
     ) -> Result<(), TransportError> {
         let shared = &self.shared;
         if let Some(make) = self.server {
-            let server = make(&credentials, &verifier, &shared.limits, &shared.profile)?;
+            let (server, tcp) = make(&credentials, &verifier, &shared.limits, &shared.profile)?;
             shared.endpoint.set_server_config(Some(server));
+            shared.set_tcp_server(tcp);
         }
         lock(&shared.dialling).renew(credentials, verifier);
         Ok(())

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use quinn::Connection;
-
+use crate::conn::Conn;
 use crate::event::DownReason;
 use crate::profile::LinkProfile;
 use crate::rt::Rt;
@@ -13,19 +12,20 @@ const LOOKS: u32 = 4;
 
 /// Ends when nothing came for the profile's time. Time in which this process itself did not run counts as two
 /// looks at most: a board that was busy, or a laptop that slept, first gets the chance to read what has arrived.
-pub(crate) async fn silence(rt: &Rt, connection: &Connection, profile: LinkProfile) -> DownReason {
+pub(crate) async fn silence(rt: &Rt, connection: &Conn, profile: LinkProfile) -> DownReason {
     let step = profile.silence / LOOKS;
-    let mut seen = connection.stats().udp_rx.datagrams;
+    let mut seen = connection.heard();
     let mut quiet = Duration::ZERO;
     let mut last = rt.now();
     loop {
         rt.sleep(step).await;
         let now = rt.now();
-        let datagrams = connection.stats().udp_rx.datagrams;
-        if datagrams == seen {
+        let heard = connection.heard();
+        if heard == seen {
+            connection.ping();
             quiet += now.saturating_duration_since(last).min(step * 2);
         } else {
-            seen = datagrams;
+            seen = heard;
             quiet = Duration::ZERO;
         }
         last = now;

@@ -16,14 +16,14 @@ use futures_lite::future;
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use quinn::Runtime;
 
-on_both!(the_dialling_side_opens_a_flow, |rt: Arc<dyn Runtime>| async move {
+on_all!(the_dialling_side_opens_a_flow, |rt: Arc<dyn Runtime>| async move {
     let (edge, _, cloud, _) = pair(&rt).await;
     let (client, service) = flow(&rt, &edge, &cloud).await;
     talk(client, service).await;
 });
 
 // The cloud cannot dial the edge: it asks the edge to.
-on_both!(the_accepting_side_opens_the_first_flow, |rt: Arc<dyn Runtime>| async move {
+on_all!(the_accepting_side_opens_the_first_flow, |rt: Arc<dyn Runtime>| async move {
     let (edge, _, cloud, _) = pair(&rt).await;
     let (client, service) = flow(&rt, &cloud, &edge).await;
     talk(client, service).await;
@@ -50,7 +50,7 @@ async fn talk(mut client: End, mut service: End) {
     assert_eq!((service.control.up(), service.control.down()), (4, 4));
 }
 
-on_both!(half_close_is_carried_through, |rt: Arc<dyn Runtime>| async move {
+on_all!(half_close_is_carried_through, |rt: Arc<dyn Runtime>| async move {
     let (edge, _, cloud, _) = pair(&rt).await;
     for client_first in [true, false] {
         let (client, service) = flow(&rt, &edge, &cloud).await;
@@ -72,7 +72,7 @@ on_both!(half_close_is_carried_through, |rt: Arc<dyn Runtime>| async move {
     }
 });
 
-on_both!(a_reset_is_carried_through, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_reset_is_carried_through, |rt: Arc<dyn Runtime>| async move {
     let (edge, _, cloud, _) = pair(&rt).await;
     for client_first in [true, false] {
         let (client, service) = flow(&rt, &edge, &cloud).await;
@@ -90,7 +90,7 @@ on_both!(a_reset_is_carried_through, |rt: Arc<dyn Runtime>| async move {
 });
 
 // The reader has had the end of one half already: only STOP_SENDING tells it of the reset.
-on_both!(a_reset_after_a_half_close_is_carried_through, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_reset_after_a_half_close_is_carried_through, |rt: Arc<dyn Runtime>| async move {
     let (edge, _, cloud, _) = pair(&rt).await;
     let (mut client, mut service) = flow(&rt, &edge, &cloud).await;
     service.socket.close().await.unwrap();
@@ -104,7 +104,7 @@ on_both!(a_reset_after_a_half_close_is_carried_through, |rt: Arc<dyn Runtime>| a
     assert_eq!(client.ended.recv().await, Ok(PumpEnd::PeerReset(Refusal::Aborted)));
 });
 
-on_both!(a_refusal_reaches_the_opener, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_refusal_reaches_the_opener, |rt: Arc<dyn Runtime>| async move {
     let (edge, _, cloud, _) = pair(&rt).await;
     let header = header();
     for why in [Refusal::NotPermitted, Refusal::TargetRefused, Refusal::Other(200)] {
@@ -119,7 +119,7 @@ on_both!(a_refusal_reaches_the_opener, |rt: Arc<dyn Runtime>| async move {
     assert_eq!(opened.map(drop), Err(FlowError::Refused(Refusal::NoEndpoint)));
 });
 
-on_both!(a_flow_without_a_session_fails_at_once, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_flow_without_a_session_fails_at_once, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let edge = Node::start(&rt, config(&org, "edge-1", &[&org], false));
     let nobody = "nobody.acme.example".parse().unwrap();
@@ -129,7 +129,7 @@ on_both!(a_flow_without_a_session_fails_at_once, |rt: Arc<dyn Runtime>| async mo
     assert!(from.elapsed() < Duration::from_secs(1));
 });
 
-on_both!(a_silent_peer_costs_an_opener_its_deadline_and_no_more, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_silent_peer_costs_an_opener_its_deadline_and_no_more, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let mut hasty = config(&org, "edge-1", &[&org], false);
     hasty.limits.answer = Duration::from_millis(300);
@@ -149,7 +149,7 @@ on_both!(a_silent_peer_costs_an_opener_its_deadline_and_no_more, |rt: Arc<dyn Ru
     }
 });
 
-on_both!(one_stalled_direction_or_flow_does_not_stall_others, |rt: Arc<dyn Runtime>| async move {
+on_all!(one_stalled_direction_or_flow_does_not_stall_others, |rt: Arc<dyn Runtime>| async move {
     let (edge, at_edge, cloud, _) = pair(&rt).await;
     let (mut client, mut service) = flow(&rt, &edge, &cloud).await;
     // Nobody reads at the service: this direction fills up.
@@ -178,7 +178,7 @@ on_both!(one_stalled_direction_or_flow_does_not_stall_others, |rt: Arc<dyn Runti
     }
 });
 
-on_both!(bulk_arrives_whole_both_ways_at_once, |rt: Arc<dyn Runtime>| async move {
+on_all!(bulk_arrives_whole_both_ways_at_once, |rt: Arc<dyn Runtime>| async move {
     const SIZE: usize = 8 * 1024 * 1024;
     let (edge, _, cloud, _) = pair(&rt).await;
     let (client, service) = flow(&rt, &edge, &cloud).await;
@@ -209,7 +209,7 @@ on_both!(bulk_arrives_whole_both_ways_at_once, |rt: Arc<dyn Runtime>| async move
     assert_eq!((client.control.up(), client.control.down()), (SIZE as u64, SIZE as u64));
 });
 
-on_both!(a_cut_flow_is_reset_at_both_ends, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_cut_flow_is_reset_at_both_ends, |rt: Arc<dyn Runtime>| async move {
     let (edge, _, cloud, _) = pair(&rt).await;
     let (mut client, mut service) = flow(&rt, &edge, &cloud).await;
     service.control.cut(Refusal::NotPermitted);
@@ -222,7 +222,7 @@ on_both!(a_cut_flow_is_reset_at_both_ends, |rt: Arc<dyn Runtime>| async move {
     }
 });
 
-on_both!(flows_end_with_the_session, |rt: Arc<dyn Runtime>| async move {
+on_all!(flows_end_with_the_session, |rt: Arc<dyn Runtime>| async move {
     let (edge, at_edge, cloud, _) = pair(&rt).await;
     let (mut client, service) = flow(&rt, &edge, &cloud).await;
     edge.transport.close(at_edge, None);
@@ -238,7 +238,7 @@ on_both!(flows_end_with_the_session, |rt: Arc<dyn Runtime>| async move {
     talk(client, service).await;
 });
 
-on_both!(beyond_the_limit_a_flow_waits_for_another_to_end, |rt: Arc<dyn Runtime>| async move {
+on_all!(beyond_the_limit_a_flow_waits_for_another_to_end, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let edge = Node::start(&rt, config(&org, "edge-1", &[&org], false));
     let mut small = config(&org, "cloud-1", &[&org], true);
@@ -256,7 +256,7 @@ on_both!(beyond_the_limit_a_flow_waits_for_another_to_end, |rt: Arc<dyn Runtime>
     talk(third.0, third.1).await;
 });
 
-on_both!(many_flows_at_once, |rt: Arc<dyn Runtime>| async move {
+on_all!(many_flows_at_once, |rt: Arc<dyn Runtime>| async move {
     let (edge, _, cloud, _) = pair(&rt).await;
     let mut open_flows = Vec::new();
     // More than either may open at first.
@@ -269,7 +269,7 @@ on_both!(many_flows_at_once, |rt: Arc<dyn Runtime>| async move {
     }
 });
 
-on_both!(latency_is_sane, |rt: Arc<dyn Runtime>| async move {
+on_all!(latency_is_sane, |rt: Arc<dyn Runtime>| async move {
     let (edge, at_edge, cloud, at_cloud) = pair(&rt).await;
     let (mut client, mut service) = flow(&rt, &edge, &cloud).await;
     let (mut frames, mut bytes) = (Vec::new(), Vec::new());

@@ -7,7 +7,9 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catalyst_transport::{DialTarget, DownReason, Event, FlowControl, Limits, LinkProfile, PumpEnd, relay};
+use catalyst_transport::{
+    DialTarget, DownReason, Event, FlowControl, Limits, LinkProfile, PumpEnd, Via, relay,
+};
 use catalyst_tunnel::Refusal;
 use common::relay::Relay;
 use common::tcp::*;
@@ -24,7 +26,7 @@ async fn through_relay(rt: &Arc<dyn Runtime>) -> (Node, Node, Relay) {
     let cloud = Node::start(rt, wan(config(&org, "cloud-1", &[&org], true)));
     let relay = Relay::to(cloud.transport.local_addr());
     let address = Some(relay.address.to_string());
-    edge.transport.set_peer(DialTarget { name: cloud.name.clone(), address, profile: None });
+    edge.transport.set_peer(DialTarget { name: cloud.name.clone(), address, profile: None, via: Via::Quic });
     let _ = open(&edge, &cloud).await;
     (edge, cloud, relay)
 }
@@ -58,7 +60,7 @@ on_both!(flows_reach_a_restarted_peer_over_its_new_session, |rt: Arc<dyn Runtime
     let relay = Relay::to(cloud.transport.local_addr());
     let old = Node::start(&rt, config(&org, "edge-1", &[&org], false));
     let address = Some(relay.address.to_string());
-    old.transport.set_peer(DialTarget { name: cloud.name.clone(), address, profile: None });
+    old.transport.set_peer(DialTarget { name: cloud.name.clone(), address, profile: None, via: Via::Quic });
     let (_, first) = open(&old, &cloud).await;
     let stale = flow(&rt, &cloud, &old).await;
     relay.cut(true);
@@ -169,7 +171,7 @@ on_both!(a_changed_address_moves_the_session, |rt: Arc<dyn Runtime>| async move 
     assert!(within(&rt, Duration::from_millis(300), edge.events.recv()).await.is_none_or(is_writable));
     let relay = Relay::to(cloud.transport.local_addr());
     let address = Some(relay.address.to_string());
-    edge.transport.set_peer(DialTarget { name: cloud.name.clone(), address, profile: None });
+    edge.transport.set_peer(DialTarget { name: cloud.name.clone(), address, profile: None, via: Via::Quic });
     assert_eq!(edge.down().await, DownReason::Local);
     let remote = edge
         .until("SessionUp", |e| match e {
@@ -201,6 +203,7 @@ on_both!(a_wake_up_cuts_the_wait_of_a_dialler_short, |rt: Arc<dyn Runtime>| asyn
         name: name.clone(),
         address: Some(server.bind.to_string()),
         profile: None,
+        via: Via::Quic,
     });
     let (error, retry_in) = edge
         .until("DialFailed", |e| match e {
@@ -231,7 +234,7 @@ on_both!(a_name_that_does_not_resolve_is_reported, |rt: Arc<dyn Runtime>| async 
     let edge = Node::start(&rt, config(&org, "edge-1", &[&org], false));
     let name = "cloud-1.acme.example".parse().unwrap();
     let address = Some("no-such-host.invalid:7443".to_owned());
-    edge.transport.set_peer(DialTarget { name, address, profile: None });
+    edge.transport.set_peer(DialTarget { name, address, profile: None, via: Via::Quic });
     for _ in 0..3 {
         let error = edge
             .until("DialFailed", |e| match e {

@@ -12,7 +12,7 @@ use catalyst_transport::{DownReason, Event, Limits, SendError};
 use common::*;
 use quinn::Runtime;
 
-on_both!(frames_arrive_whole_and_in_order, |rt: Arc<dyn Runtime>| async move {
+on_all!(frames_arrive_whole_and_in_order, |rt: Arc<dyn Runtime>| async move {
     let (edge, at_edge, cloud, at_cloud) = pair(&rt).await;
     for i in 0..50u16 {
         let body: Vec<u8> = (0..i * 7).map(|n| n as u8).collect();
@@ -26,7 +26,7 @@ on_both!(frames_arrive_whole_and_in_order, |rt: Arc<dyn Runtime>| async move {
     }
 });
 
-on_both!(closing_delivers_the_last_frame_and_is_noticed_at_once, |rt: Arc<dyn Runtime>| async move {
+on_all!(closing_delivers_the_last_frame_and_is_noticed_at_once, |rt: Arc<dyn Runtime>| async move {
     let (edge, at_edge, cloud, at_cloud) = pair(&rt).await;
     let from = Instant::now();
     cloud.transport.close(at_cloud, Some(frame(9, b"going down")));
@@ -40,7 +40,7 @@ on_both!(closing_delivers_the_last_frame_and_is_noticed_at_once, |rt: Arc<dyn Ru
     let _ = open(&edge, &cloud).await;
 });
 
-on_both!(a_wrong_name_is_refused_by_the_dialler, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_wrong_name_is_refused_by_the_dialler, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let edge = Node::start(&rt, config(&org, "edge-1", &[&org], false));
     let cloud = Node::start(&rt, config(&org, "cloud-1", &[&org], true));
@@ -57,7 +57,7 @@ on_both!(a_wrong_name_is_refused_by_the_dialler, |rt: Arc<dyn Runtime>| async mo
     assert!(reason.contains("cloud-2.acme.example"), "{reason}");
 });
 
-on_both!(an_unknown_organisation_is_refused_by_the_dialled, |rt: Arc<dyn Runtime>| async move {
+on_all!(an_unknown_organisation_is_refused_by_the_dialled, |rt: Arc<dyn Runtime>| async move {
     let (acme, globex) = (Org::new("acme.example"), Org::new("globex.example"));
     let edge = Node::start(&rt, config(&globex, "edge-1", &[&acme, &globex], false));
     let cloud = Node::start(&rt, config(&acme, "cloud-1", &[&acme], true));
@@ -75,7 +75,7 @@ on_both!(an_unknown_organisation_is_refused_by_the_dialled, |rt: Arc<dyn Runtime
     assert!(cloud.transport.stats().refused > 0);
 });
 
-on_both!(an_unknown_organisation_is_refused_by_the_dialler, |rt: Arc<dyn Runtime>| async move {
+on_all!(an_unknown_organisation_is_refused_by_the_dialler, |rt: Arc<dyn Runtime>| async move {
     let (acme, globex) = (Org::new("acme.example"), Org::new("globex.example"));
     let edge = Node::start(&rt, config(&acme, "edge-1", &[&acme], false));
     let cloud = Node::start(&rt, config(&globex, "cloud-1", &[&acme, &globex], true));
@@ -99,7 +99,7 @@ async fn refused(node: &Node) -> String {
     .await
 }
 
-on_both!(an_oversized_frame_ends_the_session_with_a_notify, |rt: Arc<dyn Runtime>| async move {
+on_all!(an_oversized_frame_ends_the_session_with_a_notify, |rt: Arc<dyn Runtime>| async move {
     let (edge, at_edge, cloud, _) = pair(&rt).await;
     // A header that claims 16,385 bytes: refused before any of them.
     edge.transport.send(at_edge, Bytes::from_static(&[2, 0, 0x40, 0x01, 7])).unwrap();
@@ -112,7 +112,7 @@ on_both!(an_oversized_frame_ends_the_session_with_a_notify, |rt: Arc<dyn Runtime
     assert_eq!(cloud.transport.stats().protocol_errors, 1);
 });
 
-on_both!(a_frame_cut_off_by_the_end_is_a_protocol_error, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_frame_cut_off_by_the_end_is_a_protocol_error, |rt: Arc<dyn Runtime>| async move {
     let (edge, at_edge, cloud, _) = pair(&rt).await;
     edge.transport.send(at_edge, Bytes::from_static(&[2, 0, 0, 9, 1, 2])).unwrap();
     edge.transport.close(at_edge, None);
@@ -120,7 +120,7 @@ on_both!(a_frame_cut_off_by_the_end_is_a_protocol_error, |rt: Arc<dyn Runtime>| 
     assert!(matches!(&reason, DownReason::Protocol(_)), "{reason:?}");
 });
 
-on_both!(sending_beyond_the_credit_closes_the_session, |rt: Arc<dyn Runtime>| async move {
+on_all!(sending_beyond_the_credit_closes_the_session, |rt: Arc<dyn Runtime>| async move {
     let (edge, at_edge, cloud, _) = pair(&rt).await;
     // The writer runs on another thread and gives credit back meanwhile: send until it is refused.
     let big = frame(2, &[1; 16_000]);
@@ -131,7 +131,7 @@ on_both!(sending_beyond_the_credit_closes_the_session, |rt: Arc<dyn Runtime>| as
     assert!(matches!(reason, DownReason::Closed | DownReason::Protocol(_)), "{reason:?}");
 });
 
-on_both!(a_peer_that_does_not_read_stops_the_credit_and_nobody_else, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_peer_that_does_not_read_stops_the_credit_and_nobody_else, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let source = Node::start(&rt, config(&org, "source", &[&org], true));
     // An event channel of four: whoever does not take its events reads no frames.
@@ -172,7 +172,7 @@ on_both!(a_peer_that_does_not_read_stops_the_credit_and_nobody_else, |rt: Arc<dy
     }
 });
 
-on_both!(a_dialler_comes_back_to_a_peer_that_restarted, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_dialler_comes_back_to_a_peer_that_restarted, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let edge = Node::start(&rt, config(&org, "edge-1", &[&org], false));
     let mut server = config(&org, "cloud-1", &[&org], true);
@@ -205,7 +205,7 @@ on_both!(a_dialler_comes_back_to_a_peer_that_restarted, |rt: Arc<dyn Runtime>| a
     let _ = open(&edge, &cloud).await;
 });
 
-on_both!(a_busy_port_is_named, |rt: Arc<dyn Runtime>| async move {
+on_all!(a_busy_port_is_named, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let first = Node::start(&rt, config(&org, "a", &[&org], true));
     let mut second = config(&org, "b", &[&org], true);

@@ -27,6 +27,7 @@ fn peer(state: &str, address: &str, error: &str) -> PeerRow {
         last_error: error.into(),
         source: "file".into(),
         clones: String::new(),
+        via: String::new(),
     }
 }
 

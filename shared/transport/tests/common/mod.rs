@@ -2,8 +2,10 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod relay;
+pub mod sockets;
 pub mod tcp;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +17,7 @@ use catalyst_identity::{
 };
 use catalyst_names::{NodeId, NodeName, OrgId};
 use catalyst_transport::{
-    DialTarget, DownReason, Event, Limits, LinkProfile, Resolving, SessionId, Transport, TransportConfig,
+    DialTarget, DownReason, Event, Limits, LinkProfile, Resolving, SessionId, Transport, TransportConfig, Via,
 };
 use catalyst_tunnel::StreamHeader;
 use quinn::Runtime;
@@ -70,10 +72,17 @@ pub const QUICK: LinkProfile = LinkProfile {
     silence: Duration::from_secs(8),
     keep_alive: Duration::from_millis(500),
     connect: Duration::from_secs(8),
+    fallback: Duration::from_millis(1500),
+    probe: (Duration::from_millis(400), Duration::from_secs(2)),
     backoff: (Duration::from_millis(20), Duration::from_millis(200)),
     settled: Duration::from_secs(1),
     initial_rtt: Duration::from_millis(20),
 };
+
+thread_local! {
+    /// What carries the sessions of the test that runs on this thread.
+    pub static VIA: Cell<Via> = const { Cell::new(Via::Quic) };
+}
 
 /// A running driver and its events.
 pub struct Node {
@@ -96,6 +105,7 @@ pub fn config(org: &Org, node: &str, trusted: &[&Org], listen: bool) -> Transpor
         credentials: org.credentials(node),
         verifier: Org::verifier(trusted),
         prefer_chacha: false,
+        tcp: Some(Arc::new(sockets::Sockets)),
         resolver: resolver(),
         profile: QUICK,
         limits: Limits { answer: Duration::from_secs(5), ..Limits::EDGE },
@@ -121,7 +131,7 @@ impl Node {
 
     pub fn dials_as(&self, other: &Node, name: &NodeName) {
         let address = Some(other.transport.local_addr().to_string());
-        self.transport.set_peer(DialTarget { name: name.clone(), address, profile: None });
+        self.transport.set_peer(DialTarget { name: name.clone(), address, profile: None, via: VIA.get() });
     }
 
     /// The next event, or a panic that says what was wanted.
@@ -214,7 +224,7 @@ pub async fn open(a: &Node, b: &Node) -> (SessionId, SessionId) {
     (at_a, at_b)
 }
 
-/// Runs an async test on both runtimes.
+/// Runs an async test on both runtimes, over QUIC.
 #[macro_export]
 macro_rules! on_both {
     ($(#[$meta:meta])* $name:ident, $body:expr) => {
@@ -237,6 +247,24 @@ macro_rules! on_both {
                     .unwrap()
                     .block_on($body(rt));
             }
+        }
+    };
+}
+
+/// Runs an async test on both runtimes, over QUIC and over TCP.
+#[macro_export]
+macro_rules! on_all {
+    ($(#[$meta:meta])* $name:ident, $body:expr) => {
+        mod $name {
+            use super::*;
+            on_both!($(#[$meta])* quic, |rt: std::sync::Arc<dyn quinn::Runtime>| {
+                VIA.set(catalyst_transport::Via::Quic);
+                $body(rt)
+            });
+            on_both!($(#[$meta])* tcp, |rt: std::sync::Arc<dyn quinn::Runtime>| {
+                VIA.set(catalyst_transport::Via::Tcp);
+                $body(rt)
+            });
         }
     };
 }
