@@ -76,7 +76,7 @@ impl Driver<'_> {
             let mut state = lock(&self.mux.state);
             if let Err(broken) = state.receive(plain) {
                 let text = format!("multiplexer: {broken}");
-                state.close_with(broken_code(), text.as_bytes());
+                state.close_with(ConnEnd::Failed(text.clone()), broken_code(), text.as_bytes());
                 return Poll::Ready(ConnEnd::Failed(text));
             }
             if let Some(end) = state.end() {

@@ -181,10 +181,10 @@ impl State {
     }
 
     /// Ends it from this side, and says so.
-    pub fn close_with(&mut self, code: u32, text: &[u8]) {
+    pub fn close_with(&mut self, end: ConnEnd, code: u32, text: &[u8]) {
         if self.end.is_none() {
             frame::put_close(&mut self.control, code, text);
-            self.close(ConnEnd::Local);
+            self.close(end);
         }
     }
 

@@ -26,7 +26,7 @@ struct Last(Arc<Mux>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        lock(&self.0.state).close_with(code_of(code::CLOSED), b"");
+        lock(&self.0.state).close_with(ConnEnd::Local, code_of(code::CLOSED), b"");
     }
 }
 
@@ -63,7 +63,7 @@ impl MuxConnection {
     }
 
     pub fn close(&self, code: quinn::VarInt, reason: &[u8]) {
-        self.state().close_with(code_of(code), reason);
+        self.state().close_with(ConnEnd::Local, code_of(code), reason);
     }
 
     pub fn end(&self) -> Option<ConnEnd> {
