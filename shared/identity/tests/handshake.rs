@@ -275,6 +275,42 @@ fn validity_is_judged_by_the_clock_given_and_says_so() {
     assert!(matches!(meet().server_refusal(), IdentityError::Expired { .. }));
 }
 
+/// A clock that is known to be wrong.
+#[derive(Debug)]
+struct Behind(u64);
+
+impl catalyst_identity::Clock for Behind {
+    fn validity_unix(&self) -> u64 {
+        self.0
+    }
+
+    fn is_behind(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn where_the_clock_is_known_to_be_wrong_a_young_certificate_tells_the_time_and_an_old_one_stays_expired() {
+    let acme = root("acme.example");
+    let a = End::new(enrol(&acme, "edge-1"), &[&acme]);
+    let trust = verifier(&[&acme], TestClock::at(NOW)).0;
+    let at = |floor: u64| End {
+        credentials: enrol(&acme, "cloud-1"),
+        verifier: PeerVerifier::new(trust.clone(), std::sync::Arc::new(Behind(floor))),
+    };
+    let span = a.credentials.validity();
+    for floor in [0, 12, span.not_before - 1, span.not_before, span.not_after] {
+        handshake(&a.client(), &at(floor).server()).both();
+        handshake(&at(floor).client(), &a.server()).both();
+    }
+    let why = handshake(&a.client(), &at(span.not_after + 1).server()).server_refusal();
+    assert!(matches!(why, IdentityError::Expired { .. }));
+    // It is no way around the signature.
+    let other = End::new(enrol(&root("acme.example"), "edge-1"), &[&acme]);
+    let why = handshake(&other.client(), &at(0).server()).server_refusal();
+    assert!(matches!(why, IdentityError::WrongSignature { .. }), "{why}");
+}
+
 #[test]
 fn the_dialler_judges_validity_too() {
     let acme = root("acme.example");

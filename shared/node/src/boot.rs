@@ -7,7 +7,7 @@ use std::sync::Arc;
 use catalyst_config::{Config, LinkProfile as Profile, Selector, agreement, files};
 use catalyst_control::{Event, PeerConfig, Settings};
 use catalyst_identity::{
-    Credentials, IdentityError, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore,
+    Credentials, Date, IdentityError, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore,
 };
 use catalyst_names::{NodeName, OrgId, ServiceLabel};
 use catalyst_policy::{ExportRule, ImportRule, Pattern};
@@ -17,6 +17,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::clock::Clocks;
 use crate::error::NodeError;
+use crate::last_seen;
 use crate::overlay::Overlay;
 use crate::peers::{PeerSpec, Peers};
 use crate::rules::Rules;
@@ -293,13 +294,20 @@ impl Prepared {
         // What the file says must be good before anything of the state is looked at.
         peers(&config, &TrustStore::new(TrustLimits::default()))?;
         let trust = TrustStore::new(TrustLimits::default());
-        let verifier = PeerVerifier::new(trust.clone(), Arc::new(clocks));
+        let verifier = PeerVerifier::new(trust.clone(), Arc::new(clocks.clone()));
         let (store, store_notice) = open_store(&config)?;
         let run_time = Peers::load(&store, &mut config)?;
         let (mut events, dials) = peers(&config, &trust)?;
         // No reason not to start: the clock may be wrong, and the neighbours are the judges.
         if let Err(error) = check_own(&credentials, &verifier, &config) {
             tracing::warn!("{error}");
+        }
+        clocks.raise(last_seen::floor(&store, credentials.validity())?);
+        if clocks.behind() {
+            tracing::warn!(
+                now = %Date(clocks.floor()),
+                "the clock shows a time that has passed: it is taken to be this late at least"
+            );
         }
         let now = clocks.now();
         let incarnation = incarnation(&store, now)?;
@@ -347,7 +355,8 @@ impl Prepared {
         let credentials = credentials(config)?;
         let trust = TrustStore::new(TrustLimits::default());
         peers(config, &trust)?;
-        let verifier = PeerVerifier::new(trust, Arc::new(Clocks::new(0)));
+        let clocks = Clocks::new(last_seen::made(credentials.validity()));
+        let verifier = PeerVerifier::new(trust, Arc::new(clocks));
         check_own(&credentials, &verifier, config)
     }
 }

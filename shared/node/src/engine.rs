@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use catalyst_config::Config;
 use catalyst_control::{Core, Effect, Event, LOST, Notice, SessionId};
-use catalyst_identity::TrustStore;
+use catalyst_identity::{TrustStore, Validity};
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{Event as Input, SessionId as Link, Transport};
@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::admin::Answer;
 use crate::clock::Clocks;
+use crate::last_seen::LastSeen;
 use crate::limits::Limits;
 use crate::overlay::Overlay;
 use crate::peers::Peers;
@@ -29,7 +30,8 @@ pub(crate) struct Facts {
     pub(crate) config: Config,
     pub(crate) trust: TrustStore,
     pub(crate) build: &'static str,
-    pub(crate) certificate_until: u64,
+    /// When the node's certificate is good.
+    pub(crate) certificate: Validity,
     pub(crate) store_notice: Option<String>,
     pub(crate) exposed: Vec<(ServiceName, std::net::SocketAddr)>,
     /// Why the last dial of a peer failed, or its connection was lost, since its last session came up.
@@ -66,6 +68,7 @@ pub struct Engine<S> {
     pub(crate) rules: Rules,
     pub(crate) peers: Peers,
     pub(crate) remembered: Remembered,
+    pub(crate) last_seen: LastSeen,
     pub(crate) facts: Facts,
     pub(crate) recorder: Option<Recorder>,
 }
@@ -95,6 +98,10 @@ impl<S: RouteStore> Engine<S> {
                 debug!(%peer, %remote, %carrier, dialled, session = session.0, "a control connection is up");
                 self.facts.dial_errors.remove(&peer);
                 self.facts.remember(&peer, remote);
+                if peer.org() == self.core.state().settings().name.org() {
+                    let now = self.clocks.now();
+                    self.last_seen.confirm(now.wall, now.mono);
+                }
                 self.feed(&Event::SessionUp { session: SessionId(session.0), peer, dialled });
             }
             Input::Frame { session, frame } => {
@@ -145,7 +152,8 @@ impl<S: RouteStore> Engine<S> {
     /// When [`Engine::tick`] is due.
     pub(crate) fn deadline(&self) -> Option<std::time::Instant> {
         let core = self.core.next_deadline().map(|mono| self.clocks.at(mono));
-        core.into_iter().chain(self.remembered.due()).min()
+        let seen = self.last_seen.due().map(|mono| self.clocks.at(mono));
+        core.into_iter().chain(self.remembered.due()).chain(seen).min()
     }
 
     /// Carries out all effects, then sends all frames that credit allows.

@@ -18,6 +18,7 @@ mod client;
 mod clock;
 mod engine;
 mod error;
+mod last_seen;
 mod limits;
 mod output;
 mod overlay;

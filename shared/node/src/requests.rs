@@ -143,6 +143,11 @@ impl<S: RouteStore> Engine<S> {
         self.remembered.save(rows, self.clocks.now().wall)
     }
 
+    /// What is to be written of the clock, if it is time.
+    pub(crate) fn time_to_save(&mut self, last: bool) -> Option<Write> {
+        self.last_seen.save(self.clocks.now().mono, self.facts.certificate, last)
+    }
+
     fn rule_rows(&self) -> Vec<RuleRow> {
         let source = |of_file| if of_file { "file" } else { "runtime" }.to_string();
         self.rules

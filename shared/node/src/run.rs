@@ -73,14 +73,14 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         transport: transport.clone(),
         tables: tables.clone(),
         own: prepared.settings.name.clone(),
-        clocks: prepared.clocks,
+        clocks: prepared.clocks.clone(),
     });
     let exposed = expose(&plane, &prepared)?;
     let persist = Persist::start(prepared.store.clone())?;
     let recorder =
         stop.record.as_deref().map(|path| Recorder::create(path, &prepared.settings)).transpose()?;
     let core = Core::new(prepared.settings.clone(), routes).map_err(|e| NodeError::Failed(e.to_string()))?;
-    let certificate_until = prepared.credentials.validity().not_after;
+    let certificate = prepared.credentials.validity();
     if let Some(notice) = &prepared.store_notice {
         tracing::warn!("{notice}");
     }
@@ -88,7 +88,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         config: prepared.config,
         trust: prepared.trust,
         build: prepared.build,
-        certificate_until,
+        certificate,
         store_notice: prepared.store_notice,
         exposed,
         dial_errors: std::collections::BTreeMap::new(),
@@ -104,6 +104,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         overlay: prepared.overlay,
         rules: prepared.rules,
         peers: prepared.peers,
+        last_seen: crate::last_seen::LastSeen::default(),
         remembered: crate::remember::Remembered::load(&facts.config.state_dir),
         facts,
         recorder,
@@ -121,6 +122,11 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         && let Err(error) = persist.write(write).await
     {
         tracing::warn!(error, "the routes of this run will not be known to the next");
+    }
+    if let Some(write) = engine.time_to_save(true)
+        && let Err(error) = persist.write(write).await
+    {
+        tracing::warn!(error, "the time of this run will not be known to the next");
     }
     engine.feed(&Event::Stop);
     engine.drain();
@@ -220,11 +226,11 @@ async fn serve_all<Sh: Shell, S: Store>(
             question_answered(plane, engine, persist, asked);
         }
         engine.drain();
-        if let Some(write) = engine.routes_to_save(false) {
+        for write in [engine.routes_to_save(false), engine.time_to_save(false)].into_iter().flatten() {
             let persist = persist.clone();
             spawn(&*plane.shell, async move {
                 if let Err(error) = persist.write(write).await {
-                    tracing::warn!(error, "the routes of this run are not written down");
+                    tracing::warn!(error, "what this run has learned is not written down");
                 }
             });
         }

@@ -145,7 +145,7 @@ impl<S: Store> Engine<S> {
             incarnation: state.settings().incarnation,
             peering: self.transport.local_addr().to_string(),
             listens: self.facts.config.listen.is_some(),
-            certificate_until: self.facts.certificate_until,
+            certificate_until: self.facts.certificate.not_after,
             routes: (state.table().store().len(), self.facts.max_routes),
             remembered: self.remembered_count(),
             routes_refused: counters.refused,

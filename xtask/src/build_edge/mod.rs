@@ -81,6 +81,9 @@ pub fn build(repo: &Repo, target: Option<&str>) -> Result<PathBuf> {
     let mut command = cargo::command(repo);
     command.args(["rustc", "--locked", "--package", "catalyst-edge", "--bin", "catalyst-edge"]);
     command.args(["--profile", "edge"]);
+    if let Some(time) = build_time(repo) {
+        command.env("SOURCE_DATE_EPOCH", time.to_string());
+    }
     let mut linker = Linker::Compiler;
     if let Some(target) = target {
         command.args(["--target", target, "--target-dir"]).arg(folder(&target_directory));
@@ -106,6 +109,16 @@ pub fn build(repo: &Repo, target: Option<&str>) -> Result<PathBuf> {
 /// A script that runs the board's binary on this machine, as if it were it: for tests.
 pub fn emulated(target_directory: &Path) -> PathBuf {
     path(target_directory, Some(ARM)).with_extension("emulated")
+}
+
+/// The time of the commit, which the node takes as the floor of its clock; not later than now, and the same for every
+/// build of a commit. `None` where there is no commit.
+fn build_time(repo: &Repo) -> Option<u64> {
+    let log =
+        Command::new("git").args(["log", "-1", "--format=%ct"]).current_dir(repo.root()).output().ok()?;
+    let commit: u64 = String::from_utf8(log.stdout).ok()?.trim().parse().ok()?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    Some(commit.min(now))
 }
 
 /// Who links, and so how flags for the linker are spelled.
