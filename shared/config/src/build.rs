@@ -7,10 +7,13 @@ use catalyst_names::{OrgId, ServiceLabel};
 
 use crate::address::{self, HostPort};
 use crate::config::{
-    Admin, Capacities, Config, Export, Expose, Foreign, Identity, Import, LinkProfile, Peer, Selector,
-    Service,
+    Admin, Authority, Capacities, Config, Export, Expose, Foreign, Identity, Import, LinkProfile, Peer,
+    Selector, Service,
 };
 use crate::tree::Tree;
+
+/// Of certificates, where the key is not there: on the edge.
+const DEFAULT_LIFETIME_S: u64 = 90 * 86_400;
 
 /// Reads the tree. `None` where the check found an error in what every configuration needs; elements of a
 /// list in which it found one are left out.
@@ -34,6 +37,17 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
         listen: match tree.get("listen") {
             Some(listen) => Some(address::listen(listen.text()?).ok()?),
             None => None,
+        },
+        authority: {
+            let authority = tree.get("authority")?;
+            Authority {
+                root: authority.get("root").and_then(Tree::text).map(|folder| base.join(folder)),
+                address: match authority.get("address") {
+                    Some(address) => Some(HostPort::parse(address.text()?).ok()?),
+                    None => None,
+                },
+                lifetime_s: number(authority, "lifetime_s").unwrap_or(DEFAULT_LIFETIME_S),
+            }
         },
         admin: Admin {
             socket: match tree.get("admin")?.get("socket").and_then(Tree::text) {

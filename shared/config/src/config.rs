@@ -23,6 +23,8 @@ pub struct Config {
     pub identity: Identity,
     /// Where neighbours may dial this node; `None` dials only. Always `None` on the edge.
     pub listen: Option<SocketAddr>,
+    /// Who issues certificates.
+    pub authority: Authority,
     /// The admin API.
     pub admin: Admin,
     /// The link profile of neighbours that name none.
@@ -52,6 +54,17 @@ pub struct Identity {
     pub certificate: PathBuf,
     /// Roots of the own organisation, PEM.
     pub bundle: PathBuf,
+}
+
+/// Who issues certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// The folder of the organisation's root: this node issues. Always `None` on the edge.
+    pub root: Option<PathBuf>,
+    /// Where the issuing node is dialled.
+    pub address: Option<HostPort>,
+    /// Seconds that issued certificates last.
+    pub lifetime_s: u64,
 }
 
 /// How the command line reaches a node.

@@ -61,6 +61,13 @@ pub static ROOT: &[Key] = &[
         "write an object with the keys key, certificate and bundle",
     ),
     Key::new(
+        "authority",
+        Kind::Object(AUTHORITY),
+        Default("{}"),
+        "Who issues certificates: this node, when it holds the organisation's root, or the node at the address, where this one renews its own.",
+        "write an object such as { \"address\": \"cloud.acme.example:7443\" }",
+    ),
+    Key::new(
         "listen",
         Kind::Text(Form::Listen),
         Optional,
@@ -155,6 +162,32 @@ static IDENTITY: &[Key] = &[
         "The trust bundle of this node's organisation: its root certificates, in PEM.",
         "give the path of the bundle that 'catalyst org init' made",
     ),
+];
+
+static AUTHORITY: &[Key] = &[
+    Key::new(
+        "root",
+        Kind::Text(Form::Path),
+        Optional,
+        "The folder of the organisation's root, as 'catalyst org init' made it. With it this node invites others and issues their certificates.",
+        "give the path of the folder with ORG.root.key, or leave it out",
+    )
+    .cloud_only(),
+    Key::new(
+        "address",
+        Kind::Text(Form::Address),
+        Optional,
+        "Where the node that issues certificates is dialled. At that node itself: what its join tokens say.",
+        "write \"address\": \"cloud.acme.example:7443\"",
+    ),
+    Key::new(
+        "lifetime_s",
+        Kind::Integer(1, 315_360_000),
+        Default("7776000"),
+        "How long the certificates last that this node issues, in seconds; they are renewed at half of it.",
+        "leave it out for 90 days",
+    )
+    .cloud_only(),
 ];
 
 static ADMIN: &[Key] = &[Key::new(

@@ -43,8 +43,8 @@ mod tree;
 pub use address::HostPort;
 pub use compiled::{Build, Compiled};
 pub use config::{
-    Admin, Capacities, Config, ConfigPath, Export, Expose, Foreign, Identity, Import, LinkProfile, LogLevel,
-    PathKind, Peer, Selector, Service,
+    Admin, Authority, Capacities, Config, ConfigPath, Export, Expose, Foreign, Identity, Import, LinkProfile,
+    LogLevel, PathKind, Peer, Selector, Service,
 };
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use given::RESERVED_ENVIRONMENT;

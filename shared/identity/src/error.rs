@@ -155,6 +155,29 @@ pub enum IdentityError {
         /// The SPIFFE ID as text.
         spiffe: String,
     },
+    /// A text that is no usable join token. Never quotes it.
+    #[error("this is not a usable join token: {reason}")]
+    Token {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Somebody else answers at the address of a join token.
+    #[error(
+        "the node at the token's address does not belong to {org} as the token has it: its roots are others; \
+         nothing was sent to it. Ask for a new token, and check the address"
+    )]
+    WrongAuthority {
+        /// The organisation of the token.
+        org: Box<OrgId>,
+    },
+    /// A peer whose key was revoked.
+    #[error(
+        "the certificate of {name} was revoked by its organisation; it needs a new invitation ('catalyst node invite')"
+    )]
+    Revoked {
+        /// The peer.
+        name: Box<NodeName>,
+    },
     /// A peer of an organisation without a bundle here.
     #[error("{name} belongs to {}, whose trust bundle this node does not have; add the bundle of {} first", .name.org(), .name.org())]
     UnknownOrganisation {
@@ -226,6 +249,10 @@ pub enum IdentityError {
 impl IdentityError {
     /// Wraps the error for rustls, so that its message survives into the handshake error.
     pub(crate) fn into_tls(self) -> rustls::Error {
+        // The peer is told by an alert of its own, so that its operator knows what to do.
+        if matches!(self, IdentityError::Revoked { .. }) {
+            return rustls::Error::InvalidCertificate(rustls::CertificateError::Revoked);
+        }
         rustls::Error::InvalidCertificate(rustls::CertificateError::Other(rustls::OtherError(Arc::new(
             Refusal(self),
         ))))

@@ -11,6 +11,7 @@
 //! | the bundles a node holds | [`TrustStore`] |
 //! | a node's chain and key, ready for TLS | [`Credentials`] |
 //! | the judge of peers | [`PeerVerifier`] |
+//! | a one-time invitation | [`JoinToken`] |
 //! | TLS configurations | [`server_config`], [`client_config`] |
 //!
 //! Certificates are X.509-SVIDs: the only name that counts is the URI `spiffe://ORG/node/NAME`. All keys are on
@@ -20,6 +21,7 @@ mod bundle;
 mod credentials;
 mod csr;
 mod date;
+mod enrol;
 mod error;
 mod key;
 mod limits;
@@ -27,6 +29,7 @@ mod pem_text;
 mod provider;
 mod root;
 mod tls;
+mod token;
 mod trust;
 mod verify;
 mod x509;
@@ -34,11 +37,13 @@ mod x509;
 pub use bundle::{Fingerprint, TrustBundle};
 pub use credentials::Credentials;
 pub use date::Date;
+pub use enrol::{joining_config, judge_authority};
 pub use error::IdentityError;
 pub use key::{NodeKey, SecretPem};
 pub use limits::Limits;
 pub use root::{BACKDATE_SECS, DEFAULT_LEAF_SECS, OrgRoot, ROOT_SECS};
 pub use tls::{SERVER_NAME, client_config, server_config};
+pub use token::{JoinSecret, JoinToken};
 pub use trust::TrustStore;
 pub use verify::{Clock, PeerVerifier, peer_name};
 pub use x509::{Validity, not_after, validity};

@@ -11,6 +11,12 @@ pub struct Limits {
 impl Limits {
     /// Roots in one bundle: the current one, the next one, and some room. When full: the bundle is refused.
     pub const ROOTS: usize = 8;
+    /// Roots in one join token. When full: the token is refused.
+    pub const TOKEN_ROOTS: usize = 4;
+    /// Bytes of the text of a join token. When full: the token is refused.
+    pub const TOKEN: usize = 2_048;
+    /// Revoked nodes that a node remembers. When full: a revocation is refused with an error, and nothing is forgotten.
+    pub const REVOKED: usize = 65_536;
     /// One certificate, in bytes of DER. When full: the certificate is refused. (RSA-4096 roots need about 2 KiB.)
     pub const CERTIFICATE: usize = 4096;
     /// Certificates that a peer may present: leaf, intermediates, and the root that some send along.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use catalyst_names::OrgId;
+use catalyst_names::{NodeName, OrgId};
 
-use crate::bundle::TrustBundle;
+use crate::bundle::{Fingerprint, TrustBundle};
 use crate::error::IdentityError;
 use crate::limits::Limits;
 
@@ -15,13 +15,15 @@ use crate::limits::Limits;
 pub struct TrustStore {
     limits: Limits,
     bundles: Arc<RwLock<BTreeMap<OrgId, Arc<TrustBundle>>>>,
+    /// Revoked nodes, each with the one public key that it may use again, if it was invited anew.
+    revoked: Arc<RwLock<BTreeMap<NodeName, Option<Fingerprint>>>>,
 }
 
 impl TrustStore {
     /// An empty store: it trusts nobody.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        TrustStore { limits, bundles: Arc::default() }
+        TrustStore { limits, bundles: Arc::default(), revoked: Arc::default() }
     }
 
     /// Adds the bundle of an organisation, or replaces the one it had, which is returned.
@@ -42,6 +44,32 @@ impl TrustStore {
     /// Stops trusting an organisation. Sessions that stand are the caller's to end.
     pub fn remove(&self, org: &OrgId) -> Option<Arc<TrustBundle>> {
         self.bundles.write().unwrap_or_else(PoisonError::into_inner).remove(org)
+    }
+
+    /// Refuses every certificate of a node from the next handshake on, but those for `except`: the fingerprint of the
+    /// public point of a key. Sessions that stand are the caller's to end.
+    ///
+    /// # Errors
+    /// When [`Limits::REVOKED`] nodes are revoked already.
+    pub fn revoke(&self, name: &NodeName, except: Option<Fingerprint>) -> Result<(), IdentityError> {
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        if revoked.len() >= Limits::REVOKED && !revoked.contains_key(name) {
+            return Err(IdentityError::TooMuch {
+                what: "list of revoked nodes",
+                size: revoked.len(),
+                unit: "nodes",
+                max: Limits::REVOKED,
+            });
+        }
+        revoked.insert(name.clone(), except);
+        Ok(())
+    }
+
+    /// Whether certificates of a node for this public point are refused.
+    #[must_use]
+    pub fn is_revoked(&self, name: &NodeName, public_point: &[u8]) -> bool {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        revoked.get(name).is_some_and(|except| *except != Some(Fingerprint::of(public_point)))
     }
 
     /// The bundle of exactly this organisation.

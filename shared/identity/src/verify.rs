@@ -39,6 +39,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
 /// Verifies peers against a [`TrustStore`], as client and as server. Clones share the store and the clock.
 #[derive(Clone)]
 pub struct PeerVerifier {
+    /// Whether a client may come without a certificate: to ask for one.
+    open: bool,
     trust: TrustStore,
     clock: Arc<dyn Clock>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -56,7 +58,24 @@ impl PeerVerifier {
     /// A verifier over a shared store; changes of the store take effect with the next handshake.
     #[must_use]
     pub fn new(trust: TrustStore, clock: Arc<dyn Clock>) -> Self {
-        PeerVerifier { trust, clock, algorithms: provider(false).signature_verification_algorithms }
+        PeerVerifier {
+            open: false,
+            trust,
+            clock,
+            algorithms: provider(false).signature_verification_algorithms,
+        }
+    }
+
+    /// One that also lets clients without a certificate finish the handshake. What they may do is the caller's to limit.
+    #[must_use]
+    pub fn with_strangers(self) -> Self {
+        PeerVerifier { open: true, ..self }
+    }
+
+    /// Whether it is one of those.
+    #[must_use]
+    pub fn lets_strangers_in(&self) -> bool {
+        self.open
     }
 
     /// The clock that validity is judged by.
@@ -134,6 +153,10 @@ impl PeerVerifier {
         }
         let path = judged.map_err(|e| chain_error(e, &name, now))?;
         check_issuers(&path, &name)?;
+        let parsed = x509::parse(leaf, "peer's certificate")?;
+        if self.trust.is_revoked(&name, parsed.public_key().subject_public_key.data.as_ref()) {
+            return Err(IdentityError::Revoked { name: Box::new(name) });
+        }
         Ok(name)
     }
 }
@@ -213,6 +236,10 @@ impl ServerCertVerifier for PeerVerifier {
 }
 
 impl ClientCertVerifier for PeerVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        !self.open
+    }
+
     /// No hints: which organisations we trust is nobody's business before they prove who they are.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use catalyst_tunnel::names::NodeName;
 use futures_lite::future;
-use quinn::Incoming;
+use quinn::{Connection, Incoming};
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::code;
 use crate::conn::Conn;
 use crate::connect;
 use crate::data;
+use crate::enrol::{EnrolStream, JOIN};
 use crate::error::explain;
+use crate::event::Event;
+use crate::limits::Limits;
 use crate::quic;
 use crate::session::{self, Link};
 use crate::state::Shared;
@@ -83,16 +86,18 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A connection whose peer is known, and which of the two protocols it wants.
-struct Known {
-    connection: Conn,
-    peer: NodeName,
-    data: bool,
+/// Who came, and for what.
+enum Known {
+    /// A connection whose peer is known, and which of the two protocols it wants.
+    Peer { connection: Conn, peer: NodeName, data: bool },
+    /// One that wants a certificate, and may have none.
+    Enrol(Connection),
 }
 
 enum Arrived {
     Control(Box<Link>),
     Data(NodeName, Conn),
+    Enrol(Connection, Arc<()>),
 }
 
 async fn incoming_connection(
@@ -106,15 +111,27 @@ async fn incoming_connection(
     match arrived {
         Ok(Arrived::Control(link)) => drop(session::run(shared, *link).await),
         Ok(Arrived::Data(peer, connection)) => data::accepted(shared, &peer, connection).await,
+        Ok(Arrived::Enrol(connection, place)) => {
+            match EnrolStream::accept(&shared.rt, connection, place).await {
+                Ok(stream) => shared.emit(Event::Enrol { stream }).await,
+                Err(reason) => shared.refuse(remote, reason),
+            }
+        }
         Err(reason) => shared.refuse(remote, reason),
     }
 }
 
 async fn over_quic(incoming: Incoming) -> Result<Known, String> {
     let connection = incoming.accept().map_err(|e| explain(&e))?.await.map_err(|e| explain(&e))?;
-    let peer = quic::name_of(&connection)?;
-    let data = quic::alpn_of(&connection).as_deref() == Some(quic::DATA);
-    Ok(Known { connection: Conn::Quic(connection), peer, data })
+    let alpn = quic::alpn_of(&connection);
+    if alpn.as_deref() == Some(JOIN) {
+        return Ok(Known::Enrol(connection));
+    }
+    let peer = quic::name_of(&connection).inspect_err(|_| {
+        connection
+            .close(code::NO_CERTIFICATE, b"a node without a certificate can only ask for one: join first");
+    })?;
+    Ok(Known::Peer { connection: Conn::Quic(connection), peer, data: alpn.as_deref() == Some(quic::DATA) })
 }
 
 async fn over_tcp(
@@ -131,7 +148,7 @@ async fn over_tcp(
         _ => return Err("it speaks no protocol of this node (no common ALPN)".to_owned()),
     };
     let peer = stream.peer()?;
-    Ok(Known { connection: connect::start(shared, stream, remote, false, 0), peer, data })
+    Ok(Known::Peer { connection: connect::start(shared, stream, remote, false, 0), peer, data })
 }
 
 async fn admitted(
@@ -141,7 +158,18 @@ async fn admitted(
     let limit = shared.profile.connect;
     let known = shared.rt.timeout(limit, handshake).await;
     let late = |_| format!("the handshake took longer than {limit:?}");
-    let Known { connection, peer, data } = known.map_err(late)??;
+    let (connection, peer, data) = match known.map_err(late)?? {
+        Known::Peer { connection, peer, data } => (connection, peer, data),
+        Known::Enrol(connection) => {
+            let place = Arc::clone(&shared.enrolling);
+            if Arc::strong_count(&place) > Limits::ENROL + 1 {
+                let text = "too many nodes ask for certificates at once; try again in a few seconds";
+                connection.close(code::FULL, text.as_bytes());
+                return Err(text.to_owned());
+            }
+            return Ok(Arrived::Enrol(connection, place));
+        }
+    };
     if data {
         return Ok(Arrived::Data(peer, connection));
     }

@@ -16,5 +16,7 @@ pub(crate) const WRONG_NODE: VarInt = VarInt::from_u32(4);
 pub(crate) const NO_SESSION: VarInt = VarInt::from_u32(5);
 /// The control stream did not come in time.
 pub(crate) const NO_STREAM: VarInt = VarInt::from_u32(6);
+/// A control or data connection without a certificate.
+pub(crate) const NO_CERTIFICATE: VarInt = VarInt::from_u32(8);
 /// The peer was silent for too long; it may still hear this.
 pub(crate) const SILENT: VarInt = VarInt::from_u32(7);

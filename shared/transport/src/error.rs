@@ -215,7 +215,7 @@ pub(crate) fn alert_text(alert: u8) -> String {
             "it does not accept this node's certificate. Does it hold the trust bundle of this organisation?"
                 .to_owned()
         }
-        44 => "this node's certificate is revoked".to_owned(),
+        44 => "the certificate of this node was revoked; ask for a new invitation ('catalyst node invite' there)".to_owned(),
         45 => "this node's certificate is expired or not valid yet; check the clocks, or renew it".to_owned(),
         116 => "it wants a certificate".to_owned(),
         120 => "it does not speak this version of the peering protocol (no common ALPN)".to_owned(),

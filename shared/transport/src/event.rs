@@ -9,6 +9,7 @@ use catalyst_tunnel::StreamHeader;
 use catalyst_tunnel::names::NodeName;
 
 use crate::config::Carrier;
+use crate::enrol::EnrolStream;
 use crate::flow::FlowStream;
 
 /// One control connection, from its first stream to its end. Numbers are never used again.
@@ -78,6 +79,11 @@ pub enum Event {
         header: Box<StreamHeader>,
         /// The stream behind the header.
         flow: FlowStream,
+    },
+    /// Somebody wants a certificate. Only where the verifier lets strangers in.
+    Enrol {
+        /// The exchange.
+        stream: EnrolStream,
     },
     /// Somebody dialled this node and was turned away. Only a hint for the log: left out when the channel is full;
     /// [`crate::Stats::refused`] counts them all.

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `transport` | the handle |
 //! | `dial`, `accept` | how a control connection comes to be |
+//! | `enrol` | the exchange of a node that wants a certificate |
 //! | `session`, `outbox`, `frame`, `watch` | its life: credit, frames, silence |
 //! | `connect`, `conn`, `end` | a connection and its streams, whatever carries them |
 //! | `quic`; `tcp`, `tls`, `mux` | the two carriers |
@@ -36,6 +37,7 @@ mod connect;
 mod data;
 mod dial;
 mod end;
+mod enrol;
 mod error;
 mod event;
 mod flow;
@@ -56,6 +58,7 @@ mod transport;
 mod watch;
 
 pub use config::{Carrier, DialTarget, Resolver, Resolving, TransportConfig, Via};
+pub use enrol::{EnrolError, EnrolStream, JOIN_ALPN, enrol};
 pub use error::{FlowError, SendError, TransportError};
 pub use event::{DownReason, Event, SessionId};
 pub use flow::{FlowControl, FlowStream};

@@ -32,6 +32,12 @@ pub struct Limits {
 impl Limits {
     /// Bytes of frames that the core may hand over before it must wait for `Writable`. When exceeded: the session is closed.
     pub const SESSION_CREDIT: usize = 64 * 1024;
+    /// Exchanges with nodes that want a certificate, at one time. When full: the next one is told so and refused.
+    pub const ENROL: usize = 64;
+    /// Bytes of one message of such an exchange. When more: it ends.
+    pub const ENROL_MESSAGE: usize = 32 * 1024;
+    /// How long each step of such an exchange may take. When over: it ends.
+    pub const ENROL_PATIENCE: Duration = Duration::from_secs(10);
     /// Flows that a peer may open on a new data connection; doubled, up to [`Limits::flows_per_peer`], whenever half
     /// of what it may open is open: QUIC keeps 84 bytes for each stream that is allowed, open or not. When full:
     /// the peer's next flow waits for the doubling, one round trip.

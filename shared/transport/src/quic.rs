@@ -9,6 +9,7 @@ use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Connection, IdleTimeout, ServerConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 
+use crate::enrol::JOIN;
 use crate::error::TransportError;
 use crate::limits::Limits;
 use crate::profile::LinkProfile;
@@ -46,7 +47,8 @@ pub(crate) fn server(
     limits: &Limits,
     profile: &LinkProfile,
 ) -> Result<ServerConfig, TransportError> {
-    let tls = server_config(credentials, verifier, &[PEER, DATA])?;
+    let alpn: &[&[u8]] = if verifier.lets_strangers_in() { &[PEER, DATA, JOIN] } else { &[PEER, DATA] };
+    let tls = server_config(credentials, verifier, alpn)?;
     let crypto = QuicServerConfig::try_from(tls).map_err(|e| TransportError::Tls(e.to_string()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config

@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     /// Rings when the last session has gone.
     pub empty: Bell,
     pub refused: AtomicU64,
+    /// One reference for each exchange under way, and this one.
+    pub enrolling: Arc<()>,
     pub protocol_errors: AtomicU64,
     state: Mutex<State>,
 }
@@ -145,6 +147,7 @@ impl Shared {
             stop: Signal::new(),
             empty: Bell::new(),
             refused: AtomicU64::new(0),
+            enrolling: Arc::default(),
             protocol_errors: AtomicU64::new(0),
             state: Mutex::default(),
         })
