@@ -1,6 +1,7 @@
 //! Making nodes in a fabric: key, request, certificate and folder, by the real commands.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::fabric::{Build, Fabric, Org, text};
 use crate::node::Node;
@@ -29,6 +30,20 @@ impl Fabric {
         fs::copy(org.bundle(), dir.join(format!("{}.bundle.pem", org.name))).unwrap();
         let node = Node::new(self.clone(), org, build, name, dir);
         self.remember_log(format!("{folder}.{}", org.name), node.log().to_owned());
+        node
+    }
+
+    /// A node whose folder has everything already, its configuration too: one that has joined.
+    ///
+    /// # Panics
+    /// When its configuration is no JSON.
+    #[must_use]
+    pub fn adopt(&self, org: &Org, build: Build, name: &str, dir: PathBuf) -> Node {
+        let text = fs::read_to_string(dir.join("catalyst.json")).unwrap();
+        let mut node = Node::new(self.clone(), org, build, name, dir);
+        node.config = serde_json::from_str(&text).unwrap();
+        node.config["log"] = "debug".into();
+        self.remember_log(node.full_name(), node.log().to_owned());
         node
     }
 

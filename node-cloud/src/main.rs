@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use async_channel::bounded;
 use catalyst_config::{Build, Compiled, Config};
-use catalyst_node::cli::{Common, Program, Shared, execute, finish, level};
+use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish, level};
 use catalyst_node::{NodeError, Prepared, Stop, replay, run};
 use catalyst_route_table::{Heap, Limits};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -51,6 +51,8 @@ enum Command {
     /// Agreements with other organisations
     #[command(subcommand)]
     Agreement(agreement::AgreementCommand),
+    /// Join an organisation with a one-time token of the node that holds its root
+    Join(JoinArguments),
     #[command(flatten)]
     Shared(Shared),
     /// Run a recording of either node through a fresh core and print the digest of its state
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Command::Agreement(command) => {
             agreement::execute(command, || common.load(&PROGRAM).map(|c| c.org), common.json)
         }
+        Command::Join(arguments) => join(common, arguments),
         Command::Shared(command) => execute(&PROGRAM, common, command),
         Command::Replay { file } => replay(file, common.json),
         Command::Completions { shell } => {
@@ -83,6 +86,12 @@ fn main() -> ExitCode {
         }
     };
     finish(&PROGRAM, common.json, result)
+}
+
+fn join(common: &Common, arguments: &JoinArguments) -> Result<(), NodeError> {
+    let failed = |e: std::io::Error| NodeError::Failed(format!("cannot start the runtime: {e}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(arguments.run(&shell::Tokio, &PROGRAM, common, false))
 }
 
 fn log(config: &Config) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_channel::bounded;
 use async_signal::{Signal, Signals};
 use catalyst_config::{Build, Compiled, Config};
-use catalyst_node::cli::{Common, Program, Shared, execute, finish, level};
+use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish, level};
 use catalyst_node::{NodeError, Prepared, Stop, run};
 use catalyst_route_table::Fixed;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -43,7 +43,7 @@ struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  catalyst-edge node csr --org acme.example --node edge-1   make this node's key and a request to sign
+  catalyst-edge join cn1.AbC...                             join with a token of 'catalyst node invite edge-1'
   catalyst-edge config check                                check catalyst.json and the files it names
   catalyst-edge run                                         run the node
   catalyst-edge status                                      how it is, and the next step
@@ -59,6 +59,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         record: Option<PathBuf>,
     },
+    /// Join an organisation with a one-time token: makes the key here, gets the certificate, writes catalyst.json
+    #[command(
+        after_help = "Example:\n  catalyst-edge join cn1.AbC...   # printed by 'catalyst node invite edge-1'"
+    )]
+    Join(JoinArguments),
     #[command(flatten)]
     Shared(Shared),
     /// Print completions for a shell
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
     let common = &arguments.common;
     let result = match &arguments.command {
         Command::Run { record } => up(common, record.clone()),
+        Command::Join(arguments) => join(common, arguments),
         Command::Shared(command) => execute(&PROGRAM, common, command),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
@@ -80,6 +86,12 @@ fn main() -> ExitCode {
         }
     };
     finish(&PROGRAM, common.json, result)
+}
+
+fn join(common: &Common, arguments: &JoinArguments) -> Result<(), NodeError> {
+    let executor = Arc::new(Executor::new());
+    let shell = shell::Smol::new(executor.clone());
+    smol::block_on(executor.run(arguments.run(&shell, &PROGRAM, common, prefer_chacha())))
 }
 
 fn log(config: &Config) {

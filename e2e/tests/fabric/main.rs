@@ -7,6 +7,7 @@ mod backpressure;
 mod commands;
 mod data;
 mod hostile;
+mod join;
 mod limits;
 mod loss;
 mod offline;

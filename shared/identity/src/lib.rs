@@ -46,4 +46,4 @@ pub use tls::{SERVER_NAME, client_config, server_config};
 pub use token::{JoinSecret, JoinToken};
 pub use trust::TrustStore;
 pub use verify::{Clock, PeerVerifier, peer_name};
-pub use x509::{Validity, not_after, validity};
+pub use x509::{Validity, key_of, not_after, public_key, validity};

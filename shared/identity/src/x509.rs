@@ -8,6 +8,7 @@ use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 use x509_parser::certificate::X509Certificate;
 
+use crate::bundle::Fingerprint;
 use crate::error::IdentityError;
 use crate::pem_text;
 
@@ -44,6 +45,24 @@ pub fn validity(cert_pem: &str) -> Result<Validity, IdentityError> {
 /// When the text is no certificate.
 pub fn not_after(cert_pem: &str) -> Result<u64, IdentityError> {
     validity(cert_pem).map(|v| v.not_after)
+}
+
+/// The fingerprint of the public point in the first certificate of a PEM text.
+///
+/// # Errors
+/// When the text is no certificate.
+pub fn public_key(cert_pem: &str) -> Result<Fingerprint, IdentityError> {
+    let ders = pem_text::certificates(cert_pem, "certificate", crate::limits::Limits::CHAIN)?;
+    key_of(ders.first().ok_or(IdentityError::NoCertificate)?)
+}
+
+/// The fingerprint of the public point in a certificate.
+///
+/// # Errors
+/// When the bytes are no certificate.
+pub fn key_of(der: &CertificateDer<'_>) -> Result<Fingerprint, IdentityError> {
+    let cert = parse(der, "certificate")?;
+    Ok(Fingerprint::of(cert.public_key().subject_public_key.data.as_ref()))
 }
 
 /// The one URI name of a certificate (X.509-SVID section 2: exactly one).

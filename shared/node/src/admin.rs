@@ -11,9 +11,10 @@
 
 use catalyst_control::view::RouteRow;
 use catalyst_control::visibility::VisibilityRow;
-use catalyst_names::{NodeName, Protocol, ServiceLabel};
+use catalyst_names::{NodeId, NodeName, Protocol, ServiceLabel};
 use serde::{Deserialize, Serialize};
 
+use crate::authority::NodeRow;
 use crate::peers::PeerSpec;
 use crate::rules::RuleSpec;
 
@@ -82,6 +83,23 @@ pub enum Request {
     Visibility,
     /// The trust bundle of this node's organisation.
     Bundle,
+    /// Invite a node: only at the authority.
+    Invite {
+        /// Its name.
+        node: NodeId,
+        /// For how many seconds.
+        ttl_s: u64,
+        /// `host:port` where it finds this node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+    },
+    /// Nodes that were invited, issued for or revoked: only at the authority.
+    Nodes,
+    /// Cut a node off: only at the authority.
+    Revoke {
+        /// Its name.
+        node: NodeId,
+    },
 }
 
 /// A service as the configuration has it.
@@ -149,6 +167,22 @@ pub enum Answer {
     Rules(Vec<RuleRow>),
     /// Which services pass between organisations.
     Visibility(Vec<VisibilityRow>),
+    /// Nodes of the authority's books.
+    Nodes(Vec<NodeRow>),
+    /// What a node gets that asked for a certificate; never an answer on the socket.
+    #[serde(skip)]
+    Enrolled(crate::enrolment::Reply),
+    /// An invitation. It holds a secret: the one answer that does.
+    Invitation {
+        /// The token, to be handed to the board.
+        token: String,
+        /// For whom it is.
+        node: NodeId,
+        /// Until when, in seconds since 1970.
+        expires: u64,
+        /// Where the board finds the authority.
+        address: String,
+    },
     /// A trust bundle.
     Bundle {
         /// The organisation.
@@ -217,6 +251,12 @@ pub struct Status {
     pub sessions_ended: u64,
     /// Frames that could not be understood.
     pub malformed_frames: u64,
+    /// Nodes that wanted a certificate of this node and got none.
+    #[serde(default)]
+    pub joins_refused: u64,
+    /// Why the last renewal of this node's certificate failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal_error: Option<String>,
     /// What the store said when it was opened, if not all was well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_notice: Option<String>,

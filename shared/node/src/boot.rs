@@ -15,6 +15,7 @@ use catalyst_store::{Opened, RedbStore, Store, Table};
 use catalyst_transport::{DialTarget, LinkProfile, Via};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::authority::Authority;
 use crate::clock::Clocks;
 use crate::error::NodeError;
 use crate::last_seen;
@@ -69,6 +70,8 @@ pub struct Prepared {
     pub overlay: Overlay,
     /// Export and import rules that were changed at run time.
     pub rules: Rules,
+    /// The organisation's root, if this node issues certificates.
+    pub authority: Option<Authority>,
     /// Neighbours that were changed at run time.
     pub peers: Peers,
     /// The trust bundles that it holds.
@@ -289,13 +292,18 @@ impl Prepared {
         build: &'static str,
         limits: catalyst_control::Limits,
     ) -> Result<Self, NodeError> {
-        let clocks = Clocks::new(0);
         let credentials = credentials(&config)?;
         // What the file says must be good before anything of the state is looked at.
         peers(&config, &TrustStore::new(TrustLimits::default()))?;
         let trust = TrustStore::new(TrustLimits::default());
-        let verifier = PeerVerifier::new(trust.clone(), Arc::new(clocks.clone()));
         let (store, store_notice) = open_store(&config)?;
+        let clocks = Clocks::new(0);
+        let authority = Authority::load(&config, &store)?;
+        let verifier = PeerVerifier::new(trust.clone(), Arc::new(clocks.clone()));
+        let verifier = if authority.is_some() { verifier.with_strangers() } else { verifier };
+        for (name, except) in authority.iter().flat_map(Authority::revoked) {
+            trust.revoke(&name, except).map_err(|e| NodeError::Input(e.to_string()))?;
+        }
         let run_time = Peers::load(&store, &mut config)?;
         let (mut events, dials) = peers(&config, &trust)?;
         // No reason not to start: the clock may be wrong, and the neighbours are the judges.
@@ -340,6 +348,7 @@ impl Prepared {
             store: Arc::new(store),
             overlay,
             rules,
+            authority,
             peers: run_time,
             trust,
             store_notice,

@@ -6,14 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use catalyst_config::{
-    Build, Compiled, Config, LoadRequest, LogLevel, environment, files, load, schema_json,
-};
-use catalyst_identity::NodeKey;
-use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel};
+use catalyst_config::{Build, Compiled, Config, LoadRequest, LogLevel, environment, load, schema_json};
+use catalyst_names::{Protocol, ServiceLabel};
 use clap::{Args, Subcommand};
 
 mod bundle;
+mod join;
+mod node;
 mod peer;
 mod policy;
 
@@ -24,6 +23,8 @@ use crate::error::{Exit, NodeError};
 use crate::output;
 
 pub use bundle::org_bundle;
+pub use join::JoinArguments;
+pub use node::NodeCommand;
 pub use policy::{ExportCommand, ImportCommand};
 
 /// Which program asks, and what it can serve.
@@ -190,25 +191,6 @@ pub enum ServiceCommand {
     Ls,
 }
 
-/// `node ...`
-#[derive(Subcommand, Clone, Debug)]
-pub enum NodeCommand {
-    /// Make the node's key here, and a request for the organisation to sign
-    #[command(after_help = "Example:\n  catalyst-edge node csr --org acme.example --node edge-1\n  \
-                      # send edge-1.csr to whoever holds the organisation's root; the key never leaves this folder")]
-    Csr {
-        /// The organisation
-        #[arg(long)]
-        org: String,
-        /// The name of the node: one DNS label
-        #[arg(long)]
-        node: String,
-        /// The folder for NODE.key and NODE.csr
-        #[arg(long, default_value = ".")]
-        dir: PathBuf,
-    },
-}
-
 /// `config ...`
 #[derive(Subcommand, Clone, Debug)]
 pub enum ConfigCommand {
@@ -260,7 +242,8 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
             return Ok(());
         }
         Shared::Config(ConfigCommand::Check) => return check(program, common),
-        Shared::Node(NodeCommand::Csr { org, node, dir }) => return csr(common, org, node, dir),
+        Shared::Node(NodeCommand::Csr { org, node, dir }) => return node::csr(common, org, node, dir),
+        Shared::Node(command) => node::request(command)?,
     };
     let asked = request.clone();
     let answer = ask(&common.socket(program)?, request)?;
@@ -280,6 +263,7 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
 fn command_verb(command: &Shared) -> Option<String> {
     match command {
         Shared::Service(ServiceCommand::Add { name, .. }) => Some(format!("offering '{name}'")),
+        Shared::Node(NodeCommand::Revoke { node }) => Some(format!("'{node}' is cut off, and stays out")),
         Shared::Peer(PeerCommand::Add { name, .. }) => Some(format!("peering with '{name}'")),
         Shared::Peer(PeerCommand::Rm { name }) => Some(format!("no longer peering with '{name}'")),
         Shared::Service(ServiceCommand::Rm { name }) => Some(format!("no longer offering '{name}'")),
@@ -301,41 +285,6 @@ fn check(program: &Program, common: &Common) -> Result<(), NodeError> {
             config.peers.len(),
             config.services.len(),
             config.expose.len()
-        ));
-    }
-    Ok(())
-}
-
-fn csr(common: &Common, org: &str, node: &str, dir: &Path) -> Result<(), NodeError> {
-    let name = |what: &str, e: &dyn std::fmt::Display| NodeError::Refused(format!("'{what}': {e}"));
-    let org = OrgId::parse(org).map_err(|e| name(org, &e))?;
-    let node = NodeId::parse(node).map_err(|e| name(node, &e))?;
-    let (key_path, csr_path) = (dir.join(format!("{node}.key")), dir.join(format!("{node}.csr")));
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |e: &dyn std::fmt::Display| NodeError::Failed(format!("{path}: {e}"))
-    };
-    // A key that exists is kept: the request may be made again, and the old certificate goes on to fit.
-    let key = if key_path.exists() {
-        files::check_private_file(&key_path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
-        let text = std::fs::read_to_string(&key_path).map_err(|e| failed(&key_path)(&e))?;
-        NodeKey::from_pem(&text).map_err(|e| failed(&key_path)(&e))?
-    } else {
-        let key = NodeKey::generate().map_err(|e| failed(&key_path)(&e))?;
-        let pem = key.to_pem();
-        files::write_private_file(&key_path, pem.expose().as_bytes()).map_err(|e| failed(&key_path)(&e))?;
-        key
-    };
-    let request = key.csr(&org, &node).map_err(|e| failed(&csr_path)(&e))?;
-    files::write_public_file(&csr_path, request.as_bytes()).map_err(|e| failed(&csr_path)(&e))?;
-    if common.json {
-        output::line(&serde_json::json!({ "key": key_path, "csr": csr_path }).to_string());
-    } else {
-        output::line(&format!("key      {} (stays here, mode 0600)", key_path.display()));
-        output::line(&format!("request  {}", csr_path.display()));
-        output::line(&format!(
-            "next: catalyst org sign {} --dir DIR, where DIR holds the root of {org}",
-            csr_path.display()
         ));
     }
     Ok(())

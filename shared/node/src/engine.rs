@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use catalyst_config::Config;
 use catalyst_control::{Core, Effect, Event, LOST, Notice, SessionId};
-use catalyst_identity::{TrustStore, Validity};
+use catalyst_identity::{Credentials, PeerVerifier, TrustStore, Validity};
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{Event as Input, SessionId as Link, Transport};
 use tracing::{debug, info, warn};
 
 use crate::admin::Answer;
+use crate::authority::Authority;
 use crate::clock::Clocks;
 use crate::last_seen::LastSeen;
 use crate::limits::Limits;
@@ -20,6 +21,7 @@ use crate::overlay::Overlay;
 use crate::peers::Peers;
 use crate::record::Recorder;
 use crate::remember::Remembered;
+use crate::renewal::Renewal;
 use crate::rules::Rules;
 use crate::tables::Tables;
 use crate::write::Write;
@@ -39,11 +41,22 @@ pub(crate) struct Facts {
     pub(crate) max_routes: usize,
     /// Where each peer was seen last, newest first.
     pub(crate) remotes: BTreeMap<NodeName, Vec<std::net::SocketAddr>>,
+    /// Any number of this run, to spread what all nodes would do at one time.
+    pub(crate) spread: u64,
     /// Until when connections that are turned away get no line of their own, by the monotonic clock.
     pub(crate) quiet_until: u64,
 }
 
 impl Facts {
+    /// Whether a stranger's doing may have a line of the log now.
+    pub(crate) fn may_log(&mut self, mono: u64) -> bool {
+        let may = mono >= self.quiet_until;
+        if may {
+            self.quiet_until = mono + Limits::TURNED_AWAY_MS;
+        }
+        may
+    }
+
     /// Keeps the last addresses of a configured peer, newest first.
     fn remember(&mut self, peer: &NodeName, remote: std::net::SocketAddr) {
         let known =
@@ -69,6 +82,10 @@ pub struct Engine<S> {
     pub(crate) peers: Peers,
     pub(crate) remembered: Remembered,
     pub(crate) last_seen: LastSeen,
+    pub(crate) authority: Option<Authority>,
+    pub(crate) renewal: Renewal,
+    pub(crate) credentials: Credentials,
+    pub(crate) verifier: PeerVerifier,
     pub(crate) facts: Facts,
     pub(crate) recorder: Option<Recorder>,
 }
@@ -132,15 +149,13 @@ impl<S: RouteStore> Engine<S> {
             }
             Input::Refused { remote, reason } => {
                 // A stranger must not be able to fill the disk; 'status' counts every one.
-                let now = self.clocks.now().mono;
-                if now >= self.facts.quiet_until {
-                    self.facts.quiet_until = now + Limits::TURNED_AWAY_MS;
+                if self.facts.may_log(self.clocks.now().mono) {
                     info!(%remote, %reason, "a connection was turned away");
                 } else {
                     debug!(%remote, %reason, "a connection was turned away");
                 }
             }
-            Input::Flow { .. } => {}
+            Input::Flow { .. } | Input::Enrol { .. } => {}
         }
     }
 
@@ -153,7 +168,7 @@ impl<S: RouteStore> Engine<S> {
     pub(crate) fn deadline(&self) -> Option<std::time::Instant> {
         let core = self.core.next_deadline().map(|mono| self.clocks.at(mono));
         let seen = self.last_seen.due().map(|mono| self.clocks.at(mono));
-        core.into_iter().chain(self.remembered.due()).chain(seen).min()
+        core.into_iter().chain(self.remembered.due()).chain(self.renewal.due()).chain(seen).min()
     }
 
     /// Carries out all effects, then sends all frames that credit allows.

@@ -12,12 +12,16 @@
 //! ```
 pub mod admin;
 mod adopt;
+pub mod authority;
 pub mod boot;
 pub mod cli;
 mod client;
 mod clock;
 mod engine;
+pub mod enrolment;
 mod error;
+mod issue;
+pub mod join;
 mod last_seen;
 mod limits;
 mod output;
@@ -27,6 +31,7 @@ mod persist;
 mod plane;
 mod record;
 mod remember;
+mod renewal;
 mod replay;
 mod requests;
 mod rules;
@@ -36,6 +41,7 @@ pub mod shell;
 mod sockets;
 mod status;
 mod tables;
+mod turns;
 mod write;
 
 pub use boot::Prepared;

@@ -26,6 +26,12 @@ impl Limits {
     pub const TRIES: usize = 3;
     /// Addresses of one peer that are remembered. When full: the oldest is forgotten.
     pub const REMOTES: usize = 3;
+    /// Invitations that are kept, used ones until they expire. When full: a new one is refused.
+    pub const INVITES: usize = 4_096;
+    /// The longest time that an invitation is good for, in seconds.
+    pub const INVITE_TTL_S: u64 = 30 * 86_400;
+    /// Between two tries to renew a certificate, in seconds, at first; doubled up to an hour.
+    pub const RENEW_RETRY_S: u64 = 10;
     /// Routes that are remembered for the next run. When full: the rest is left out.
     pub const REMEMBERED: usize = 4_096;
     /// Bytes of the file that holds them. When full: it is not written, and one that is there is not read.

@@ -4,8 +4,10 @@ use std::io::Write;
 
 use catalyst_control::view::RouteRow;
 use catalyst_control::visibility::VisibilityRow;
+use catalyst_identity::Date;
 
 use crate::admin::{Answer, ExposeRow, PeerRow, RuleRow, ServiceRow, Status};
+use crate::authority::NodeRow;
 
 /// One line on stdout. A reader that went away, as 'head' does, is no error. Words of peers are in it, so what could
 /// move a cursor or end a line is shown as a dot.
@@ -27,7 +29,10 @@ pub(crate) fn json(answer: &Answer) {
         Answer::Peers(rows) => serde_json::to_string_pretty(rows),
         Answer::Rules(rows) => serde_json::to_string_pretty(rows),
         Answer::Visibility(rows) => serde_json::to_string_pretty(rows),
-        bundle @ Answer::Bundle { .. } => serde_json::to_string_pretty(bundle),
+        Answer::Nodes(rows) => serde_json::to_string_pretty(rows),
+        other @ (Answer::Bundle { .. } | Answer::Invitation { .. } | Answer::Enrolled(_)) => {
+            serde_json::to_string_pretty(other)
+        }
         Answer::Services(rows) => serde_json::to_string_pretty(rows),
     };
     raw(&text.unwrap_or_default());
@@ -46,6 +51,17 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
         Answer::Rules(rows) => rules(rows),
         Answer::Visibility(rows) => visibility(rows),
         Answer::Bundle { pem, .. } => raw(pem.trim_end()),
+        Answer::Nodes(rows) => nodes(rows),
+        Answer::Invitation { token, node, expires, address } => {
+            // The words go to stderr: TOKEN=$(catalyst node invite NAME) holds the token and nothing else.
+            eprintln!(
+                "for {node}, once, until {}; it dials {address}. Whoever holds it can become the node.",
+                Date(*expires)
+            );
+            eprintln!("next, on the board: catalyst-edge join TOKEN");
+            line(token);
+        }
+        Answer::Enrolled(_) => {}
     }
 }
 
@@ -176,6 +192,12 @@ fn services(rows: &[ServiceRow]) {
 fn exposed(rows: &[ExposeRow]) {
     let cells = |e: &ExposeRow| vec![e.service.clone(), e.listen.clone(), e.state.clone()];
     table(&["LOCAL PORT FOR", "LISTENS ON", "STATE"], &rows.iter().map(cells).collect::<Vec<_>>(), "");
+}
+
+fn nodes(rows: &[NodeRow]) {
+    let cells = |n: &NodeRow| vec![n.node.to_string(), n.state.clone(), Date(n.until).to_string()];
+    let none = "nobody was invited yet: catalyst node invite NAME";
+    table(&["NODE", "STATE", "UNTIL"], &rows.iter().map(cells).collect::<Vec<_>>(), none);
 }
 
 fn rules(rows: &[RuleRow]) {

@@ -4,7 +4,6 @@
 //! (END_OF_RIB) takes the place of what was remembered of it. The file is one document, written whole or not at all,
 //! seldom: it can be lost without harm. Its version leaves room for routes that are kept over a restart.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -54,11 +53,9 @@ impl Remembered {
         self.due
     }
 
-    /// Forgets what `synced` neighbours have told anew.
-    pub(crate) fn told(&mut self, synced: &BTreeSet<String>) {
-        if !self.rows.is_empty() {
-            self.rows.retain(|row| !synced.contains(&row.via));
-        }
+    /// Keeps what came from neighbours of which `out` is true: they have not told their tables since the start.
+    pub(crate) fn keep(&mut self, out: impl Fn(&str) -> bool) {
+        self.rows.retain(|row| out(&row.via));
     }
 
     /// What was known of neighbours that have not been in step since the start, and when it was written.
@@ -98,7 +95,7 @@ mod tests {
         write.run(&catalyst_store::MemoryStore::default()).unwrap();
         let mut second = Remembered::load(dir.path());
         assert_eq!((second.rows().0.len(), second.rows().1), (2, 5));
-        second.told(&BTreeSet::from(["hub.x".to_string()]));
+        second.keep(|via| via != "hub.x");
         assert_eq!(second.rows().0, [row("b.x", "gw.y")]);
     }
 

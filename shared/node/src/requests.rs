@@ -76,11 +76,19 @@ impl<S: RouteStore> Engine<S> {
             }
             Request::Visibility => Outcome::Done(Ok(Answer::Visibility(self.core.visibility()))),
             Request::Bundle => Outcome::Done(self.bundle()),
+            Request::Invite { node, ttl_s, address } => self.invite(&node, ttl_s, address),
+            Request::Nodes => Outcome::Done(self.nodes()),
+            Request::Revoke { node } => self.revoke(&node),
         }
     }
 
-    /// A neighbour from now on: trusted, known to the core, dialled.
     pub(crate) fn peer_added(&mut self, spec: PeerSpec) -> Result<Outcome, String> {
+        let write = self.peer_taken(spec)?;
+        Ok(Outcome::Write(write, Answer::Peers(self.peer_rows())))
+    }
+
+    /// A neighbour from now on: trusted, known to the core, dialled.
+    pub(crate) fn peer_taken(&mut self, spec: PeerSpec) -> Result<Write, String> {
         let checked = boot::foreign(&spec, &self.facts.config.org)?;
         let (peer, write) = self.peers.add(spec, &mut self.facts.config)?;
         let agreement = match checked {
@@ -93,14 +101,19 @@ impl<S: RouteStore> Engine<S> {
         let (event, dial) = boot::neighbour(&peer, agreement);
         self.feed(&event);
         self.transport.set_peer(dial);
-        Ok(Outcome::Write(write, Answer::Peers(self.peer_rows())))
+        Ok(write)
     }
 
     fn peer_removed(&mut self, name: &NodeName) -> Outcome {
-        let write = match self.peers.remove(name, &mut self.facts.config) {
-            Ok(write) => write,
-            Err(why) => return Outcome::Done(Err(why)),
-        };
+        match self.peer_gone(name) {
+            Ok(write) => Outcome::Write(write, Answer::Peers(self.peer_rows())),
+            Err(why) => Outcome::Done(Err(why)),
+        }
+    }
+
+    /// No neighbour from now on: its session and its flows end.
+    pub(crate) fn peer_gone(&mut self, name: &NodeName) -> Result<Write, String> {
+        let write = self.peers.remove(name, &mut self.facts.config)?;
         self.feed(&Event::PeerRemoved(name.clone()));
         self.transport.remove_peer(name);
         self.facts.dial_errors.remove(name);
@@ -109,16 +122,20 @@ impl<S: RouteStore> Engine<S> {
         if org != self.facts.config.org && !self.facts.config.peers.iter().any(|p| p.org == org) {
             self.facts.trust.remove(&org);
         }
-        Outcome::Write(write, Answer::Peers(self.peer_rows()))
+        Ok(write)
     }
 
     /// Routes of the last run whose neighbours have not told their tables yet: for people, not for use.
     fn remembered_rows(&mut self) -> Vec<RouteRow> {
-        let synced =
-            self.core.state().peers().filter(|p| p.synced).map(|p| p.config.name.to_string()).collect();
-        self.remembered.told(&synced);
+        self.forget_told();
         let (rows, _) = self.remembered.rows();
         rows.iter().map(|row| RouteRow { standing: "remembered".to_string(), ..row.clone() }).collect()
+    }
+
+    /// Forgets what peers have told anew, and what is of no peer any more.
+    fn forget_told(&mut self) {
+        let state = self.core.state();
+        self.remembered.keep(|via| via.parse().is_ok_and(|n| state.peer(&n).is_some_and(|p| !p.synced)));
     }
 
     /// How many they are, and of when.
@@ -136,9 +153,7 @@ impl<S: RouteStore> Engine<S> {
             return None;
         }
         let own = self.core.state().settings().name.to_string();
-        let synced =
-            self.core.state().peers().filter(|p| p.synced).map(|p| p.config.name.to_string()).collect();
-        self.remembered.told(&synced);
+        self.forget_told();
         let rows = self.core.state().route_rows().into_iter().filter(|row| row.via != own);
         self.remembered.save(rows, self.clocks.now().wall)
     }

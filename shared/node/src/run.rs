@@ -2,29 +2,29 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_channel::{Receiver, bounded};
 use catalyst_config::Build;
 use catalyst_control::{Core, Event};
 use catalyst_route_table::Store;
-use catalyst_transport::{Event as Input, Limits as TransportLimits, TransportConfig};
+use catalyst_transport::{Limits as TransportLimits, TransportConfig};
 use catalyst_tunnel::Limits as TunnelLimits;
-use futures_lite::future;
 use tracing::info;
 
-use crate::adopt::{sleep_until, spawn};
+use crate::adopt::spawn;
 use crate::boot::{Prepared, link_profile};
-use crate::engine::{Engine, Facts, Outcome};
+use crate::engine::{Engine, Facts};
 use crate::error::NodeError;
 use crate::limits::Limits;
 use crate::persist::Persist;
 use crate::plane::Plane;
 use crate::record::Recorder;
-use crate::serve::{self, Asked};
+use crate::renewal::Renewal;
+use crate::serve;
 use crate::shell::Shell;
 use crate::sockets::Sockets;
 use crate::tables::Tables;
+use crate::turns::{Around, serve_all};
 
 /// How a node is started, beside its configuration.
 pub struct Stop {
@@ -36,13 +36,6 @@ pub struct Stop {
     pub prefer_chacha: bool,
     /// Called once everything listens: for a service manager, or a line to the user.
     pub ready: Box<dyn FnOnce(&str) + Send>,
-}
-
-enum Woken {
-    Input(Input),
-    Asked(Asked),
-    Time,
-    Stop,
 }
 
 /// Runs a node until it is told to stop.
@@ -94,6 +87,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         dial_errors: std::collections::BTreeMap::new(),
         max_routes,
         remotes: std::collections::BTreeMap::new(),
+        spread: 0,
         quiet_until: 0,
     };
     let mut engine = Engine {
@@ -103,6 +97,10 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         clocks: prepared.clocks,
         overlay: prepared.overlay,
         rules: prepared.rules,
+        authority: prepared.authority,
+        renewal: Renewal::default(),
+        credentials: prepared.credentials,
+        verifier: prepared.verifier,
         peers: prepared.peers,
         last_seen: crate::last_seen::LastSeen::default(),
         remembered: crate::remember::Remembered::load(&facts.config.state_dir),
@@ -112,11 +110,13 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     prepared.events.iter().for_each(|event| engine.feed(event));
     engine.offer_all();
     engine.drain();
-    spawn(&*shell, serve::serve(shell.clone(), admin, ask));
+    engine.plan_renewal(prepared.seed);
+    spawn(&*shell, serve::serve(shell.clone(), admin, ask.clone()));
     prepared.dials.into_iter().for_each(|dial| transport.set_peer(dial));
     info!(node = %engine.core.state().settings().name, peering = %transport.local_addr(), "the node runs");
     (stop.ready)(&engine.facts.config.admin.socket.display().to_string());
-    serve_all(&plane, &mut engine, &inputs, &asked, &stop.stop, &persist).await;
+    let around = Around { plane: &plane, ask, persist: &persist, prefer_chacha: stop.prefer_chacha };
+    serve_all(&around, &mut engine, &inputs, &asked, &stop.stop).await;
     // Written before the sessions end, which takes the routes with it.
     if let Some(write) = engine.routes_to_save(true)
         && let Err(error) = persist.write(write).await
@@ -180,94 +180,4 @@ fn expose<Sh: Shell>(
             (service, address)
         })
         .collect())
-}
-
-/// The loop. Events are handled in batches, then everything is drained: a burst coalesces by itself.
-async fn serve_all<Sh: Shell, S: Store>(
-    plane: &Arc<Plane<Sh>>,
-    engine: &mut Engine<S>,
-    inputs: &Receiver<Input>,
-    asked: &Receiver<Asked>,
-    stop: &Receiver<()>,
-    persist: &Persist,
-) {
-    loop {
-        let far = std::time::Instant::now() + Duration::from_secs(3600);
-        let deadline = engine.deadline().unwrap_or(far);
-        let input = async { inputs.recv().await.map_or(Woken::Stop, Woken::Input) };
-        let question = async { asked.recv().await.map_or(Woken::Stop, Woken::Asked) };
-        let time = async {
-            sleep_until(&*plane.shell, deadline).await;
-            Woken::Time
-        };
-        let end = async {
-            let _ = stop.recv().await;
-            Woken::Stop
-        };
-        // What waits is heard before a timer is judged: after a pause of the process, frames that came in time count.
-        let first = future::or(end, future::or(input, future::or(question, time))).await;
-        match first {
-            Woken::Input(first) => {
-                input_taken(plane, engine, first);
-                for _ in 1..Limits::BATCH {
-                    let Ok(next) = inputs.try_recv() else { break };
-                    input_taken(plane, engine, next);
-                }
-            }
-            Woken::Asked(asked) => question_answered(plane, engine, persist, asked),
-            Woken::Time => {}
-            Woken::Stop => return,
-        }
-        if engine.deadline().is_some_and(|due| due <= std::time::Instant::now()) {
-            engine.tick();
-        }
-        // A flood of frames must not keep the person who asks why from an answer.
-        if let Ok(asked) = asked.try_recv() {
-            question_answered(plane, engine, persist, asked);
-        }
-        engine.drain();
-        for write in [engine.routes_to_save(false), engine.time_to_save(false)].into_iter().flatten() {
-            let persist = persist.clone();
-            spawn(&*plane.shell, async move {
-                if let Err(error) = persist.write(write).await {
-                    tracing::warn!(error, "what this run has learned is not written down");
-                }
-            });
-        }
-    }
-}
-
-fn input_taken<Sh: Shell, S: Store>(plane: &Arc<Plane<Sh>>, engine: &mut Engine<S>, input: Input) {
-    match input {
-        // A flow is a task of its own, and no business of the core's.
-        Input::Flow { peer, header, flow } => {
-            spawn(&*plane.shell, plane.clone().neighbour(peer, *header, flow));
-        }
-        input => engine.transport(input),
-    }
-}
-
-fn question_answered<Sh: Shell, S: Store>(
-    plane: &Arc<Plane<Sh>>,
-    engine: &mut Engine<S>,
-    persist: &Persist,
-    asked: Asked,
-) {
-    let Asked { request, reply } = asked;
-    match engine.request(request) {
-        Outcome::Done(result) => {
-            // The asker may have gone away.
-            let _ = reply.try_send(result);
-        }
-        Outcome::Write(write, answer) => {
-            let persist = persist.clone();
-            spawn(&*plane.shell, async move {
-                let result = persist.write(write).await;
-                let result = result.map(|()| answer).map_err(|error| {
-                    format!("it is in force now, but will be lost at the next start, for it could not be written: {error}")
-                });
-                let _ = reply.try_send(result);
-            });
-        }
-    }
 }

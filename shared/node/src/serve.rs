@@ -7,18 +7,30 @@ use std::time::Duration;
 use std::{fs, io};
 
 use async_channel::{Sender, bounded};
+use catalyst_identity::Credentials;
 use futures_lite::io::BufReader;
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use crate::admin::{Answer, Envelope, Reply, Request, VERSION};
 use crate::adopt::{spawn, timeout};
 use crate::error::NodeError;
+use crate::issue::Enrol;
 use crate::limits::Limits;
 use crate::shell::Shell;
 
+/// What the engine can be asked.
+pub(crate) enum Ask {
+    /// By a person or a program, on the admin socket.
+    Admin(Request),
+    /// By a node that wants a certificate.
+    Enrol(Box<Enrol>),
+    /// Not a question: how the renewal of this node's certificate went.
+    Renewed(Box<Result<Credentials, String>>),
+}
+
 /// A request on its way to the engine, and the way back.
 pub(crate) struct Asked {
-    pub(crate) request: Request,
+    pub(crate) ask: Ask,
     pub(crate) reply: Sender<Result<Answer, String>>,
 }
 
@@ -125,7 +137,7 @@ async fn answer(line: &[u8], engine: &Sender<Asked>) -> Reply {
         )));
     }
     let (reply, result) = bounded(1);
-    let asked = Asked { request: envelope.request, reply };
+    let asked = Asked { ask: Ask::Admin(envelope.request), reply };
     let stopping = || "the node is stopping".to_string();
     if engine.send(asked).await.is_err() {
         return Reply::of(Err(stopping()));

@@ -158,6 +158,8 @@ impl<S: Store> Engine<S> {
             refused_connections: stats.refused + counters.unconfigured,
             sessions_ended: counters.sessions_ended,
             malformed_frames: counters.malformed_frames + stats.protocol_errors,
+            joins_refused: self.authority.as_ref().map_or(0, |a| a.refused),
+            renewal_error: self.renewal.last_error.clone(),
             store_notice: self.facts.store_notice.clone(),
             next_step: String::new(),
         };

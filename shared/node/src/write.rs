@@ -46,6 +46,15 @@ impl Write {
         self
     }
 
+    /// This change and another one, as one.
+    #[must_use]
+    pub(crate) fn with(mut self, other: Write) -> Self {
+        self.rows.extend(other.rows);
+        self.files.extend(other.files);
+        self.leftovers.extend(other.leftovers);
+        self
+    }
+
     /// Writes it; it is on the disk when this returns.
     pub(crate) fn run(&self, store: &dyn Store) -> Result<(), String> {
         for (path, text) in &self.files {

@@ -1,6 +1,7 @@
 //! The exchange of a node that wants a certificate: one question, one answer, on a connection of its own.
 //!
-//! ALPN `catalyst-join/1`, one bidirectional stream, messages with a length (u32, big-endian) before them. What they say
+//! ALPN `catalyst-join/1`, one bidirectional stream, messages with a length (u32, big-endian) before them, the first of the
+//! asking side an empty one: it makes the stream known. What the others say
 //! is the caller's business. A connection without a certificate can do nothing else than this.
 
 use std::fmt;
@@ -85,7 +86,9 @@ impl EnrolStream {
         let stream = rt.timeout(Limits::ENROL_PATIENCE, connection.accept_bi()).await;
         let (send, recv) = stream.map_err(|_| "no question came".to_owned())?.map_err(|e| explain(&e))?;
         let rt = rt.clone();
-        Ok(EnrolStream { rt, connection, send, recv, endpoint: None, _place: Some(place) })
+        let mut stream = EnrolStream { rt, connection, send, recv, endpoint: None, _place: Some(place) };
+        let first = stream.read().await.map_err(|e| e.to_string())?;
+        if first.is_empty() { Ok(stream) } else { Err("the exchange did not begin as it must".to_owned()) }
     }
 
     /// Where the other side is.
@@ -221,7 +224,11 @@ async fn attempt(rt: &Rt, remote: SocketAddr, config: ClientConfig) -> Result<En
         ))
     };
     let (connection, send, recv) = done.map_err(late)??;
-    Ok(EnrolStream { rt: rt.clone(), connection, send, recv, endpoint: Some(endpoint), _place: None })
+    let mut stream =
+        EnrolStream { rt: rt.clone(), connection, send, recv, endpoint: Some(endpoint), _place: None };
+    // The other side speaks first, but learns of the stream only by its first byte.
+    stream.write(b"").await.map_err(|e| Failed::Refused(e.to_string()))?;
+    Ok(stream)
 }
 
 fn why(text: &str) -> String {

@@ -54,6 +54,8 @@ fn status() -> Status {
         refused_connections: 0,
         sessions_ended: 0,
         malformed_frames: 0,
+        joins_refused: 0,
+        renewal_error: None,
         store_notice: None,
         next_step: String::new(),
     }

@@ -1,0 +1,117 @@
+//! `node ...`: keys and requests, invitations, revocation.
+
+use std::path::{Path, PathBuf};
+
+use catalyst_config::files;
+use catalyst_identity::NodeKey;
+use catalyst_names::{NodeId, OrgId};
+use clap::Subcommand;
+
+use super::Common;
+use crate::admin::Request;
+use crate::error::NodeError;
+use crate::output;
+
+/// `node ...`
+#[derive(Subcommand, Clone, Debug)]
+pub enum NodeCommand {
+    /// Make the node's key here, and a request for the organisation to sign
+    #[command(after_help = "Example:\n  catalyst-edge node csr --org acme.example --node edge-1\n  \
+                      # send edge-1.csr to whoever holds the organisation's root; the key never leaves this folder")]
+    Csr {
+        /// The organisation
+        #[arg(long)]
+        org: String,
+        /// The name of the node: one DNS label
+        #[arg(long)]
+        node: String,
+        /// The folder for NODE.key and NODE.csr
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Make a one-time token with which a new node joins; at the node that holds the organisation's root
+    #[command(after_help = "Examples:\n  catalyst node invite edge-1\n  \
+                            catalyst node invite edge-1 --ttl 15m --address cloud.acme.example:7443\n  \
+                            TOKEN=$(catalyst node invite edge-1)   # the token alone goes to stdout")]
+    Invite {
+        /// The name of the new node: one DNS label
+        node: NodeId,
+        /// How long the token is good: 15m, 1h, 7d; 30 days at most
+        #[arg(long, default_value = "1h")]
+        ttl: String,
+        /// Where the new node finds this one, host:port [default: authority.address, or where this node listens]
+        #[arg(long)]
+        address: Option<String>,
+    },
+    /// List the nodes that were invited, have joined or are revoked
+    Ls,
+    /// Cut a node off now and for good: its certificates, sessions and flows
+    #[command(after_help = "Example:\n  catalyst node revoke edge-1\n  \
+                            catalyst node invite edge-1   # lets the name come back, with another key")]
+    Revoke {
+        /// Its name
+        node: NodeId,
+    },
+}
+
+/// The request of a command that asks a node.
+pub(super) fn request(command: &NodeCommand) -> Result<Request, NodeError> {
+    Ok(match command {
+        NodeCommand::Ls | NodeCommand::Csr { .. } => Request::Nodes,
+        NodeCommand::Revoke { node } => Request::Revoke { node: node.clone() },
+        NodeCommand::Invite { node, ttl, address } => {
+            Request::Invite { node: node.clone(), ttl_s: seconds(ttl)?, address: address.clone() }
+        }
+    })
+}
+
+/// `90s`, `15m`, `1h`, `7d`.
+fn seconds(text: &str) -> Result<u64, NodeError> {
+    let refuse = || NodeError::Refused(format!("'{text}' is no time: write 15m, 1h or 7d"));
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let number: u64 = number.parse().map_err(|_| refuse())?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(refuse()),
+    };
+    number.checked_mul(unit).filter(|n| *n > 0).ok_or_else(refuse)
+}
+
+/// Makes a key, if there is none, and a request.
+pub(super) fn csr(common: &Common, org: &str, node: &str, dir: &Path) -> Result<(), NodeError> {
+    let name = |what: &str, e: &dyn std::fmt::Display| NodeError::Refused(format!("'{what}': {e}"));
+    let org = OrgId::parse(org).map_err(|e| name(org, &e))?;
+    let node = NodeId::parse(node).map_err(|e| name(node, &e))?;
+    let (key_path, csr_path) = (dir.join(format!("{node}.key")), dir.join(format!("{node}.csr")));
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |e: &dyn std::fmt::Display| NodeError::Failed(format!("{path}: {e}"))
+    };
+    // A key that exists is kept: the request may be made again, and the old certificate goes on to fit.
+    let key = if key_path.exists() {
+        files::check_private_file(&key_path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
+        let text = std::fs::read_to_string(&key_path).map_err(|e| failed(&key_path)(&e))?;
+        NodeKey::from_pem(&text).map_err(|e| failed(&key_path)(&e))?
+    } else {
+        let key = NodeKey::generate().map_err(|e| failed(&key_path)(&e))?;
+        let pem = key.to_pem();
+        files::write_private_file(&key_path, pem.expose().as_bytes()).map_err(|e| failed(&key_path)(&e))?;
+        key
+    };
+    let request = key.csr(&org, &node).map_err(|e| failed(&csr_path)(&e))?;
+    files::write_public_file(&csr_path, request.as_bytes()).map_err(|e| failed(&csr_path)(&e))?;
+    if common.json {
+        output::line(&serde_json::json!({ "key": key_path, "csr": csr_path }).to_string());
+    } else {
+        output::line(&format!("key      {} (stays here, mode 0600)", key_path.display()));
+        output::line(&format!("request  {}", csr_path.display()));
+        output::line(&format!(
+            "next: catalyst org sign {} --dir DIR, where DIR holds the root of {org}",
+            csr_path.display()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! Renewal of this node's own certificate at half of its life: the same key, a new certificate, from the authority.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalyst_config::files;
+use catalyst_identity::{Credentials, Date, NodeKey, PeerVerifier, client_config};
+use catalyst_names::{NodeId, OrgId};
+use catalyst_route_table::Store as RouteStore;
+use catalyst_transport::{JOIN_ALPN, Resolver, enrol};
+use tracing::{info, warn};
+
+use crate::engine::Engine;
+use crate::enrolment::{Greeting, Question, Reply, VERSION};
+use crate::limits::Limits;
+use crate::write::Write;
+
+/// When the next try is due, and how the last one went.
+#[derive(Debug, Default)]
+pub(crate) struct Renewal {
+    due: Option<Instant>,
+    busy: bool,
+    failures: u32,
+    pub(crate) last_error: Option<String>,
+}
+
+/// All that a try needs.
+pub(crate) struct Try {
+    pub(crate) address: String,
+    pub(crate) key: PathBuf,
+    pub(crate) org: OrgId,
+    pub(crate) node: NodeId,
+    pub(crate) credentials: Credentials,
+    pub(crate) verifier: PeerVerifier,
+    pub(crate) prefer_chacha: bool,
+}
+
+/// What is to be done.
+pub(crate) enum Due {
+    /// The authority has served itself.
+    Own(Box<Result<Credentials, String>>),
+    /// The authority is to be asked.
+    Ask(Box<Try>),
+}
+
+impl Renewal {
+    /// Plans the next try for a certificate: at half of its life, or now if that is over. One that was issued just now
+    /// (`fresh`) has the half of what is left before it. `spread` is any number of this node: not all boards of a batch
+    /// come at once.
+    pub(crate) fn plan(&mut self, credentials: &Credentials, now: u64, spread: u64, fresh: bool) {
+        let validity = credentials.validity();
+        let half = validity.not_after.saturating_sub(now) / 2;
+        let wait = if fresh { half.max(1) } else { validity.half_life().saturating_sub(now) };
+        let jitter = spread % (half / 8).max(1);
+        self.due = Some(Instant::now() + Duration::from_secs(wait + jitter));
+        (self.busy, self.failures, self.last_error) = (false, 0, None);
+    }
+
+    /// When something is to be done.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| !self.busy)
+    }
+
+    /// Whether to try now; a try is under way from then on.
+    pub(crate) fn start(&mut self) -> bool {
+        let now = self.due().is_some_and(|due| due <= Instant::now());
+        self.busy |= now;
+        now
+    }
+
+    /// A try has failed: the next one comes later and later.
+    pub(crate) fn failed(&mut self, why: String) {
+        let wait = Limits::RENEW_RETRY_S.saturating_mul(1 << self.failures.min(9)).min(3_600);
+        self.failures = self.failures.saturating_add(1);
+        self.due = Some(Instant::now() + Duration::from_secs(wait));
+        self.busy = false;
+        self.last_error = Some(why);
+    }
+}
+
+pub(crate) fn key_of(path: &std::path::Path) -> Result<NodeKey, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    files::check_private_file(path).map_err(|e| e.to_string())?;
+    NodeKey::from_pem(&text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// One try.
+///
+/// # Errors
+/// Why there is no new certificate, in words for `status`.
+pub(crate) async fn renew(
+    runtime: Arc<dyn quinn::Runtime>,
+    resolver: Resolver,
+    this: Try,
+) -> Result<Credentials, String> {
+    let key = key_of(&this.key)?;
+    let csr = key.csr(&this.org, &this.node).map_err(|e| e.to_string())?;
+    let tls = client_config(&this.credentials, &this.verifier, JOIN_ALPN, this.prefer_chacha)
+        .map_err(|e| e.to_string())?;
+    let words = |e: &dyn std::fmt::Display| format!("{}: {e}", this.address);
+    let mut stream = enrol(runtime, &resolver, &this.address, tls).await.map_err(|e| e.to_string())?;
+    let greeting = stream.read().await.map_err(|e| words(&e))?;
+    let greeting: Greeting = serde_json::from_slice(&greeting).map_err(|e| words(&e))?;
+    if greeting.v != VERSION {
+        return Err(words(&format!(
+            "it speaks version {} of the enrolment, this node {VERSION}",
+            greeting.v
+        )));
+    }
+    // Its own organisation was verified in the handshake; another one has no say.
+    if stream.peer().is_none_or(|p| p.org() != this.org.as_str()) {
+        return Err(words(&"a node of another organisation answers there"));
+    }
+    let question = serde_json::to_vec(&Question { v: VERSION, token: None, csr }).map_err(|e| words(&e))?;
+    stream.write(&question).await.map_err(|e| words(&e))?;
+    let reply = stream.read().await.map_err(|e| words(&e))?;
+    stream.done().await;
+    let reply: Reply = serde_json::from_slice(&reply).map_err(|e| words(&e))?;
+    let chain = match (reply.chain, reply.error) {
+        (Some(chain), _) => chain,
+        (None, error) => return Err(words(&error.unwrap_or_else(|| "it gave an empty answer".to_string()))),
+    };
+    let renewed = Credentials::from_pem(&chain, &key).map_err(|e| words(&e))?;
+    let (leaf, rest) = renewed.chain().split_first().ok_or("an empty chain")?;
+    let name = this.verifier.verify_server(leaf, rest).map_err(|e| words(&e))?;
+    if name != *this.credentials.name() {
+        return Err(words(&format!("it issued a certificate for {name}")));
+    }
+    Ok(renewed)
+}
+
+impl<S: RouteStore> Engine<S> {
+    /// Plans the renewal, where there is somebody to ask.
+    pub(crate) fn plan_renewal(&mut self, spread: u64) {
+        self.facts.spread = spread;
+        if self.authority.is_some() || self.facts.config.authority.address.is_some() {
+            self.renewal.plan(&self.credentials, self.clocks.now().wall, spread, false);
+        }
+    }
+
+    /// What a try needs, when one is due. The authority serves itself at once.
+    pub(crate) fn renewal_due(&mut self, prefer_chacha: bool) -> Option<Due> {
+        if !self.renewal.start() {
+            return None;
+        }
+        let config = &self.facts.config;
+        if let Some(authority) = &mut self.authority {
+            let now = self.clocks.now().wall;
+            let renewed =
+                key_of(&config.identity.key).and_then(|key| authority.renew_own(&key, &config.node, now));
+            return Some(Due::Own(Box::new(renewed)));
+        }
+        Some(Due::Ask(Box::new(Try {
+            address: config.authority.address.as_ref()?.to_string(),
+            key: config.identity.key.clone(),
+            org: config.org.clone(),
+            node: config.node.clone(),
+            credentials: self.credentials.clone(),
+            verifier: self.verifier.clone(),
+            prefer_chacha,
+        })))
+    }
+
+    /// Uses a new certificate from the next handshake on, and says what to write.
+    pub(crate) fn renewed(&mut self, result: Result<Credentials, String>) -> Option<Write> {
+        let used = result.and_then(|credentials| {
+            let set = self.transport.set_identity(credentials.clone(), self.verifier.clone());
+            set.map(|()| credentials).map_err(|e| e.to_string())
+        });
+        match used {
+            Ok(credentials) => {
+                let now = self.clocks.now().wall;
+                self.renewal.plan(&credentials, now, self.facts.spread, true);
+                self.facts.certificate = credentials.validity();
+                info!(until = %Date(self.facts.certificate.not_after), "the certificate of this node was renewed");
+                let write = Write::default()
+                    .file(self.facts.config.identity.certificate.clone(), credentials.chain_pem());
+                self.credentials = credentials;
+                Some(write)
+            }
+            Err(why) => {
+                warn!(why, "the certificate of this node was not renewed; trying on");
+                self.renewal.failed(why);
+                None
+            }
+        }
+    }
+}

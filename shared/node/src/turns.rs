@@ -1,0 +1,168 @@
+//! The loop of the engine's task: events in batches, then everything is drained, so that a burst coalesces by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use catalyst_route_table::Store;
+use catalyst_transport::Event as Input;
+use futures_lite::future;
+
+use crate::adopt::{sleep_until, spawn};
+use crate::engine::{Engine, Outcome};
+use crate::issue::converse;
+use crate::limits::Limits;
+use crate::persist::Persist;
+use crate::plane::Plane;
+use crate::renewal::{Due, renew};
+use crate::serve::{Ask, Asked};
+use crate::shell::Shell;
+use crate::write::Write;
+
+/// What the loop hands work to.
+pub(crate) struct Around<'a, Sh> {
+    pub(crate) plane: &'a Arc<Plane<Sh>>,
+    /// The way back to the engine, for tasks that it starts.
+    pub(crate) ask: Sender<Asked>,
+    pub(crate) persist: &'a Persist,
+    pub(crate) prefer_chacha: bool,
+}
+
+enum Woken {
+    Input(Input),
+    Asked(Asked),
+    Time,
+    Stop,
+}
+
+/// Runs until a stop.
+pub(crate) async fn serve_all<Sh: Shell, S: Store>(
+    around: &Around<'_, Sh>,
+    engine: &mut Engine<S>,
+    inputs: &Receiver<Input>,
+    asked: &Receiver<Asked>,
+    stop: &Receiver<()>,
+) {
+    loop {
+        let far = std::time::Instant::now() + Duration::from_secs(3600);
+        let deadline = engine.deadline().unwrap_or(far);
+        let input = async { inputs.recv().await.map_or(Woken::Stop, Woken::Input) };
+        let question = async { asked.recv().await.map_or(Woken::Stop, Woken::Asked) };
+        let time = async {
+            sleep_until(&*around.plane.shell, deadline).await;
+            Woken::Time
+        };
+        let end = async {
+            let _ = stop.recv().await;
+            Woken::Stop
+        };
+        // What waits is heard before a timer is judged: after a pause of the process, frames that came in time count.
+        let first = future::or(end, future::or(input, future::or(question, time))).await;
+        match first {
+            Woken::Input(first) => {
+                around.input(engine, first);
+                for _ in 1..Limits::BATCH {
+                    let Ok(next) = inputs.try_recv() else { break };
+                    around.input(engine, next);
+                }
+            }
+            Woken::Asked(asked) => around.answer(engine, asked),
+            Woken::Time => {}
+            Woken::Stop => return,
+        }
+        if engine.deadline().is_some_and(|due| due <= std::time::Instant::now()) {
+            engine.tick();
+        }
+        // A flood of frames must not keep the person who asks why from an answer.
+        if let Ok(asked) = asked.try_recv() {
+            around.answer(engine, asked);
+        }
+        engine.drain();
+        around.care(engine);
+    }
+}
+
+impl<Sh: Shell> Around<'_, Sh> {
+    fn input<S: Store>(&self, engine: &mut Engine<S>, input: Input) {
+        let plane = self.plane;
+        match input {
+            // A flow is a task of its own, and no business of the core's.
+            Input::Flow { peer, header, flow } => {
+                spawn(&*plane.shell, plane.clone().neighbour(peer, *header, flow));
+            }
+            Input::Enrol { stream } => {
+                if let Some(desk) = engine.desk() {
+                    spawn(&*plane.shell, converse(stream, desk, self.ask.clone()));
+                }
+            }
+            input => engine.transport(input),
+        }
+    }
+
+    fn answer<S: Store>(&self, engine: &mut Engine<S>, asked: Asked) {
+        let Asked { ask, reply } = asked;
+        let outcome = match ask {
+            Ask::Admin(request) => engine.request(request),
+            Ask::Enrol(enrol) => engine.enrol(&enrol),
+            Ask::Renewed(result) => {
+                if let Some(write) = engine.renewed(*result) {
+                    self.write(write, "the new certificate");
+                }
+                return;
+            }
+        };
+        match outcome {
+            Outcome::Done(result) => {
+                // The asker may have gone away.
+                let _ = reply.try_send(result);
+            }
+            Outcome::Write(write, answer) => {
+                let persist = self.persist.clone();
+                spawn(&*self.plane.shell, async move {
+                    let result = persist.write(write).await;
+                    let result = result.map(|()| answer).map_err(|error| {
+                        format!("it is in force now, but will be lost at the next start, for it could not be written: {error}")
+                    });
+                    let _ = reply.try_send(result);
+                });
+            }
+        }
+    }
+
+    /// What is due beside events: rows to write, a certificate to renew.
+    fn care<S: Store>(&self, engine: &mut Engine<S>) {
+        if let Some(write) = engine.routes_to_save(false) {
+            self.write(write, "the routes of this run");
+        }
+        if let Some(write) = engine.time_to_save(false) {
+            self.write(write, "the time that has passed");
+        }
+        let this = match engine.renewal_due(self.prefer_chacha) {
+            None => return,
+            Some(Due::Own(result)) => {
+                if let Some(write) = engine.renewed(*result) {
+                    self.write(write, "the new certificate");
+                }
+                return;
+            }
+            Some(Due::Ask(this)) => this,
+        };
+        let (shell, ask) = (self.plane.shell.clone(), self.ask.clone());
+        spawn(&*self.plane.shell, async move {
+            let result = renew(shell.runtime(), shell.resolver(), *this).await;
+            let (reply, _) = async_channel::bounded(1);
+            // The node may be stopping.
+            let _ = ask.send(Asked { ask: Ask::Renewed(Box::new(result)), reply }).await;
+        });
+    }
+
+    /// Writes something that nobody waits for.
+    fn write(&self, write: Write, what: &'static str) {
+        let persist = self.persist.clone();
+        spawn(&*self.plane.shell, async move {
+            if let Err(error) = persist.write(write).await {
+                tracing::warn!(what, error, "cannot be written down");
+            }
+        });
+    }
+}
