@@ -6,6 +6,7 @@ mod admin;
 mod backpressure;
 mod commands;
 mod data;
+mod fallback;
 mod hostile;
 mod join;
 mod limits;

@@ -1,0 +1,107 @@
+//! UDP is blocked, from the start and in the middle of a transfer, and passes again: sessions and flows go over TCP,
+//! and come back to QUIC. Packets are dropped by iptables in a network namespace of the test's own.
+
+use std::io::{ErrorKind, Read, Write};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use catalyst_e2e::http::{self, Http};
+use catalyst_e2e::tcp::{self, Service};
+use catalyst_e2e::{Fabric, Node, wait};
+
+/// Set for the test in its namespace: outside it would change the machine's own firewall.
+const INSIDE: &str = "CATALYST_TEST_IN_NAMESPACE";
+const SIZE: usize = 20 << 20;
+/// A probe of QUIC comes after 30 seconds at the latest.
+const PROBED: Duration = Duration::from_secs(60);
+
+/// Runs a test of this file again, in a namespace that has nothing but a loopback.
+fn in_a_namespace(test: &str) {
+    let mut command = Command::new("unshare");
+    command.env(INSIDE, "1").args(["-Urn", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
+    command.arg(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    let output = command.output().expect("'unshare' of util-linux starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "in the namespace: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn block_udp(block: bool) {
+    let what = if block { "-A" } else { "-D" };
+    let status = Command::new("iptables").args([what, "INPUT", "-p", "udp", "-j", "DROP"]).status().unwrap();
+    assert!(status.success(), "iptables {what}: {status}");
+}
+
+fn wait_via(node: &Node, peer: &Node, via: &str, limit: Duration) {
+    let what = format!("{} reaches {} over {via}", node.full_name(), peer.full_name());
+    wait::until(&what, limit, || {
+        let row = node.peer(peer);
+        (row["state"] == "up" && row["via"] == via).then_some(())
+    });
+}
+
+#[test]
+fn udp_is_blocked_and_passes_again() {
+    if std::env::var_os(INSIDE).is_none() {
+        return in_a_namespace("fallback::udp_is_blocked_and_passes_again");
+    }
+    let data = tcp::pattern(SIZE, 7);
+    let (web, all) = (Http::start("hello"), data.clone());
+    let bulk = Service::start(move |mut stream| {
+        // The client may go away in the middle.
+        let _ = stream.write_all(&all);
+    });
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let mut cloud = fabric.cloud(&org, "cloud-1");
+    let mut edge = fabric.edge(&org, "edge-1");
+    edge.joins(&mut cloud);
+    edge.offers("hello", "http", web.address());
+    edge.offers("bulk", "tcp", bulk.address());
+    cloud.exposes("hello.acme.example");
+    cloud.exposes("bulk.acme.example");
+
+    block_udp(true);
+    cloud.start();
+    edge.start();
+    let from = Instant::now();
+    wait_via(&edge, &cloud, "tcp", Duration::from_secs(10));
+    wait_via(&cloud, &edge, "tcp", Duration::from_secs(10));
+    println!("UDP blocked at the start: up over TCP after {:?}", from.elapsed());
+    let port = cloud.wait_reachable("hello.acme.example");
+    assert_eq!(http::get(port).unwrap(), web.words());
+
+    block_udp(false);
+    let from = Instant::now();
+    wait_via(&edge, &cloud, "quic", PROBED);
+    wait_via(&cloud, &edge, "quic", PROBED);
+    println!("UDP passes again: back on QUIC after {:?}", from.elapsed());
+    wait::until("an answer over QUIC", wait::SOON, || http::get(port).ok().filter(|t| t == web.words()));
+    assert_eq!(edge.status()["peers"].as_array().unwrap().len(), 1);
+
+    let bulk_port = cloud.wait_reachable("bulk.acme.example");
+    let mut client = tcp::connect(bulk_port);
+    let mut start = vec![0; 1 << 20];
+    client.read_exact(&mut start).unwrap();
+    block_udp(true);
+    let from = Instant::now();
+    let mut got = start;
+    let broken = client.read_to_end(&mut got).unwrap_err();
+    assert_eq!(broken.kind(), ErrorKind::ConnectionReset, "a cut transfer must not look whole");
+    println!("UDP blocked after {} bytes: flow reset after {:?}", got.len(), from.elapsed());
+    assert!(got.len() < SIZE);
+    tcp::same(&got, &data[..got.len()]);
+    // A client's retry, and all its others until one finds the way.
+    let whole = wait::until("the whole transfer by a retry", Duration::from_secs(30), || {
+        let client = tcp::try_connect(bulk_port).ok()?;
+        tcp::read_all(&client).ok().filter(|got| got.len() == SIZE)
+    });
+    println!("a retry had all of it {:?} after the block", from.elapsed());
+    tcp::same(&whole, &data);
+    assert_eq!((&edge.peer(&cloud)["via"], &cloud.peer(&edge)["via"]), (&"tcp".into(), &"tcp".into()));
+}
