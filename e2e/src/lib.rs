@@ -17,6 +17,7 @@
 //! | `process` | a child with its log; it never outlives the test |
 //! | `admin` | the client of the admin socket |
 //! | `wait` | waiting on a state, with a report when it does not come |
+//! | `world` | machines that are network namespaces |
 //! | `http`, `tcp` | services and clients in this process |
 
 // The harness is test code: a panic is how it reports.
@@ -31,6 +32,7 @@ pub mod node;
 pub mod process;
 pub mod tcp;
 pub mod wait;
+pub mod world;
 
 pub use fabric::{Build, Fabric, Org};
 pub use node::Node;

@@ -1,6 +1,7 @@
 //! `catalyst`: the cloud node and the command line.
 
 mod agreement;
+mod init;
 mod org;
 mod shell;
 
@@ -28,10 +29,10 @@ struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  catalyst org init acme.example                        make the root of an organisation
-  catalyst node csr --org acme.example --node cloud-1   make a node's key and a request to sign
-  catalyst org sign cloud-1.csr                         sign it
+  catalyst init --org acme.example --node cloud-1 --address cloud.acme.example:7443
+                                                        make an organisation and its first node
   catalyst up                                           run the node
+  catalyst node invite edge-1                           a token with which a board joins
   catalyst status                                       how it is, and the next step
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, key or certificate,
@@ -45,6 +46,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         record: Option<PathBuf>,
     },
+    /// Make an organisation, its first node and a configuration
+    #[command(
+        after_help = "Example:\n  catalyst init --org home.example --node laptop --address laptop.lan:7443\n  \
+                            catalyst up"
+    )]
+    Init(init::Init),
     /// The organisation: its root and the certificates of its nodes
     #[command(subcommand)]
     Org(org::OrgCommand),
@@ -73,6 +80,7 @@ fn main() -> ExitCode {
     let common = &arguments.common;
     let result = match &arguments.command {
         Command::Up { record } => up(common, record.clone()),
+        Command::Init(command) => command.run(common.json),
         Command::Org(command) => org::execute(command, &PROGRAM, common),
         Command::Agreement(command) => {
             agreement::execute(command, || common.load(&PROGRAM).map(|c| c.org), common.json)
