@@ -11,6 +11,8 @@ mod driver;
 mod frame;
 mod state;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use driver::start;
 pub(crate) use state::Windows;
