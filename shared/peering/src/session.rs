@@ -1,6 +1,6 @@
 //! One control connection from OPEN to the end.
 
-use catalyst_wire::{Frame, FrameType, Keepalive, Notify, Open, Refused, Update};
+use catalyst_wire::{Frame, FrameType, Keepalive, Notify, Open, Refused, Trust, Update};
 
 use crate::established::Established;
 use crate::failure::Failure;
@@ -29,6 +29,8 @@ pub enum Input<'a> {
     EndOfRib,
     /// The other side did not take some of our routes.
     Refused(Refused<'a>),
+    /// A signed statement of an organisation. Nothing of it has been verified.
+    Trust(Trust<'a>),
     /// The other side ends the session.
     Ended(Notify<'a>),
 }
@@ -114,11 +116,10 @@ impl Session {
             FrameType::EndOfRib => Ok(Input::EndOfRib),
             FrameType::Keepalive => Keepalive::read(body).map(|_| Input::Nothing),
             FrameType::Refused => Refused::read(body).map(Input::Refused),
+            FrameType::Trust => Trust::read(body).map(Input::Trust),
             FrameType::Notify => Notify::read(body).map(Input::Ended),
             // Reserved: a peer that sends them expects nothing of a receiver that did not offer the ability.
-            FrameType::Refresh | FrameType::Interest | FrameType::Trust | FrameType::DialData => {
-                Ok(Input::Nothing)
-            }
+            FrameType::Refresh | FrameType::Interest | FrameType::DialData => Ok(Input::Nothing),
         };
         input.map_err(Failure::Malformed)
     }

@@ -27,7 +27,7 @@ pub enum FrameType {
     Keepalive = 6,
     /// Routes that the sender did not take: how many and why.
     Refused = 7,
-    /// Trust bundles, pushed.
+    /// A signed statement of the own organisation: who is revoked.
     Trust = 8,
     /// The reason why the session ends. Always the last frame.
     Notify = 9,

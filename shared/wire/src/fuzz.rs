@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::notify::Notify;
 use crate::open::Open;
 use crate::small::{Keepalive, Refused};
+use crate::trust::{Revocations, Trust};
 use crate::update::{Announced, Update, UpdateWriter, Withdrawn, write_entry, write_key};
 
 const FRAME: usize = HEADER + Limits::FRAME_BODY;
@@ -52,7 +53,24 @@ pub fn fuzz_body(body: &[u8]) {
     if let Ok(refused) = Refused::read(body) {
         assert_eq!(Refused::read(body_of(refused.write(&mut buf))), Ok(refused));
     }
+    if let Ok(trust) = Trust::read(body) {
+        assert_eq!(Trust::read(body_of(trust.write(&mut buf))), Ok(trust));
+        fuzz_statement(trust.statement);
+    }
+    fuzz_statement(body);
     fuzz_update(body);
+}
+
+/// A statement of revoked nodes.
+fn fuzz_statement(bytes: &[u8]) {
+    let Ok(read) = Revocations::read(bytes) else { return };
+    // Minimal numbers and no tails: what is written is never longer.
+    let mut buf = [0u8; FRAME];
+    let written = Revocations::write(read.org, read.epoch, read.entries(), &mut buf);
+    let again = written.ok().and_then(|n| Revocations::read(buf.get(..n)?).ok());
+    let same =
+        again.is_some_and(|a| a.org == read.org && a.epoch == read.epoch && a.entries().eq(read.entries()));
+    assert!(same, "a statement that was read is the same after being written");
 }
 
 /// An UPDATE: every element is read, put into a new frame and read from there.

@@ -26,6 +26,7 @@ pub mod notify;
 pub mod open;
 mod path;
 pub mod small;
+pub mod trust;
 pub mod update;
 
 pub use attr::{AttrError, Attrs, Health, Unknown, WellKnown};
@@ -37,6 +38,7 @@ pub use notify::{Notify, NotifyCode};
 pub use open::Open;
 pub use path::Path;
 pub use small::{Keepalive, Refused};
+pub use trust::{Revocations, Revoked, Trust};
 pub use update::{Announced, RouteEntry, Update, UpdateWriter, Withdrawn};
 
 #[cfg(test)]

@@ -24,6 +24,10 @@ impl Limits {
     pub const REASON: usize = 512;
     /// Bytes of the document in NOTIFY: an agreement. When full: left out by the writer.
     pub const DOCUMENT: usize = 4_096;
+    /// Bytes of the statement in TRUST. When full: neither written nor read; the session ends.
+    pub const STATEMENT: usize = 16_000;
+    /// Bytes of the signature in TRUST. When full: neither written nor read; the session ends.
+    pub const SIGNATURE: usize = 256;
     /// Bytes of the mesh address in OPEN. When full: neither written nor read; the session ends.
     pub const MESH_ADDRESS: usize = 264;
 }

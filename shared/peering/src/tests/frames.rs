@@ -1,8 +1,8 @@
 //! Which frame may come when, and what it means.
 
 use catalyst_wire::{
-    Announced, Attrs, FrameError, FrameType, Keepalive, Notify, NotifyCode, Refused, UpdateWriter, small,
-    update::write_entry,
+    Announced, Attrs, FrameError, FrameType, Keepalive, Notify, NotifyCode, Refused, Trust, UpdateWriter,
+    small, update::write_entry,
 };
 use proptest::prelude::*;
 
@@ -59,7 +59,7 @@ fn an_optional_frame_does_not_stretch_the_time_for_open() {
 fn every_frame_type_has_its_meaning_once_established() {
     let mut session = established(1000, 1000, 0);
     let mut buf = [0u8; 2048];
-    for kind in [FrameType::Refresh, FrameType::Interest, FrameType::Trust, FrameType::DialData] {
+    for kind in [FrameType::Refresh, FrameType::Interest, FrameType::DialData] {
         let frame = raw(kind as u8, 0, &[1, 2, 3]);
         assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::Nothing)), "{kind:?} is reserved");
     }
@@ -67,6 +67,12 @@ fn every_frame_type_has_its_meaning_once_established() {
     assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::Nothing)));
     let frame = small::write_end_of_rib(&mut buf).unwrap().to_vec();
     assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::EndOfRib)));
+    let frame = Trust { kind: 1, statement: &[1, 2], signature: &[3] }.write(&mut buf).unwrap().to_vec();
+    match feed(&mut session, &frame, 1) {
+        Ok(Input::Trust(trust)) => assert_eq!((trust.statement, trust.signature), (&[1, 2][..], &[3][..])),
+        other => panic!("{other:?}"),
+    }
+    assert!(feed(&mut session, &raw(FrameType::Trust as u8, 0, &[1, 9]), 1).is_err(), "cut short");
     let frame = Refused { count: 5, reason: "full", services: "" }.write(&mut buf).unwrap().to_vec();
     match feed(&mut session, &frame, 1) {
         Ok(Input::Refused(refused)) => assert_eq!((refused.count, refused.reason), (5, "full")),

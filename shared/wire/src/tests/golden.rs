@@ -11,8 +11,8 @@ use super::vectors::{Content, Element, all};
 use crate::small::write_end_of_rib;
 use crate::update::{write_entry, write_key};
 use crate::{
-    Announced, Frame, FrameType, HEADER, Keepalive, Limits, Notify, Open, Refused, Update, UpdateWriter,
-    Withdrawn,
+    Announced, Frame, FrameType, HEADER, Keepalive, Limits, Notify, Open, Refused, Revocations, Trust,
+    Update, UpdateWriter, Withdrawn,
 };
 
 fn folder() -> PathBuf {
@@ -67,6 +67,12 @@ pub fn write(content: &Content) -> Vec<u8> {
         Content::Keepalive(keepalive) => keepalive.write(&mut buf).unwrap().to_vec(),
         Content::Refused(refused) => refused.write(&mut buf).unwrap().to_vec(),
         Content::Notify(notify) => notify.write(&mut buf).unwrap().to_vec(),
+        Content::Trust(signature, org, epoch, entries) => {
+            let mut statement = vec![0; Limits::STATEMENT];
+            let n = Revocations::write(org, *epoch, entries.iter().copied(), &mut statement).unwrap();
+            let trust = Trust { kind: Trust::REVOCATIONS, statement: &statement[..n], signature };
+            trust.write(&mut buf).unwrap().to_vec()
+        }
         Content::Bare(FrameType::EndOfRib) => write_end_of_rib(&mut buf).unwrap().to_vec(),
         Content::Bare(kind) => crate::open::write_frame(&mut buf, *kind, |_| Ok(())).unwrap().to_vec(),
         Content::Update(announced, withdrawn) => {
@@ -109,6 +115,14 @@ fn check(file: &str, bytes: &[u8], content: &Content) {
         }
         Content::Notify(notify) => {
             assert_eq!((kind, Notify::read(body)), (Ok(Some(FrameType::Notify)), Ok(*notify)), "{file}");
+        }
+        Content::Trust(signature, org, epoch, entries) => {
+            let trust = Trust::read(body).unwrap();
+            assert_eq!((kind, trust.kind), (Ok(Some(FrameType::Trust)), Trust::REVOCATIONS), "{file}");
+            assert_eq!(trust.signature, *signature, "{file}");
+            let read = Revocations::read(trust.statement).unwrap();
+            assert_eq!((read.org, read.epoch), (*org, *epoch), "{file}");
+            assert!(read.entries().eq(entries.iter().copied()), "{file}");
         }
         Content::Update(announced, withdrawn) => {
             assert_eq!(kind, Ok(Some(FrameType::Update)), "{file}");

@@ -9,7 +9,7 @@ use crate::attr::{OPTIONAL, TRANSITIVE, kind};
 use crate::frame as env;
 use crate::{
     AttrError, Attrs, FrameType, HEADER, Health, Keepalive, Limits, Notify, NotifyCode, Open, Path, Refused,
-    WellKnown,
+    Revoked, WellKnown,
 };
 
 /// A golden file.
@@ -31,6 +31,8 @@ pub enum Content {
     Keepalive(Keepalive),
     Refused(Refused<'static>),
     Notify(Notify<'static>),
+    /// Signature, organisation, epoch, revoked nodes.
+    Trust(&'static [u8], &'static str, u64, &'static [Revoked<'static>]),
     /// A type whose body says nothing in this version.
     Bare(FrameType),
     /// An unknown type that is skipped.
@@ -151,6 +153,35 @@ fn refused_named() -> Vector {
     vector("refused-named", "REFUSED: 2 routes, why, and which", Content::Refused(REFUSED_NAMED))
 }
 
+fn trust() -> Vector {
+    const REVOKED: &[Revoked<'static>] =
+        &[Revoked { node: "edge-1", except: None }, Revoked { node: "edge-2", except: Some([0x7b; 32]) }];
+    vector(
+        "trust-revoked",
+        "TRUST: two revoked nodes, one of which has a new key",
+        Content::Trust(b"a signature", "acme.example", 300, REVOKED),
+    )
+}
+
+/// Entries of a later version say more.
+fn trust_of_later() -> Vector {
+    let entry = [&[6][..], b"edge-1", &[0], TAIL].concat();
+    let mut statement = [&[12][..], b"acme.example", &[7]].concat();
+    statement.push(u8::try_from(entry.len()).unwrap());
+    statement.extend(entry);
+    let body = [&[1, u8::try_from(statement.len()).unwrap()][..], &statement, &[1, 0x55], TAIL].concat();
+    foreign(
+        "trust-one",
+        frame_of(FrameType::Trust as u8, 0, &body),
+        Vector { file: "trust-tail", what: "TRUST with unknown tails", ..trust_one() },
+    )
+}
+
+fn trust_one() -> Vector {
+    const ONE: &[Revoked<'static>] = &[Revoked { node: "edge-1", except: None }];
+    vector("trust-one", "TRUST: one revoked node", Content::Trust(&[0x55], "acme.example", 7, ONE))
+}
+
 fn notify_agreement() -> Vector {
     vector(
         "notify-agreement",
@@ -202,6 +233,9 @@ pub fn all() -> Vec<Vector> {
         with_tail("refused-tail", "REFUSED with an unknown tail", refused()),
         vector("notify", "NOTIFY hold-timer-expired", Content::Notify(NOTIFY)),
         notify_agreement(),
+        trust(),
+        trust_one(),
+        trust_of_later(),
         with_tail("notify-tail", "NOTIFY with a document and an unknown tail", notify_agreement()),
         vector("dial-data", "DIAL_DATA", Content::Bare(FrameType::DialData)),
         Vector {
