@@ -45,6 +45,8 @@ pub struct Core<S> {
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) notices: usize,
     pub(crate) scratch: Vec<u8>,
+    /// A TRUST frame for neighbours of the own organisation, or nothing.
+    pub(crate) trust: Vec<u8>,
     routes: Vec<Box<dyn RouteTablePlugin<S> + Send>>,
     services: Vec<Box<dyn ServicePlugin<S> + Send>>,
     propagation: Vec<Box<dyn PropagationPlugin<S> + Send>>,
@@ -79,6 +81,7 @@ impl<S: Store> Core<S> {
             effects: VecDeque::new(),
             notices: 0,
             scratch: vec![0; HEADER + WireLimits::FRAME_BODY],
+            trust: Vec::new(),
             routes: Vec::new(),
             services: Vec::new(),
             propagation: Vec::new(),
@@ -133,6 +136,7 @@ impl<S: Store> Core<S> {
                 None => drop(self.step(event)),
             },
             Event::ServiceDown(_) | Event::Health { .. } => drop(self.step(event)),
+            Event::TrustChanged { frame } => self.trust_changed(frame),
             Event::Tick => self.tick(now),
             Event::Stop => self.stop(now),
         }

@@ -82,6 +82,14 @@ pub enum Effect {
         /// May, or may no longer.
         granted: bool,
     },
+    /// A neighbour of the own organisation handed on a statement, unverified. If it is good and newer than what this
+    /// node has, it comes back as [`crate::Event::TrustChanged`].
+    Trust {
+        /// Who handed it on.
+        peer: NodeName,
+        /// The whole frame.
+        frame: Vec<u8>,
+    },
     /// End a control connection: send the last frame, then close.
     Close {
         /// The connection.

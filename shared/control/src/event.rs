@@ -66,6 +66,13 @@ pub enum Event {
         /// Whether it answers.
         healthy: bool,
     },
+    /// What this organisation states of its nodes is this now: a whole TRUST frame, which was verified. Neighbours of
+    /// the own organisation get it at once, and at the beginning of each session.
+    TrustChanged {
+        /// The frame, header included; empty to hand on nothing.
+        #[serde(with = "crate::record::hex")]
+        frame: Vec<u8>,
+    },
     /// Time has passed.
     Tick,
     /// The node is about to stop: end all sessions in order.

@@ -19,6 +19,8 @@ pub(crate) struct Link {
     queue: VecDeque<Vec<u8>>,
     /// Routes of the peer were refused since it was last told.
     pub(crate) refused_due: bool,
+    /// The statement of the organisation has not been sent in its newest form.
+    pub(crate) trust_due: bool,
     /// There was something to send and the credit did not suffice.
     pub(crate) stuck: bool,
     /// Stands in the list of links with something to send.
@@ -37,6 +39,7 @@ impl Link {
             credit: 0,
             queue: VecDeque::new(),
             refused_due: false,
+            trust_due: false,
             stuck: false,
             listed: false,
             timer: None,

@@ -8,7 +8,7 @@ use catalyst_names::{NodeName, ServiceName};
 use catalyst_peering::{Agreed, Contender, Failure, Input, Keep, Session, Terms, resolve};
 use catalyst_policy::Relation;
 use catalyst_route_table::Store;
-use catalyst_wire::{Frame, FrameType, Keepalive, Limits as WireLimits, Notify, NotifyCode};
+use catalyst_wire::{Frame, FrameType, Keepalive, Limits as WireLimits, Notify, NotifyCode, Trust};
 
 use crate::config::PeerConfig;
 use crate::core::Core;
@@ -83,6 +83,14 @@ impl<S: Store> Core<S> {
                 let name = link.peer.clone();
                 if let Some(peer) = self.state.peers.get_mut(&name).filter(|p| p.session == Some(session)) {
                     peer.synced = true;
+                }
+            }
+            Ok(Input::Trust(trust)) => {
+                // Another organisation has nothing to say about this one's nodes; a kind of later is passed over.
+                let peer = link.peer.clone();
+                let known = trust.kind == Trust::REVOCATIONS;
+                if known && peer.org() == self.state.settings.name.org() && bytes != self.trust {
+                    self.push_effect(Effect::Trust { peer, frame: bytes.to_vec() });
                 }
             }
             Ok(Input::Refused(refused)) => {
@@ -215,6 +223,9 @@ impl<S: Store> Core<S> {
             _ => None,
         };
         self.state.by_session.insert(session, name.clone());
+        if let Some(link) = self.links.get_mut(&session) {
+            link.trust_due = kind == Some(GroupKind::Internal) && !self.trust.is_empty();
+        }
         match kind {
             Some(kind) => {
                 let (group, build) = self.groups.join(&kind, session, sym);
@@ -281,6 +292,19 @@ impl<S: Store> Core<S> {
             peer.last_end = why.to_string();
         }
         self.notice(Notice::PeerDown(link.peer, why.to_string()));
+    }
+
+    /// Hands a statement of the organisation to all its neighbours.
+    pub(crate) fn trust_changed(&mut self, frame: &[u8]) {
+        self.trust = frame.to_vec();
+        let internal = self.state.peers.values().filter(|p| p.relation == Some(Relation::Internal));
+        let sessions: Vec<SessionId> = internal.filter_map(|p| p.session).collect();
+        for session in sessions {
+            if let Some(link) = self.links.get_mut(&session) {
+                link.trust_due = !frame.is_empty();
+            }
+            self.mark_ready(session);
+        }
     }
 
     fn ungrant(&mut self, peer: &NodeName, service: catalyst_route_table::Sym) {

@@ -12,5 +12,6 @@ mod random;
 mod recording;
 mod routes;
 mod transmit;
+mod trust;
 mod two_cores;
 mod visibility;

@@ -43,8 +43,15 @@ impl<S: Store> Core<S> {
         None
     }
 
-    /// What one connection sends next: frames that wait, then REFUSED, then routes, then END_OF_RIB.
+    /// What one connection sends next: frames that wait, then TRUST, then REFUSED, then routes, then END_OF_RIB.
     fn next_frame(&mut self, session: SessionId) -> Option<Vec<u8>> {
+        if let Some(link) = self.links.get_mut(&session)
+            && link.trust_due
+            && !link.queued()
+        {
+            link.trust_due = false;
+            link.queue(&self.trust);
+        }
         if self.links.get(&session).is_some_and(|l| l.refused_due && !l.queued()) {
             self.tell_refused(session);
         }

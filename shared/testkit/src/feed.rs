@@ -83,6 +83,8 @@ impl Net {
                 }
             }
             Effect::Close { session, last } => self.close(node, session, last),
+            // No node of the simulation states anything.
+            Effect::Trust { peer, .. } => self.violated(node, &format!("a statement from {peer}")),
             Effect::Notice(notice) => self.notice(node, notice),
         }
     }

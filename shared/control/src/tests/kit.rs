@@ -127,6 +127,7 @@ pub(super) enum Heard {
     EndOfRib,
     Keepalive,
     Refused(u32, String),
+    Trust(Vec<u8>),
 }
 
 /// The other end of one control connection.
@@ -157,6 +158,7 @@ impl Remote {
                 )
             }
             FrameType::Update => self.update(&Update::read(frame.body).unwrap()),
+            FrameType::Trust => Heard::Trust(bytes.to_vec()),
             other => panic!("{other:?} was sent"),
         };
         self.frames.push(heard);
