@@ -28,6 +28,7 @@ mod limits;
 mod pem_text;
 mod provider;
 mod root;
+mod statement;
 mod tls;
 mod token;
 mod trust;

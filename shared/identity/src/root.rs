@@ -82,6 +82,11 @@ impl OrgRoot {
         Ok(OrgRoot { org, validity, issuer, der, key })
     }
 
+    /// The key, for what the root signs beside certificates.
+    pub(crate) fn signer(&self) -> &rcgen::KeyPair {
+        self.key.pair()
+    }
+
     /// The organisation.
     #[must_use]
     pub fn org(&self) -> &OrgId {
