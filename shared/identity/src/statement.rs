@@ -57,6 +57,9 @@ mod tests {
         }
         assert!(!bundle.has_signed(b"a/1\0", b"edge-1", &[]));
         let both = TrustBundle::from_pem(&(bundle.to_pem() + &foreign.to_pem())).unwrap();
-        assert!(both.has_signed(b"a/1\0", b"edge-1", &good), "while one root follows another, either may sign");
+        assert!(
+            both.has_signed(b"a/1\0", b"edge-1", &good),
+            "while one root follows another, either may sign"
+        );
     }
 }

@@ -65,6 +65,23 @@ impl TrustStore {
         Ok(())
     }
 
+    /// Puts a whole list of revoked nodes in the place of the one there was; see [`TrustStore::revoke`].
+    ///
+    /// # Errors
+    /// When there are more than [`Limits::REVOKED`]; the old list stays.
+    pub fn set_revoked(&self, list: BTreeMap<NodeName, Option<Fingerprint>>) -> Result<(), IdentityError> {
+        if list.len() > Limits::REVOKED {
+            return Err(IdentityError::TooMuch {
+                what: "list of revoked nodes",
+                size: list.len(),
+                unit: "nodes",
+                max: Limits::REVOKED,
+            });
+        }
+        *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = list;
+        Ok(())
+    }
+
     /// Whether certificates of a node for this public point are refused.
     #[must_use]
     pub fn is_revoked(&self, name: &NodeName, public_point: &[u8]) -> bool {

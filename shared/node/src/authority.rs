@@ -124,6 +124,11 @@ impl Authority {
         self.root.certificate_pem()
     }
 
+    /// Signs a statement with the root.
+    pub(crate) fn sign(&self, domain: &[u8], statement: &[u8]) -> Result<Vec<u8>, String> {
+        self.root.sign_statement(domain, statement).map_err(|e| e.to_string())
+    }
+
     /// Nodes whose certificates are refused, each with the one key that it may use again, if it was invited anew.
     pub(crate) fn revoked(&self) -> impl Iterator<Item = (NodeName, Option<Fingerprint>)> {
         let name = |i: &Issued| NodeName::new(&i.node, self.root.org());
@@ -265,6 +270,28 @@ impl Authority {
         let issued = self.issued.entry(node.clone()).or_insert(none);
         issued.revoked = Some(now);
         write.and(ISSUED, node.as_str(), serde_json::to_vec(issued).ok())
+    }
+
+    /// Takes into the books what this root has once stated, of nodes that they do not know.
+    pub(crate) fn relearn(&mut self, list: &BTreeMap<NodeName, Option<Fingerprint>>, now: u64) -> Write {
+        let mut write = Write::default();
+        for (name, except) in list {
+            let Ok(node) = NodeId::parse(name.node()) else { continue };
+            if self.issued.contains_key(&node) {
+                continue;
+            }
+            let issued = Issued {
+                node: node.clone(),
+                at: now,
+                not_after: 0,
+                key: except.map(|k| k.to_string()).unwrap_or_default(),
+                revoked: except.is_none().then_some(now),
+                pinned: except.is_some(),
+            };
+            write = write.and(ISSUED, node.as_str(), serde_json::to_vec(&issued).ok());
+            self.issued.insert(node, issued);
+        }
+        write
     }
 
     /// The books, for people.

@@ -21,6 +21,7 @@ use crate::error::NodeError;
 use crate::last_seen;
 use crate::overlay::Overlay;
 use crate::peers::{PeerSpec, Peers};
+use crate::revocations::Revocations;
 use crate::rules::Rules;
 
 /// Where the node's own numbers are kept.
@@ -72,6 +73,8 @@ pub struct Prepared {
     pub rules: Rules,
     /// The organisation's root, if this node issues certificates.
     pub authority: Option<Authority>,
+    /// The newest list of revoked nodes.
+    pub revocations: Revocations,
     /// Neighbours that were changed at run time.
     pub peers: Peers,
     /// The trust bundles that it holds.
@@ -301,7 +304,10 @@ impl Prepared {
         let authority = Authority::load(&config, &store)?;
         let verifier = PeerVerifier::new(trust.clone(), Arc::new(clocks.clone()));
         let verifier = if authority.is_some() { verifier.with_strangers() } else { verifier };
-        for (name, except) in authority.iter().flat_map(Authority::revoked) {
+        let revocations = Revocations::load(&store, &config.org)?;
+        let told =
+            revocations.list().filter(|_| authority.is_none()).map(|(name, except)| (name.clone(), except));
+        for (name, except) in authority.iter().flat_map(Authority::revoked).chain(told) {
             trust.revoke(&name, except).map_err(|e| NodeError::Input(e.to_string()))?;
         }
         let run_time = Peers::load(&store, &mut config)?;
@@ -323,6 +329,9 @@ impl Prepared {
         let overlay = Overlay::load(&store)?;
         let rules = Rules::load(&store, &mut config)?;
         events.push(policy(&config));
+        if !revocations.frame().is_empty() {
+            events.push(Event::TrustChanged { frame: revocations.frame().to_vec() });
+        }
         let mut seed = [0u8; 8];
         random(&mut seed)?;
         let settings = Settings {
@@ -349,6 +358,7 @@ impl Prepared {
             overlay,
             rules,
             authority,
+            revocations,
             peers: run_time,
             trust,
             store_notice,

@@ -22,6 +22,7 @@ use crate::peers::Peers;
 use crate::record::Recorder;
 use crate::remember::Remembered;
 use crate::renewal::Renewal;
+use crate::revocations::Revocations;
 use crate::rules::Rules;
 use crate::tables::Tables;
 use crate::write::Write;
@@ -83,6 +84,9 @@ pub struct Engine<S> {
     pub(crate) remembered: Remembered,
     pub(crate) last_seen: LastSeen,
     pub(crate) authority: Option<Authority>,
+    pub(crate) revocations: Revocations,
+    /// What neighbours have told and the disk does not have yet.
+    pub(crate) unsaved: Option<Write>,
     pub(crate) renewal: Renewal,
     pub(crate) credentials: Credentials,
     pub(crate) verifier: PeerVerifier,
@@ -204,6 +208,7 @@ impl<S: RouteStore> Engine<S> {
                 let last = (!last.is_empty()).then(|| Bytes::from(last));
                 self.transport.close(Link(session.0), last);
             }
+            Effect::Trust { peer, frame } => self.trust_heard(&peer, &frame),
             Effect::Notice(notice) => log(notice),
         }
     }

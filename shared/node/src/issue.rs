@@ -113,6 +113,9 @@ impl<S: RouteStore> Engine<S> {
             return Outcome::Done(Err(error.to_string()));
         }
         let mut write = granted.write;
+        if granted.pinned {
+            write = write.with(self.state_revoked());
+        }
         if joined && self.core.state().peer(&name).is_none() {
             let spec = PeerSpec {
                 node: granted.node.clone(),
@@ -186,6 +189,7 @@ impl<S: RouteStore> Engine<S> {
                 Err(why) => return Outcome::Done(Err(why)),
             }
         }
+        write = write.with(self.state_revoked());
         warn!(node = %name, "a node was revoked; its sessions are cut");
         match self.nodes() {
             Ok(answer) => Outcome::Write(write, answer),

@@ -34,6 +34,7 @@ mod remember;
 mod renewal;
 mod replay;
 mod requests;
+mod revocations;
 mod rules;
 mod run;
 mod serve;

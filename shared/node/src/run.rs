@@ -98,6 +98,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         overlay: prepared.overlay,
         rules: prepared.rules,
         authority: prepared.authority,
+        revocations: prepared.revocations,
+        unsaved: None,
         renewal: Renewal::default(),
         credentials: prepared.credentials,
         verifier: prepared.verifier,

@@ -134,6 +134,9 @@ impl<Sh: Shell> Around<'_, Sh> {
         if let Some(write) = engine.routes_to_save(false) {
             self.write(write, "the routes of this run");
         }
+        if let Some(write) = engine.trust_to_save() {
+            self.write(write, "the list of revoked nodes");
+        }
         if let Some(write) = engine.time_to_save(false) {
             self.write(write, "the time that has passed");
         }
