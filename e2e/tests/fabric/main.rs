@@ -13,6 +13,7 @@ mod limits;
 mod loss;
 mod offline;
 mod organisations;
+mod revoked;
 mod rogue;
 mod routes;
 mod runtime;

@@ -1,0 +1,90 @@
+//! Revocation reaches the other nodes of the organisation, with real processes.
+
+use std::io::{Read, Write};
+
+use catalyst_e2e::process::both;
+use catalyst_e2e::{Fabric, Node, wait};
+use serde_json::{Value, json};
+
+fn says_revoked(row: &Value) -> bool {
+    row["last_error"].as_str().is_some_and(|e| e.contains("revoked"))
+}
+
+/// cloud-1 holds the root; cloud-2 and the board edge-1 are its neighbours and each other's.
+fn triangle(fabric: &Fabric) -> [Node; 3] {
+    let acme = fabric.org("acme.example");
+    let mut first = fabric.cloud(&acme, "cloud-1");
+    first.config["authority"] = json!({ "root": acme.root, "address": first.address().to_string() });
+    let mut second = fabric.cloud(&acme, "cloud-2");
+    let mut board = fabric.edge(&acme, "edge-1");
+    second.joins(&mut first);
+    board.joins(&mut first);
+    board.joins(&mut second);
+    [first, second, board]
+}
+
+#[test]
+fn a_second_node_cuts_and_refuses_whom_the_authority_has_revoked_and_remembers_it() {
+    let fabric = Fabric::new();
+    let [mut first, mut second, mut board] = triangle(&fabric);
+    let echo = catalyst_e2e::tcp::Service::start(|mut stream| {
+        let _ = std::io::copy(&mut stream.try_clone().unwrap(), &mut stream);
+    });
+    board.offers("echo", "tcp", echo.address());
+    second.exposes("echo.acme.example");
+    [&mut first, &mut second, &mut board].into_iter().for_each(Node::start);
+    second.wait_up(&board);
+    second.wait_up(&first);
+    let mut live = catalyst_e2e::tcp::try_connect(second.wait_reachable("echo.acme.example")).unwrap();
+    live.write_all(b"x").unwrap();
+    let mut byte = [0];
+    live.read_exact(&mut byte).unwrap();
+
+    let out = first.cli(&["node", "revoke", "edge-1"]);
+    assert!(out.status.success(), "{}", both(&out));
+    live.set_read_timeout(Some(wait::SOON)).unwrap();
+    let ended = live.read(&mut byte);
+    assert!(!matches!(&ended, Ok(n) if *n > 0), "a flow through the other node is cut: {ended:?}");
+    second.wait_no_route("echo.acme.example");
+    board.wait_peer(&second, "the reason", says_revoked);
+    second.wait_up(&first);
+
+    // It knows by itself after a restart, with the authority away.
+    first.kill();
+    second.kill();
+    second.start();
+    board.kill();
+    board.start();
+    board.wait_peer(&second, "the reason", says_revoked);
+    assert_eq!(second.routes_to("echo.acme.example"), [] as [Value; 0]);
+}
+
+#[test]
+fn a_node_that_was_away_learns_it_with_its_next_session_also_through_another() {
+    let fabric = Fabric::new();
+    let [mut first, mut second, mut board] = triangle(&fabric);
+    [&mut first, &mut board].into_iter().for_each(Node::start);
+    first.wait_up(&board);
+    let out = first.cli(&["node", "revoke", "edge-1"]);
+    assert!(out.status.success(), "{}", both(&out));
+    board.wait_peer(&first, "the reason", says_revoked);
+    // It comes late, and hears of it from the authority; before that it may have taken the board in.
+    second.start();
+    second.wait_up(&first);
+    board.wait_peer(&second, "the reason", says_revoked);
+
+    // The authority loses its books and learns from its neighbour whom it has cut off.
+    first.kill();
+    std::fs::remove_dir_all(first.dir.join("state")).unwrap();
+    first.start();
+    first.wait_up(&second);
+    let listed = |node: &Node| {
+        let out = node.cli(&["node", "ls", "--json"]);
+        let rows: Value = serde_json::from_slice(&out.stdout).ok()?;
+        rows.as_array()?.iter().any(|r| r["node"] == "edge-1" && r["state"] == "revoked").then_some(())
+    };
+    wait::until("the books name it again", wait::SOON, || listed(&first));
+    board.kill();
+    board.start();
+    board.wait_peer(&first, "the reason", says_revoked);
+}
