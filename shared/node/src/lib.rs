@@ -17,6 +17,7 @@ pub mod boot;
 pub mod cli;
 mod client;
 mod clock;
+mod cut_off;
 mod engine;
 pub mod enrolment;
 mod error;

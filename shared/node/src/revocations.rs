@@ -6,30 +6,26 @@
 
 use std::collections::BTreeMap;
 
-use catalyst_control::Event;
 use catalyst_identity::{Fingerprint, TrustBundle};
 use catalyst_names::{NodeId, NodeName, OrgId};
-use catalyst_route_table::Store as RouteStore;
 use catalyst_store::{Store, StoreError, Table};
 use catalyst_wire::{Frame, HEADER, Limits as WireLimits, Revocations as Statement, Revoked, Trust};
-use tracing::{info, warn};
 
-use crate::boot;
-use crate::engine::Engine;
 use crate::write::Write;
 
 const NODE: Table = Table::new("node");
 const KEY: &str = "revocations";
 
-type List = BTreeMap<NodeName, Option<Fingerprint>>;
+/// Revoked nodes, each with the one key that it may use again.
+pub(crate) type List = BTreeMap<NodeName, Option<Fingerprint>>;
 
 /// The newest list.
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
-    epoch: u64,
-    list: List,
+    pub(crate) epoch: u64,
+    pub(crate) list: List,
     /// As it came, and as it is handed on.
-    frame: Vec<u8>,
+    pub(crate) frame: Vec<u8>,
     /// It is newer than what the disk has.
     unsaved: bool,
 }
@@ -77,7 +73,7 @@ impl Revocations {
     ///
     /// # Errors
     /// What is wrong with it.
-    fn newer(&self, frame: &[u8], bundle: &TrustBundle) -> Result<Option<Self>, &'static str> {
+    pub(crate) fn newer(&self, frame: &[u8], bundle: &TrustBundle) -> Result<Option<Self>, &'static str> {
         let (trust, epoch, list) =
             read(frame, bundle.org()).ok_or("it is no list of revoked nodes of this organisation")?;
         if epoch <= self.epoch {
@@ -93,7 +89,7 @@ impl Revocations {
     ///
     /// # Errors
     /// When it is longer than a frame, or cannot be signed.
-    fn next(
+    pub(crate) fn next(
         &self,
         org: &OrgId,
         list: List,
@@ -116,89 +112,9 @@ impl Revocations {
     }
 
     /// What is to be written.
-    fn save(&mut self) -> Option<Write> {
+    pub(crate) fn save(&mut self) -> Option<Write> {
         let unsaved = std::mem::take(&mut self.unsaved);
         unsaved.then(|| Write::one(NODE, KEY, Some(self.frame.clone())))
-    }
-}
-
-impl<S: RouteStore> Engine<S> {
-    /// At the authority: states anew who is revoked, for all nodes to know, and says what to write.
-    pub(crate) fn state_revoked(&mut self) -> Write {
-        let Some(authority) = &self.authority else { return Write::default() };
-        let (org, list): (_, List) = (&self.facts.config.org, authority.revoked().collect());
-        if list == self.revocations.list {
-            return Write::default();
-        }
-        let sign = |bytes: &[u8]| authority.sign(Trust::DOMAIN, bytes);
-        match self.revocations.next(org, list, self.clocks.now().wall, sign) {
-            Ok(next) => {
-                self.revocations = next;
-                self.feed(&Event::TrustChanged { frame: self.revocations.frame.clone() });
-                self.revocations.save().unwrap_or_default()
-            }
-            Err(why) => {
-                warn!(why, "it is in force at this node, but the others are not told");
-                Write::default()
-            }
-        }
-    }
-
-    /// A neighbour of the own organisation has handed on a statement.
-    pub(crate) fn trust_heard(&mut self, peer: &NodeName, frame: &[u8]) {
-        let Some(bundle) = self.facts.trust.bundle(&self.facts.config.org) else { return };
-        let newer = match self.revocations.newer(frame, &bundle) {
-            Ok(Some(newer)) => newer,
-            // The neighbour is behind; it gets ours, or has it by now.
-            Ok(None) => return,
-            Err(why) => {
-                if self.facts.may_log(self.clocks.now().mono) {
-                    warn!(%peer, why, "a statement was not taken");
-                }
-                return;
-            }
-        };
-        if let Some(authority) = &mut self.authority {
-            // It was signed here, or where the root is too: the books were lost, or are of an older day. Whom they do not
-            // know stays out, and the next list says so.
-            let write = authority.relearn(&newer.list, self.clocks.now().wall);
-            newer.list.keys().for_each(|name| info!(node = %name, "is revoked, as another node says"));
-            let all: List = authority.revoked().collect();
-            all.iter().for_each(|(name, except)| drop(self.facts.trust.revoke(name, *except)));
-            self.revocations = Revocations { list: List::new(), ..newer };
-            let write = write.with(self.state_revoked());
-            self.unsaved = Some(write);
-            return;
-        }
-        info!(%peer, epoch = newer.epoch, nodes = newer.list.len(), "there is a new list of revoked nodes");
-        let old = std::mem::replace(&mut self.revocations, newer);
-        if let Err(error) = self.facts.trust.set_revoked(self.revocations.list.clone()) {
-            warn!(%error, "the list is not in force");
-        }
-        let changed =
-            self.revocations.list.iter().filter(|(name, except)| old.list.get(*name) != Some(*except));
-        let changed: Vec<NodeName> = changed.map(|(name, _)| name.clone()).collect();
-        changed.iter().for_each(|name| self.cut(name));
-        self.feed(&Event::TrustChanged { frame: self.revocations.frame.clone() });
-        self.unsaved = self.revocations.save();
-    }
-
-    /// What was learned from neighbours and is to be written.
-    pub(crate) fn trust_to_save(&mut self) -> Option<Write> {
-        self.unsaved.take()
-    }
-
-    /// Ends all that stands with a neighbour. It stays configured, so that `status` can say why it is not connected.
-    fn cut(&mut self, name: &NodeName) {
-        let config = &self.facts.config;
-        let peer =
-            config.peers.iter().find(|p| p.node.as_str() == name.node() && p.org.as_str() == name.org());
-        let Some((event, dial)) = peer.map(|peer| boot::neighbour(peer, None)) else { return };
-        warn!(peer = %name, "the neighbour was revoked; its sessions are cut");
-        self.feed(&Event::PeerRemoved(name.clone()));
-        self.transport.remove_peer(name);
-        self.feed(&event);
-        self.transport.set_peer(dial);
     }
 }
 

@@ -36,7 +36,7 @@ fn neighbours_of_the_own_organisation_get_it_at_once_and_with_each_new_session()
     let second = statement(Trust::REVOCATIONS, 2);
     bench.feed(Event::TrustChanged { frame: second.clone() });
     bench.internal(3, "c.acme.example");
-    assert_eq!(heard(&mut bench, 3), [second.clone()], "the newest, once");
+    assert_eq!(heard(&mut bench, 3), std::slice::from_ref(&second), "the newest, once");
     bench.down(1);
     bench.up(4, "b.acme.example");
     assert_eq!(heard(&mut bench, 4), [second], "again with a new session");
