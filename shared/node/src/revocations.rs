@@ -27,7 +27,7 @@ pub struct Revocations {
     /// As it came, and as it is handed on.
     pub(crate) frame: Vec<u8>,
     /// It is newer than what the disk has.
-    unsaved: bool,
+    pub(crate) unsaved: bool,
 }
 
 fn read<'a>(frame: &'a [u8], org: &OrgId) -> Option<(Trust<'a>, u64, List)> {
