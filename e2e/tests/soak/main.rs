@@ -187,6 +187,14 @@ fn memory_and_descriptors_stay_as_they_are_under_load_with_faults() {
         );
     }
     for n in 0..names.len() {
+        println!(
+            "{}: anonymous {:+.0} kB a minute; RSS and its anonymous part over time: {:?}",
+            names[n],
+            watches[n].anonymous_slope(),
+            watches[n].course()
+        );
+    }
+    for n in 0..names.len() {
         assert!(watches[n].slope() <= most[n], "{} grows\n{}", names[n], fabric.logs());
         assert!(after[n] <= before[n], "{} leaks descriptors: {:#?}", names[n], descriptors(pids[n]));
     }

@@ -10,20 +10,42 @@ pub struct Watch {
     begin: Instant,
     /// Seconds since the begin, and kB that are resident.
     samples: Vec<(f64, f64)>,
+    /// The same for the part that is not of files: what a leak adds to.
+    anonymous: Vec<(f64, f64)>,
 }
 
 impl Watch {
     pub fn new(pid: u32) -> Watch {
-        Watch { pid, begin: Instant::now(), samples: Vec::new() }
+        Watch { pid, begin: Instant::now(), samples: Vec::new(), anonymous: Vec::new() }
     }
 
     pub fn sample(&mut self) {
-        self.samples.push((self.begin.elapsed().as_secs_f64(), resident_kb(self.pid)));
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        let at = self.begin.elapsed().as_secs_f64();
+        self.samples.push((at, field_kb(&text, "VmRSS:")));
+        self.anonymous.push((at, field_kb(&text, "RssAnon:")));
     }
 
     /// kB a minute.
     pub fn slope(&self) -> f64 {
         slope(&self.samples) * 60.0
+    }
+
+    /// The same, of anonymous memory alone.
+    pub fn anonymous_slope(&self) -> f64 {
+        slope(&self.anonymous) * 60.0
+    }
+
+    /// Medians of the run's eighths, in kB: how it went.
+    pub fn course(&self) -> Vec<(f64, f64)> {
+        let middle = |samples: &[(f64, f64)]| {
+            let mut values: Vec<f64> = samples.iter().map(|(_, kb)| *kb).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        let eighth = self.samples.len().div_ceil(8);
+        let both = self.samples.chunks(eighth).zip(self.anonymous.chunks(eighth));
+        both.map(|(all, anonymous)| (middle(all), middle(anonymous))).collect()
     }
 
     pub fn last_kb(&self) -> f64 {
@@ -35,9 +57,8 @@ impl Watch {
     }
 }
 
-fn resident_kb(pid: u32) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+fn field_kb(status: &str, name: &str) -> f64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
