@@ -1,6 +1,7 @@
 //! `catalyst-edge`: the edge node.
 
 mod shell;
+mod timer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

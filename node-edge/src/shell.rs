@@ -19,6 +19,8 @@ use smol::net::unix::{UnixListener, UnixStream};
 use smol::net::{TcpListener, TcpStream};
 use socket2::SockRef;
 
+use crate::timer::LazyTimer;
+
 /// The runtime.
 pub struct Smol(Arc<dyn Runtime>);
 
@@ -29,13 +31,13 @@ impl Smol {
     }
 }
 
-/// The timers and sockets of [`SmolRuntime`], but an executor of our own.
+/// The sockets of [`SmolRuntime`], but an executor and timers of our own.
 #[derive(Debug)]
 struct OneThread(Arc<Executor<'static>>);
 
 impl Runtime for OneThread {
     fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
-        SmolRuntime.new_timer(at)
+        Box::pin(LazyTimer::new(at))
     }
 
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
