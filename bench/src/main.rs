@@ -48,7 +48,13 @@ const SUITES: &[(&str, &[(&str, Scenario)])] = &[
     ),
     (
         "edge",
-        &[("forward", edge::forward), ("tunnel", edge::tunnel), ("idle", edge::idle), ("small", edge::small)],
+        &[
+            ("forward", edge::forward),
+            ("tunnel", edge::tunnel),
+            ("idle", edge::idle),
+            ("small", edge::small),
+            ("join", edge::join),
+        ],
     ),
 ];
 

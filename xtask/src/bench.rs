@@ -22,7 +22,7 @@ machine gives the truest figures; a suite takes two to five minutes after the bu
 
   core        the core by itself. Scenarios: latency, transit, idle, loss
   edge        the edge node, in turns with HAProxy and nginx (apt-get install haproxy nginx libnginx-mod-stream).
-              Scenarios: forward, tunnel, idle, small
+              Scenarios: forward, tunnel, idle, small, join
 
   SCENARIO         only these
   --with-rathole   edge: also rathole, built from the crate registry into the target folder

@@ -5,12 +5,14 @@
 mod contestant;
 mod forward;
 mod idle;
+mod join;
 mod load;
 mod small;
 mod tunnel;
 
 pub use forward::run as forward;
 pub use idle::run as idle;
+pub use join::run as join;
 pub use small::run as small;
 pub use tunnel::run as tunnel;
 
