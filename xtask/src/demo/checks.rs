@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use super::asking::{PATIENCE, REQUEST, peer_state, request};
 use super::fabric::{Fabric, NODES, Node};
 use super::http;
+use super::joining;
 use super::ports::Port;
 use super::print;
 use super::signals::Signals;
@@ -14,11 +16,6 @@ use super::wait::{Look, until};
 
 /// The bar for noticing that a neighbour died, on the default link profile.
 const NOTICED: Duration = Duration::from_secs(3);
-/// How long a state may take that has no bar of its own.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a request may take.
-const REQUEST: Duration = Duration::from_secs(5);
-
 const INVENTORY: &str = "inventory.acme.example";
 const ORDERS: &str = "orders.globex.example";
 const PAYROLL: &str = "payroll.globex.example";
@@ -48,10 +45,13 @@ pub fn ready(fabric: &mut Fabric, signals: &Signals) -> Result<()> {
 /// Runs every check but the last. Each prints its line; gives whether all passed.
 pub fn all(fabric: &mut Fabric, signals: &Signals) -> bool {
     type Check = fn(&mut Fabric, &Signals) -> Result<Duration>;
-    let checks: [(&str, Check); 5] = [
+    let checks: [(&str, Check); 8] = [
         ("inventory, behind an edge node that only dials out, answers at acme's cloud node", inventory),
         ("orders, which globex exports to acme, answers at acme's cloud node", orders),
         ("payroll, which globex does not export, has no route at acme and gives no answer", payroll),
+        ("edge-2 joins with a one-time token, which is of no use a second time", joining::joined),
+        ("edge to edge: inventory, of edge-1, answers at edge-2", joining::across),
+        ("edge-2 revoked: its session is cut, and it stays out", joining::revoked),
         ("edge node killed (SIGKILL): loss noticed, route gone, no answer", killed),
         ("edge node started again: inventory answers", restarted),
     ];
@@ -94,19 +94,6 @@ fn inventory(fabric: &mut Fabric, _: &Signals) -> Result<Duration> {
 
 fn orders(fabric: &mut Fabric, _: &Signals) -> Result<Duration> {
     request(fabric, Port::Orders, "orders", "check-orders")
-}
-
-/// One request to a local port of acme's cloud node; the process that must answer it has to say so itself.
-fn request(fabric: &mut Fabric, port: Port, service: &str, mark: &str) -> Result<Duration> {
-    let (body, took) = http::get(fabric.ports.address(port), mark, REQUEST)?;
-    let pid = fabric.process(service).with_context(|| format!("{service} does not run"))?.pid();
-    let server = body.get("server").and_then(Value::as_str).unwrap_or_default();
-    ensure!(
-        body.get("service").and_then(Value::as_str) == Some(service)
-            && server.starts_with(&format!("pid {pid} ")),
-        "the answer is not from {service}, pid {pid}: {body}"
-    );
-    Ok(took)
 }
 
 fn payroll(fabric: &mut Fabric, _: &Signals) -> Result<Duration> {
@@ -187,11 +174,6 @@ fn stop(fabric: &mut Fabric) -> Result<Duration> {
     let path = fabric.folder.path();
     ensure!(fabric.folder.keep() || !path.exists(), "{} is left", path.display());
     Ok(took)
-}
-
-fn peer_state<'a>(status: &'a Value, name: &str) -> Option<&'a str> {
-    let row = status.get("peers")?.as_array()?.iter().find(|row| row["name"] == name)?;
-    row.get("state")?.as_str()
 }
 
 fn exposed<'a>(status: &'a Value, service: &str) -> Option<&'a str> {

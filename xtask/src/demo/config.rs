@@ -40,6 +40,7 @@ pub fn acme(ports: &Ports) -> String {
   "org": "acme.example",
   "node": "cloud-1",
   "listen": "{}",
+  "authority": {{ "root": "../acme-root", "address": "{}" }},
   "peers": [
     {{ "node": "edge-1" }},
     {{
@@ -61,6 +62,7 @@ pub fn acme(ports: &Ports) -> String {
   ]
 }}
 "#,
+        ports.address(Port::AcmePeering),
         ports.address(Port::AcmePeering),
         ports.address(Port::GlobexPeering),
         ports.address(Port::Inventory),

@@ -25,7 +25,7 @@ pub struct Programs {
     pub edge: PathBuf,
 }
 
-/// The three nodes, in the order they start.
+/// The nodes, in the order they start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Node {
     /// `cloud-1.globex.example`: the other organisation.
@@ -34,9 +34,11 @@ pub enum Node {
     Cloud,
     /// `edge-1.acme.example`: dials out only.
     Edge,
+    /// `edge-2.acme.example`: joins by token while the others run, in the checks.
+    Joined,
 }
 
-/// All of them.
+/// Those that run from the start.
 pub const NODES: [Node; 3] = [Node::Globex, Node::Cloud, Node::Edge];
 
 impl Node {
@@ -46,7 +48,13 @@ impl Node {
             Self::Globex => "cloud-1.globex.example",
             Self::Cloud => "cloud-1.acme.example",
             Self::Edge => "edge-1.acme.example",
+            Self::Joined => "edge-2.acme.example",
         }
+    }
+
+    /// Whether it is an edge node.
+    fn dials_only(self) -> bool {
+        matches!(self, Self::Edge | Self::Joined)
     }
 
     fn node(self) -> &'static str {
@@ -62,6 +70,7 @@ impl Node {
             Self::Globex => "globex-cloud",
             Self::Cloud => "acme-cloud",
             Self::Edge => "acme-edge",
+            Self::Joined => "acme-edge-2",
         }
     }
 }
@@ -92,7 +101,7 @@ impl Fabric {
 
     /// The program of a node.
     pub fn program(&self, node: Node) -> &Path {
-        if node == Node::Edge { &self.programs.edge } else { &self.programs.catalyst }
+        if node.dials_only() { &self.programs.edge } else { &self.programs.catalyst }
     }
 
     /// The configuration of a node.
@@ -153,13 +162,55 @@ impl Fabric {
             let text = match node {
                 Node::Globex => config::globex(&self.ports),
                 Node::Cloud => config::acme(&self.ports),
-                Node::Edge => config::edge(&self.ports),
+                Node::Edge | Node::Joined => config::edge(&self.ports),
             };
             write(&self.config(node), &text)?;
             let mut check = Command::new(self.program(node));
             run(check.args(["config", "check", "--config"]).arg(self.config(node)))?;
         }
         Ok(())
+    }
+
+    /// A one-time token for the node that joins.
+    ///
+    /// # Errors
+    /// What the command line said.
+    pub fn invite(&self) -> Result<String> {
+        let mut invite = Command::new(&self.programs.catalyst);
+        invite.args(["node", "invite", Node::Joined.node(), "--config"]).arg(self.config(Node::Cloud));
+        Ok(run(&mut invite)?.trim().to_owned())
+    }
+
+    /// Joins with a token, in the folder of the configuration `config`.
+    ///
+    /// # Errors
+    /// What the command line said.
+    pub fn join(&self, token: &str, config: &Path) -> Result<()> {
+        let mut join = Command::new(&self.programs.edge);
+        run(join.args(["join", token, "--config"]).arg(config)).map(drop)
+    }
+
+    /// Gives the node that joined a local port for a service of the other edge node, and starts it.
+    ///
+    /// # Errors
+    /// When its configuration is not there, or it does not start.
+    pub fn start_joined(&mut self) -> Result<()> {
+        let path = self.config(Node::Joined);
+        let mut config: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
+        let listen = self.ports.address(Port::JoinedInventory).to_string();
+        config["expose"] = serde_json::json!([{ "service": "inventory.acme.example", "listen": listen }]);
+        write(&path, &config.to_string())?;
+        self.start_node(Node::Joined)
+    }
+
+    /// Cuts the node that joined off.
+    ///
+    /// # Errors
+    /// What the command line said.
+    pub fn revoke(&self) -> Result<()> {
+        let mut revoke = Command::new(&self.programs.catalyst);
+        run(revoke.args(["node", "revoke", Node::Joined.node(), "--config"]).arg(self.config(Node::Cloud)))
+            .map(drop)
     }
 
     /// Starts the HTTP servers, each a process of its own.
@@ -181,7 +232,7 @@ impl Fabric {
     /// When it does not start.
     pub fn start_node(&mut self, node: Node) -> Result<()> {
         let mut command = Command::new(self.program(node));
-        command.arg(if node == Node::Edge { "run" } else { "up" }).arg("--config").arg(self.config(node));
+        command.arg(if node.dials_only() { "run" } else { "up" }).arg("--config").arg(self.config(node));
         self.start(node.name(), command)
     }
 
@@ -261,7 +312,11 @@ impl Fabric {
 
     /// The logs that say something, and their last lines.
     pub fn logs(&self, most: usize) -> Vec<(String, Vec<String>)> {
-        let names = NODES.iter().map(|node| node.name()).chain(SERVICES.iter().map(|(name, ..)| *name));
+        let names = NODES
+            .iter()
+            .chain([&Node::Joined])
+            .map(|node| node.name())
+            .chain(SERVICES.iter().map(|(name, ..)| *name));
         names
             .filter_map(|name| {
                 let text = fs::read(self.folder.path().join(format!("{name}.log"))).ok()?;

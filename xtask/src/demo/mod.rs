@@ -1,10 +1,12 @@
 //! `cargo demo`: two organisations on loopback, made and run with the real programs.
 
+mod asking;
 mod checks;
 mod config;
 mod fabric;
 mod folder;
 mod http;
+mod joining;
 mod picture;
 mod ports;
 mod print;

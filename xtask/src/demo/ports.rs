@@ -37,9 +37,11 @@ pub enum Port {
     OrdersServer,
     /// The HTTP server `payroll` behind globex's node.
     PayrollServer,
+    /// The local port for `inventory.acme.example` at the node that joins.
+    JoinedInventory,
 }
 
-const ALL: [Port; 8] = [
+const ALL: [Port; 9] = [
     Port::Inventory,
     Port::Orders,
     Port::Payroll,
@@ -48,6 +50,7 @@ const ALL: [Port; 8] = [
     Port::InventoryServer,
     Port::OrdersServer,
     Port::PayrollServer,
+    Port::JoinedInventory,
 ];
 
 impl Ports {
@@ -95,7 +98,7 @@ mod tests {
         let (one, two) = (Ports::take().unwrap(), Ports::take().unwrap());
         assert_ne!(one.base, two.base);
         assert_eq!(one.number(Port::Inventory), one.base + 1);
-        assert!(one.number(Port::PayrollServer) < one.base + BLOCK);
+        assert!(one.number(Port::JoinedInventory) < one.base + BLOCK);
     }
 
     #[test]
