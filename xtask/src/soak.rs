@@ -50,7 +50,7 @@ pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
     }
     let mut test = cargo::command(repo);
     test.args(["test", "--profile", "ci", "--package", "catalyst-e2e", "--test", "soak", "--"]);
-    test.args(["--include-ignored", "--nocapture"]);
+    test.arg("--nocapture");
     test.env("CATALYST_BIN", built.join("catalyst")).env("CATALYST_EDGE_BIN", built.join("catalyst-edge"));
     test.env("CATALYST_SOAK_SECONDS", seconds.to_string());
     let good = test.status().context("cannot run cargo")?.success();
