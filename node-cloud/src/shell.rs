@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use std::time::Duration;
 use async_channel::Sender;
 use catalyst_config::HostPort;
 use catalyst_node::shell::{Boxed, Shell};
+use catalyst_node::{LocalSocket, SocketCall};
 use catalyst_transport::{Event, LocalStream, Resolver, Transport, TransportConfig, TransportError};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
-use tokio::io::ReadBuf;
+use tokio::io::{Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// The runtime.
@@ -64,6 +66,28 @@ fn tcp(stream: TcpStream) -> Socket<TcpStream> {
     // Small writes must not wait for each other; where it cannot be set, they are merely slower.
     let _ = stream.set_nodelay(true);
     Socket(stream)
+}
+
+impl LocalSocket for Socket<TcpStream> {
+    fn poll_read_call(&self, cx: &mut Context<'_>, call: SocketCall<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            match self.0.try_io(Interest::READABLE, || call(self.0.as_fd())) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_write_call(&self, cx: &mut Context<'_>, call: SocketCall<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(cx))?;
+            match self.0.try_io(Interest::WRITABLE, || call(self.0.as_fd())) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
 }
 
 impl Shell for Tokio {

@@ -3,20 +3,22 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use catalyst_config::HostPort;
 use catalyst_node::shell::{Boxed, Shell};
+use catalyst_node::{LocalSocket, SocketCall};
 use catalyst_transport::{LocalStream, Resolver};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, SmolRuntime};
-use smol::Executor;
 use smol::net::unix::{UnixListener, UnixStream};
 use smol::net::{TcpListener, TcpStream};
+use smol::{Async, Executor};
 use socket2::SockRef;
 
 use crate::timer::LazyTimer;
@@ -49,14 +51,15 @@ impl Runtime for OneThread {
     }
 }
 
-/// A TCP connection.
-pub struct Tcp(TcpStream);
+/// A TCP connection: as a stream, and as the socket below it, for calls that the stream does not know.
+pub struct Tcp(TcpStream, Arc<Async<std::net::TcpStream>>);
 
 impl Tcp {
     fn new(stream: TcpStream) -> Self {
         // Small writes must not wait for each other; where it cannot be set, they are merely slower.
         let _ = stream.set_nodelay(true);
-        Tcp(stream)
+        let socket = stream.clone().into();
+        Tcp(stream, socket)
     }
 }
 
@@ -92,6 +95,26 @@ impl LocalStream for Tcp {
     fn abort(&mut self) {
         // Where it cannot be set, the other side sees an orderly end instead of a reset.
         let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl LocalSocket for Tcp {
+    fn poll_read_call(&self, cx: &mut Context<'_>, call: SocketCall<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            match call(self.1.as_fd()) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.1.poll_readable(cx))?,
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_write_call(&self, cx: &mut Context<'_>, call: SocketCall<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            match call(self.1.as_fd()) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.1.poll_writable(cx))?,
+                done => return Poll::Ready(done),
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod fallback;
 mod hostile;
 mod join;
 mod limits;
+mod local;
 mod loss;
 mod offline;
 mod organisations;

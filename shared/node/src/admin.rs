@@ -338,6 +338,9 @@ pub struct ExposeRow {
     pub service: String,
     /// The local address.
     pub listen: String,
+    /// The protocol of the service; empty while no route tells it.
+    #[serde(default)]
+    pub protocol: String,
     /// `reachable`, or why not.
     pub state: String,
 }

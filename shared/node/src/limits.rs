@@ -22,6 +22,8 @@ impl Limits {
     pub const TURNED_AWAY_MS: u64 = 1_000;
     /// How long connecting to a service's own socket may take. When over: the flow is refused.
     pub const CONNECT: Duration = Duration::from_secs(5);
+    /// Empty pipes that a thread keeps for bytes between two local sockets. When full: one that is drained is closed.
+    pub const PIPES: usize = 8;
     /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.
     pub const TRIES: usize = 3;
     /// Addresses of one peer that are remembered. When full: the oldest is forgotten.

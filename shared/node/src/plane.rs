@@ -1,19 +1,20 @@
 //! The data plane of the tunnel: local clients in, flows of neighbours on or out.
 
-use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_transport::{FlowStream, LocalStream, PumpEnd, Transport, pump, relay};
 use catalyst_tunnel::{Limits as TunnelLimits, Refusal, StreamHeader};
-use futures_lite::{AsyncWriteExt, future, io as fio};
-use tracing::debug;
+use futures_lite::future;
+use tracing::{debug, info};
 
 use crate::adopt::{spawn, timeout};
 use crate::clock::Clocks;
 use crate::limits::Limits;
 use crate::shell::Shell;
+use crate::splice::splice;
 use crate::tables::{Live, Plan, Step, Tables};
 
 /// The moving parts of the data plane; cheap to share.
@@ -23,6 +24,29 @@ pub(crate) struct Plane<Sh> {
     pub(crate) tables: Arc<Tables>,
     pub(crate) own: NodeName,
     pub(crate) clocks: Clocks,
+    pub(crate) turned_away: TurnedAway,
+}
+
+/// Log lines about local clients that are turned away: one in [`Limits::TURNED_AWAY_MS`], with how many there were.
+#[derive(Debug, Default)]
+pub(crate) struct TurnedAway {
+    quiet_until: AtomicU64,
+    unsaid: AtomicU64,
+}
+
+impl TurnedAway {
+    /// One more at this time, in milliseconds. Returns how many the line is about, when there is to be one.
+    fn count(&self, now: u64) -> Option<u64> {
+        let unsaid = self.unsaid.fetch_add(1, Ordering::Relaxed) + 1;
+        let until = self.quiet_until.load(Ordering::Relaxed);
+        if now < until {
+            return None;
+        }
+        let next = now + Limits::TURNED_AWAY_MS;
+        self.quiet_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        self.unsaid.fetch_sub(unsaid, Ordering::Relaxed);
+        Some(unsaid)
+    }
 }
 
 impl<Sh: Shell> Plane<Sh> {
@@ -53,12 +77,17 @@ impl<Sh: Shell> Plane<Sh> {
         let why = match entered {
             Ok((plan, live)) => match self.dial(&plan, service, &self.own, &live).await {
                 Ok(Way::Flow(flow)) => return ended(service, &pump(client, flow, &live.control).await),
-                Ok(Way::Socket(target)) => return splice(client, target).await,
+                Ok(Way::Socket(target)) => {
+                    return ended(service, &splice(client, target, &live.control).await);
+                }
                 Err(why) => why,
             },
             Err(why) => why,
         };
-        debug!(%service, %why, "a local client was turned away");
+        // A client that tries again and again must not fill the log.
+        if let Some(clients) = self.turned_away.count(self.clocks.now().mono) {
+            info!(%service, %why, clients, "a local client was turned away");
+        }
         client.abort();
     }
 
@@ -153,23 +182,15 @@ fn ended(service: &ServiceName, end: &PumpEnd) {
     }
 }
 
-/// Joins two local sockets: a client and a service of the same node.
-async fn splice<T: LocalStream>(client: T, target: T) {
-    let (client_read, client_write) = fio::split(client);
-    let (target_read, target_write) = fio::split(target);
-    let up = one(client_read, target_write);
-    let down = one(target_read, client_write);
-    // An error in one direction ends both; dropping the sockets tells both sides.
-    if let Err(error) = future::try_zip(up, down).await {
-        debug!(%error, "a local flow ended early");
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn one<R, W>(from: R, mut to: W) -> io::Result<()>
-where
-    R: fio::AsyncRead + Unpin,
-    W: fio::AsyncWrite + Unpin,
-{
-    fio::copy(from, &mut to).await?;
-    to.close().await
+    #[test]
+    fn clients_that_are_turned_away_share_one_line_a_second() {
+        let away = TurnedAway::default();
+        assert_eq!(away.count(5), Some(1));
+        assert_eq!((0..100).filter_map(|n| away.count(6 + n)).count(), 0);
+        assert_eq!(away.count(5 + Limits::TURNED_AWAY_MS), Some(101));
+    }
 }

@@ -17,7 +17,8 @@ use crate::engine::{Engine, Facts};
 use crate::error::NodeError;
 use crate::limits::Limits;
 use crate::persist::Persist;
-use crate::plane::Plane;
+use crate::plane::{Plane, TurnedAway};
+use crate::ports;
 use crate::record::Recorder;
 use crate::renewal::Renewal;
 use crate::serve;
@@ -67,8 +68,9 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         tables: tables.clone(),
         own: prepared.settings.name.clone(),
         clocks: prepared.clocks.clone(),
+        turned_away: TurnedAway::default(),
     });
-    let exposed = expose(&plane, &prepared)?;
+    let exposed = ports::expose(&plane, &prepared.config.expose, &*prepared.store)?;
     let persist = Persist::start(prepared.store.clone())?;
     let recorder =
         stop.record.as_deref().map(|path| Recorder::create(path, &prepared.settings)).transpose()?;
@@ -157,29 +159,4 @@ fn transport_config<Sh: Shell>(
         limits: if edge { TransportLimits::EDGE } else { TransportLimits::CLOUD },
         seed: prepared.seed,
     }
-}
-
-/// Opens the local ports; all of them or none.
-fn expose<Sh: Shell>(
-    plane: &Arc<Plane<Sh>>,
-    prepared: &Prepared,
-) -> Result<Vec<(catalyst_names::ServiceName, std::net::SocketAddr)>, NodeError> {
-    let mut open = Vec::new();
-    for port in &prepared.config.expose {
-        let fail = |source| NodeError::Listen {
-            address: port.listen.to_string(),
-            what: format!("expose: {}", port.service),
-            source,
-        };
-        let listener = plane.shell.listen(port.listen).map_err(fail)?;
-        let address = Sh::local_addr(&listener).map_err(fail)?;
-        open.push((port.service.clone(), address, listener));
-    }
-    Ok(open
-        .into_iter()
-        .map(|(service, address, listener)| {
-            spawn(&*plane.shell, plane.clone().serve(listener, service.clone()));
-            (service, address)
-        })
-        .collect())
 }

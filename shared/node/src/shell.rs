@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use async_channel::Sender;
 use catalyst_config::HostPort;
-use catalyst_transport::{Event, LocalStream, Resolver, Transport, TransportConfig, TransportError};
+use catalyst_transport::{Event, Resolver, Transport, TransportConfig, TransportError};
 use futures_lite::io::{AsyncRead, AsyncWrite};
+
+use crate::splice::LocalSocket;
 
 /// A future that any executor may run.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -18,7 +20,7 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A runtime with its sockets.
 pub trait Shell: Send + Sync + 'static {
     /// A TCP connection.
-    type Tcp: LocalStream + 'static;
+    type Tcp: LocalSocket + 'static;
     /// A TCP listener.
     type TcpListener: Send + Sync + 'static;
     /// A Unix connection.

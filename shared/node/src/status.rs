@@ -123,6 +123,7 @@ impl<S: Store> Engine<S> {
         let row = |(service, listen): &(ServiceName, std::net::SocketAddr)| ExposeRow {
             service: service.to_string(),
             listen: listen.to_string(),
+            protocol: self.tables.protocol(service).map_or_else(String::new, |p| p.to_string()),
             state: match self.tables.reachable(service) {
                 Ok(()) => "reachable".to_string(),
                 Err(why) => why,
@@ -205,7 +206,11 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
         );
     }
     if let Some(port) = status.expose.first() {
-        return format!("all is well; try: curl http://{}/   ({})", port.listen, port.service);
+        return if port.protocol.starts_with("http") {
+            format!("all is well; try: curl http://{}/   ({})", port.listen, port.service)
+        } else {
+            format!("all is well; clients of {} connect to {}", port.service, port.listen)
+        };
     }
     if status.services.is_empty() {
         return "offer a service: service add NAME --protocol http --target 127.0.0.1:8080".to_string();

@@ -183,6 +183,13 @@ impl Tables {
         (inner.flows.len(), inner.flows.totals())
     }
 
+    /// What a service speaks, as far as a route or the service itself tells.
+    #[must_use]
+    pub fn protocol(&self, service: &ServiceName) -> Option<Protocol> {
+        let inner = self.lock();
+        inner.forward.resolve(Caller::Local, service, None, Limits::HOPS).ok().map(|choice| choice.protocol)
+    }
+
     /// Whether a local client could reach a service now.
     ///
     /// # Errors

@@ -103,11 +103,13 @@ impl FlowControl {
         self.down.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn add_up(&self, bytes: usize) {
+    /// Counts bytes from the local socket.
+    pub fn add_up(&self, bytes: usize) {
         self.up.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn add_down(&self, bytes: usize) {
+    /// Counts bytes to the local socket.
+    pub fn add_down(&self, bytes: usize) {
         self.down.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
@@ -123,7 +125,7 @@ impl FlowControl {
     }
 
     /// The reason if the flow was cut; else wakes the task when it is.
-    pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Option<Refusal> {
+    pub fn poll_cut(&self, cx: &mut Context<'_>) -> Option<Refusal> {
         let mut cut = lock(&self.cut);
         if cut.0.is_none() && !cut.1.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
             cut.1 = Some(cx.waker().clone());

@@ -87,10 +87,13 @@ fn the_next_step_is_the_one_that_helps() {
     let port = |state: &str| ExposeRow {
         service: "orders.globex.example".into(),
         listen: "127.0.0.1:9001".into(),
+        protocol: "http:graphql".into(),
         state: state.into(),
     };
     s.expose = vec![port("reachable")];
     assert!(next_step(&s).contains("curl http://127.0.0.1:9001/"), "{}", next_step(&s));
+    s.expose[0].protocol = "tcp".into();
+    assert!(next_step(&s).contains("connect to 127.0.0.1:9001"), "{}", next_step(&s));
     s.expose = vec![port("no route for the service")];
     assert!(
         next_step(&s).contains("orders.globex.example is not reachable here: no route"),
@@ -135,6 +138,7 @@ fn a_missing_import_or_export_is_the_next_step() {
     let port = ExposeRow {
         service: "orders.globex.example".into(),
         listen: "127.0.0.1:9001".into(),
+        protocol: String::new(),
         state: "no route for this service".into(),
     };
     s.expose = vec![port];

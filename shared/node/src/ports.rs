@@ -1,0 +1,146 @@
+//! The local ports of remote services: opened at the start, and the same at the next one.
+//!
+//! Port 0 takes a free port once. It is kept in the store under the service and address, so that clients find the
+//! service where it was. When another process has taken it meanwhile, a new one is taken, kept, and said aloud.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use catalyst_config::Expose;
+use catalyst_names::ServiceName;
+use catalyst_store::{Store, Table};
+
+use crate::adopt::spawn;
+use crate::error::NodeError;
+use crate::plane::Plane;
+use crate::shell::Shell;
+
+const PORTS: Table = Table::new("ports");
+
+/// Opens the local ports; all of them or none.
+pub(crate) fn expose<Sh: Shell>(
+    plane: &Arc<Plane<Sh>>,
+    ports: &[Expose],
+    store: &dyn Store,
+) -> Result<Vec<(ServiceName, SocketAddr)>, NodeError> {
+    let mut open = Vec::new();
+    // Fixed ports first: none of them can then be given away as a free one.
+    let mut order: Vec<(usize, &Expose)> = ports.iter().enumerate().collect();
+    order.sort_by_key(|(_, port)| port.listen.port() == 0);
+    for (at, port) in order {
+        let fail = |source| NodeError::Listen {
+            address: port.listen.to_string(),
+            what: format!("expose: {}", port.service),
+            source,
+        };
+        let earlier = ports.iter().take(at);
+        let twin = earlier.filter(|e| e.service == port.service && e.listen == port.listen).count();
+        let listen = |address| plane.shell.listen(address);
+        let listener = open_one(port, twin, store, listen, Sh::local_addr).map_err(fail)?;
+        let address = Sh::local_addr(&listener).map_err(fail)?;
+        open.push((at, port.service.clone(), address, listener));
+    }
+    open.sort_by_key(|(at, ..)| *at);
+    Ok(open
+        .into_iter()
+        .map(|(_, service, address, listener)| {
+            spawn(&*plane.shell, plane.clone().serve(listener, service.clone()));
+            (service, address)
+        })
+        .collect())
+}
+
+/// One port: as configured, or the one that it had, or a free one from now on. `twin` tells entries apart that ask for
+/// a free port for the same service at the same address.
+fn open_one<L>(
+    port: &Expose,
+    twin: usize,
+    store: &dyn Store,
+    listen: impl Fn(SocketAddr) -> io::Result<L>,
+    address: impl Fn(&L) -> io::Result<SocketAddr>,
+) -> io::Result<L> {
+    if port.listen.port() != 0 {
+        return listen(port.listen);
+    }
+    let key = format!("{} {} {twin}", port.service, port.listen.ip());
+    let kept = store.get(PORTS, key.as_bytes()).ok().flatten();
+    let kept = kept.and_then(|row| <[u8; 2]>::try_from(row.as_slice()).ok()).map(u16::from_be_bytes);
+    if let Some(kept) = kept.filter(|port| *port != 0) {
+        match listen(SocketAddr::new(port.listen.ip(), kept)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => tracing::warn!(
+                service = %port.service, port = kept, %error,
+                "the local port of this service is taken by something else: it gets another one, which `status` shows; \
+                 write a port of your own into 'expose' to decide it"
+            ),
+        }
+    }
+    let listener = listen(port.listen)?;
+    let taken = address(&listener)?.port();
+    if let Err(error) = store.put(PORTS, key.as_bytes(), &taken.to_be_bytes()) {
+        tracing::warn!(service = %port.service, port = taken, %error, "the next start may take another local port");
+    }
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use catalyst_store::MemoryStore;
+
+    use super::*;
+
+    fn one(service: &str, listen: &str) -> Expose {
+        Expose { service: ServiceName::parse(service).unwrap(), listen: listen.parse().unwrap() }
+    }
+
+    fn open(port: &Expose, twin: usize, store: &dyn Store) -> TcpListener {
+        open_one(port, twin, store, TcpListener::bind, TcpListener::local_addr).unwrap()
+    }
+
+    fn number(listener: &TcpListener) -> u16 {
+        listener.local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn a_free_port_is_kept_for_the_service_at_its_address() {
+        let (store, web) = (MemoryStore::default(), one("web.acme.example", "127.0.0.1:0"));
+        let first = number(&open(&web, 0, &store));
+        assert_eq!(number(&open(&web, 0, &store)), first);
+        let (a, twin) = (open(&web, 0, &store), open(&web, 1, &store));
+        assert_eq!(number(&a), first);
+        assert_ne!(number(&twin), first, "another entry for the same service has a port of its own");
+        assert_ne!(number(&open(&one("db.acme.example", "127.0.0.1:0"), 0, &store)), first);
+    }
+
+    #[test]
+    fn a_port_that_something_else_has_taken_is_replaced_for_good() {
+        let (store, web) = (MemoryStore::default(), one("web.acme.example", "127.0.0.1:0"));
+        let thief = open(&web, 0, &store);
+        let second = open(&web, 0, &store);
+        assert_ne!(number(&second), number(&thief));
+        let new = number(&second);
+        drop((thief, second));
+        assert_eq!(number(&open(&web, 0, &store)), new, "not back to the first");
+    }
+
+    #[test]
+    fn a_kept_row_that_is_damaged_is_as_good_as_none() {
+        let (store, web) = (MemoryStore::default(), one("web.acme.example", "127.0.0.1:0"));
+        for row in [&b""[..], &[0, 0], &[1, 2, 3]] {
+            store.put(PORTS, b"web.acme.example 127.0.0.1 0", row).unwrap();
+            assert_ne!(number(&open(&web, 0, &store)), 0);
+        }
+    }
+
+    #[test]
+    fn a_port_that_was_given_is_not_changed() {
+        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let fixed = one("web.acme.example", &holder.local_addr().unwrap().to_string());
+        let refused =
+            open_one(&fixed, 0, &MemoryStore::default(), TcpListener::bind, TcpListener::local_addr);
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+}
