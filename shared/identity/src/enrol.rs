@@ -14,8 +14,9 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::bundle::{Fingerprint, TrustBundle};
+use crate::bundle::TrustBundle;
 use crate::error::IdentityError;
+use crate::fingerprint::Fingerprint;
 use crate::limits::Limits;
 use crate::provider::provider;
 use crate::trust::TrustStore;

@@ -16,8 +16,8 @@ use catalyst_names::{NodeId, OrgId};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
-use crate::bundle::Fingerprint;
 use crate::error::IdentityError;
+use crate::fingerprint::Fingerprint;
 use crate::limits::Limits;
 
 const PREFIX: &str = "cn1.";

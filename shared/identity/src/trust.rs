@@ -6,8 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use catalyst_names::{NodeName, OrgId};
 
-use crate::bundle::{Fingerprint, TrustBundle};
+use crate::bundle::TrustBundle;
 use crate::error::IdentityError;
+use crate::fingerprint::Fingerprint;
 use crate::limits::Limits;
 
 /// The trust bundles of one node by organisation. Clones share their content; a change takes effect with the next handshake.

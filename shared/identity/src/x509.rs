@@ -8,8 +8,8 @@ use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 use x509_parser::certificate::X509Certificate;
 
-use crate::bundle::Fingerprint;
 use crate::error::IdentityError;
+use crate::fingerprint::Fingerprint;
 use crate::pem_text;
 
 /// The time span of a certificate, in seconds since 1970 UTC, both ends included.

@@ -8,6 +8,7 @@
 //! ```
 //! The node says nothing before it has judged the authority by the greeting and the handshake.
 
+use catalyst_identity::Fingerprint;
 use catalyst_names::NodeName;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,13 @@ pub(crate) struct Question {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<Proof>,
     pub(crate) csr: String,
+}
+
+/// What the engine is asked.
+pub(crate) struct Enrol {
+    pub(crate) question: Question,
+    /// Who showed a certificate, and the key in it.
+    pub(crate) peer: Option<(NodeName, Fingerprint)>,
 }
 
 /// What it gets.

@@ -1,7 +1,7 @@
 //! The authority's side of an enrolment: the conversation is a task of its own, the decision is the engine's.
 
 use async_channel::{Sender, bounded};
-use catalyst_identity::{Fingerprint, JoinSecret, JoinToken, key_of};
+use catalyst_identity::{JoinSecret, JoinToken, key_of};
 use catalyst_names::{NodeId, NodeName};
 use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{EnrolError, EnrolStream};
@@ -9,17 +9,10 @@ use tracing::{info, warn};
 
 use crate::admin::Answer;
 use crate::engine::{Engine, Outcome};
-use crate::enrolment::{Greeting, Question, Reply, VERSION, secret};
+use crate::enrolment::{Enrol, Greeting, Question, Reply, VERSION, secret};
 use crate::limits::Limits;
 use crate::peers::PeerSpec;
 use crate::serve::{Ask, Asked};
-
-/// What the engine is asked.
-pub(crate) struct Enrol {
-    question: Question,
-    /// Who showed a certificate, and the key in it.
-    peer: Option<(NodeName, Fingerprint)>,
-}
 
 /// What a conversation begins with.
 pub(crate) struct Desk {

@@ -34,6 +34,7 @@ mod ports;
 mod record;
 mod remember;
 mod renewal;
+mod renewing;
 mod replay;
 mod requests;
 mod revocations;

@@ -13,8 +13,8 @@ use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use crate::admin::{Answer, Envelope, Reply, Request, VERSION};
 use crate::adopt::{spawn, timeout};
+use crate::enrolment::Enrol;
 use crate::error::NodeError;
-use crate::issue::Enrol;
 use crate::limits::Limits;
 use crate::shell::Shell;
 

@@ -13,7 +13,7 @@ use crate::code;
 use crate::conn::Conn;
 use crate::connect;
 use crate::data;
-use crate::enrol::{EnrolStream, JOIN};
+use crate::enrol::EnrolStream;
 use crate::error::explain;
 use crate::event::Event;
 use crate::limits::Limits;
@@ -124,7 +124,7 @@ async fn incoming_connection(
 async fn over_quic(incoming: Incoming) -> Result<Known, String> {
     let connection = incoming.accept().map_err(|e| explain(&e))?.await.map_err(|e| explain(&e))?;
     let alpn = quic::alpn_of(&connection);
-    if alpn.as_deref() == Some(JOIN) {
+    if alpn.as_deref() == Some(quic::JOIN) {
         return Ok(Known::Enrol(connection));
     }
     let peer = quic::name_of(&connection).inspect_err(|_| {

@@ -22,11 +22,8 @@ use crate::limits::Limits;
 use crate::quic;
 use crate::rt::Rt;
 
-/// ALPN of the exchange.
-pub(crate) const JOIN: &[u8] = b"catalyst-join/1";
-
 /// ALPN of the exchange, for the TLS configuration of the asking side.
-pub const JOIN_ALPN: &[&[u8]] = &[JOIN];
+pub const JOIN_ALPN: &[&[u8]] = &[quic::JOIN];
 
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]

@@ -9,11 +9,12 @@ use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Connection, IdleTimeout, ServerConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 
-use crate::enrol::JOIN;
 use crate::error::TransportError;
 use crate::limits::Limits;
 use crate::profile::LinkProfile;
 
+/// ALPN of the exchange of a node that wants a certificate.
+pub(crate) const JOIN: &[u8] = b"catalyst-join/1";
 /// ALPN of the control connection; its number is the envelope's major version.
 pub(crate) const PEER: &[u8] = b"catalyst-peer/1";
 /// ALPN of the data connection.
