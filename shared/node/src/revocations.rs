@@ -1,5 +1,5 @@
 //! Who of the organisation is revoked, for every node of it: a list that the root has signed, handed from neighbour to
-//! neighbour (TRUST) and kept over a restart (ADR 0010).
+//! neighbour (TRUST) and kept over a restart (ADR 0011).
 //!
 //! The authority states a list; every other node takes one that is signed and newer than its own, cuts off whom it names,
 //! and hands it on. What a node has is never replaced by something older, whoever sends it.
