@@ -105,3 +105,30 @@ fn udp_is_blocked_and_passes_again() {
     tcp::same(&whole, &data);
     assert_eq!((&edge.peer(&cloud)["via"], &cloud.peer(&edge)["via"]), (&"tcp".into(), &"tcp".into()));
 }
+
+#[test]
+fn tcp_alone_carries_flows_both_ways() {
+    let data = tcp::pattern(10 << 20, 3);
+    let all = data.clone();
+    let bulk = Service::start(move |mut stream| {
+        let _ = stream.write_all(&all);
+    });
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let mut cloud = fabric.cloud(&org, "cloud-1");
+    let mut edge = fabric.edge(&org, "edge-1");
+    edge.joins(&mut cloud);
+    edge.config["peers"][0]["transport"] = "tcp".into();
+    edge.offers("below", "tcp", bulk.address());
+    cloud.offers("above", "tcp", bulk.address());
+    cloud.exposes("below.acme.example");
+    edge.exposes("above.acme.example");
+    cloud.start();
+    edge.start();
+    for (node, service) in [(&cloud, "below.acme.example"), (&edge, "above.acme.example")] {
+        let client = tcp::connect(node.wait_reachable(service));
+        tcp::same(&tcp::read_all(&client).unwrap(), &data);
+    }
+    wait_via(&edge, &cloud, "tcp", wait::SOON);
+    wait_via(&cloud, &edge, "tcp", wait::SOON);
+}

@@ -119,6 +119,7 @@ fn peer(tree: &Tree, own: &OrgId, profile: LinkProfile, base: &Path) -> Option<P
             Some(_) => read(tree, "profile")?,
             None => profile,
         },
+        transport: read(tree, "transport")?,
         org,
     })
 }

@@ -87,6 +87,8 @@ pub struct Peer {
     pub foreign: Option<Foreign>,
     /// The kind of link.
     pub profile: LinkProfile,
+    /// What may carry it, if this node dials.
+    pub transport: PeerTransport,
 }
 
 /// What is held about another organisation.
@@ -193,6 +195,18 @@ pub enum LinkProfile {
     Satellite,
 }
 
+/// What may carry the link to a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum PeerTransport {
+    /// QUIC; TCP while QUIC gets no answer.
+    #[default]
+    Auto,
+    /// QUIC alone.
+    Quic,
+    /// TCP alone.
+    Tcp,
+}
+
 /// The least important line that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum LogLevel {
@@ -225,6 +239,7 @@ macro_rules! words {
     };
 }
 
+words!(PeerTransport { Auto = "auto", Quic = "quic", Tcp = "tcp" });
 words!(LinkProfile { Lan = "lan", Wan = "wan", Cellular = "cellular", Satellite = "satellite" });
 words!(LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug" });
 

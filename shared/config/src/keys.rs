@@ -8,6 +8,8 @@ use Need::{Default, Derived, Optional, PerBuild, Required};
 
 /// The words of `profile`.
 pub(crate) const PROFILES: &[&str] = &["lan", "wan", "cellular", "satellite"];
+/// The words of a neighbour's `transport`.
+pub(crate) const TRANSPORTS: &[&str] = &["auto", "quic", "tcp"];
 /// The words of `log`.
 pub(crate) const LEVELS: &[&str] = &["error", "warn", "info", "debug"];
 /// The words of `role`.
@@ -240,6 +242,13 @@ static PEER: &[Key] = &[
         Derived("profile of the node"),
         "The kind of link to this neighbour.",
         "leave it out to use the node's profile",
+    ),
+    Key::new(
+        "transport",
+        Kind::Choice(TRANSPORTS),
+        Default("\"auto\""),
+        "What may carry the link when this node dials: QUIC and, while QUIC gets no answer, TCP (auto); or one of them alone. TCP uses the same port number.",
+        "leave it out, unless one of the two is known not to pass",
     ),
 ];
 

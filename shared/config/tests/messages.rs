@@ -403,7 +403,7 @@ fn variables_and_flags_are_named() {
              error: environment variable CATALYST_PEERS at /peers/0/node: expected a node's name such as \"edge-1\", found \"A\"\n  \
              help: the node may hold only a-z, 0-9 and '-' (and '.' between labels); look at character 1\n\
              error: environment variable CATALYST_PEERS at /peers/0/x: expected a known key, found \"x\"\n  \
-             help: known here: node, org, address, bundle, agreement, profile",
+             help: known here: node, org, address, bundle, agreement, profile, transport",
         ),
         (
             Some(("CATALYST_PORT_7443_TCP", "tcp://10.0.0.1:7443")),

@@ -79,6 +79,7 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
             "etc/h.json",
         ),
         ("peers.0.profile", json!("satellite"), |c| c.peers[0].profile.as_str().into(), "satellite"),
+        ("peers.0.transport", json!("tcp"), |c| c.peers[0].transport.as_str().into(), "tcp"),
         (
             "services",
             json!([{ "name": "s", "protocol": "udp", "target": "t:1" }]),

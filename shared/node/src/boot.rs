@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use catalyst_config::{Config, LinkProfile as Profile, Selector, agreement, files};
+use catalyst_config::{Config, LinkProfile as Profile, PeerTransport, Selector, agreement, files};
 use catalyst_control::{Event, PeerConfig, Settings};
 use catalyst_identity::{
     Credentials, Date, IdentityError, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore,
@@ -199,7 +199,12 @@ pub(crate) fn neighbour(
         hold_ms: hold_ms(peer.profile),
     }));
     let address = peer.address.as_ref().map(ToString::to_string);
-    (event, DialTarget { name, address, profile: Some(link_profile(peer.profile)), via: Via::Auto })
+    let via = match peer.transport {
+        PeerTransport::Auto => Via::Auto,
+        PeerTransport::Quic => Via::Quic,
+        PeerTransport::Tcp => Via::Tcp,
+    };
+    (event, DialTarget { name, address, profile: Some(link_profile(peer.profile)), via })
 }
 
 /// The trust bundle and the agreement of a neighbour that is added at run time, checked as those of the file are.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use catalyst_config::{Config, Foreign, HostPort, LinkProfile, Peer};
+use catalyst_config::{Config, Foreign, HostPort, LinkProfile, Peer, PeerTransport};
 use catalyst_names::{NodeId, NodeName, OrgId};
 use catalyst_store::{Scan, Store, StoreError, Table};
 use serde::{Deserialize, Serialize};
@@ -138,6 +138,7 @@ impl Peers {
             address: address.map_err(|why| format!("the address is not usable: {why}"))?,
             foreign,
             profile,
+            transport: PeerTransport::Auto,
         })
     }
 
