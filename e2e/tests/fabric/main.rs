@@ -9,6 +9,7 @@ mod data;
 mod fallback;
 mod hostile;
 mod join;
+mod join_killed;
 mod limits;
 mod local;
 mod loss;
