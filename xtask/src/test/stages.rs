@@ -145,7 +145,7 @@ fn size(metadata: &Metadata) -> Vec<Step> {
 }
 
 /// Scenarios in which the emulated edge takes the native one's place. What measures memory or time says nothing there.
-const EMULATED: &[&str] = &["data::", "organisations::", "routes::", "services::", "sessions::"];
+const EMULATED: &[&str] = &["data::", "join::", "organisations::", "routes::", "services::", "sessions::"];
 
 fn arm(metadata: &Metadata) -> Vec<Step> {
     let emulated = build_edge::emulated(&metadata.target_directory);
