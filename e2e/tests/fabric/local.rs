@@ -116,3 +116,72 @@ fn a_free_port_is_the_same_after_a_restart_and_another_when_it_is_taken() {
         assert_eq!(node.wait_reachable("raw.acme.example"), new, "the new one stays");
     }
 }
+
+/// Private memory of a process, in KiB.
+fn anonymous(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn connections_that_are_idle_hold_neither_pipe_nor_buffer() {
+    const CLIENTS: usize = 300;
+    let service = Service::echo();
+    let (mut node, port) = one(Build::Edge, &service);
+    let talk = |mut client: &std::net::TcpStream| {
+        let mut back = [0; 4096];
+        client.write_all(&[3; 4096]).unwrap();
+        client.read_exact(&mut back).unwrap();
+    };
+    // Warm: what the first connections bring about stays.
+    (0..20).for_each(|_| talk(&connect(port)));
+    node.wait("no flow", |status| status["flows"][0] == 0);
+    let pid = node.pid();
+    let descriptors = || std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let before = (anonymous(pid), descriptors());
+    let clients: Vec<_> = (0..CLIENTS).map(|_| connect(port)).collect();
+    clients.iter().for_each(talk);
+    node.wait("all flows", |status| status["flows"][0] == CLIENTS);
+    let after = (anonymous(pid), descriptors());
+    println!("{} bytes a connection", (after.0.saturating_sub(before.0)) * 1024 / CLIENTS);
+    // Two buffers of 8 KiB each would show.
+    assert!(after.0 < before.0 + CLIENTS * 8 + 256, "{} KiB, then {} KiB", before.0, after.0);
+    // Two sockets each, and a few for who asks.
+    assert!(after.1 <= before.1 + 2 * CLIENTS + 4, "{} descriptors, then {}", before.1, after.1);
+}
+
+#[test]
+fn clients_beyond_the_limit_are_reset_at_once_counted_and_served_again_later() {
+    const ROOM: usize = 50;
+    for build in BOTH {
+        let service = Service::echo();
+        let fabric = Fabric::new();
+        let org = fabric.org("acme.example");
+        let mut node = fabric.node(&org, build, "one");
+        node.config["limits"] = serde_json::json!({ "flows": ROOM });
+        node.offers("raw", "tcp", service.address());
+        node.exposes("raw.acme.example");
+        node.start();
+        let port = node.wait_reachable("raw.acme.example");
+        let held: Vec<_> = (0..ROOM).map(|_| connect(port)).collect();
+        node.wait("full", |status| status["flows"][0] == ROOM);
+        for _ in 0..400 {
+            let refused = tcp::try_connect(port).and_then(|mut client| client.read(&mut [0]));
+            assert!(!matches!(refused, Ok(1..)), "{refused:?}");
+            assert_ne!(refused.unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "not left waiting");
+        }
+        let status = node.status();
+        assert_eq!(status["flows"][0], ROOM, "those that are there stay");
+        assert_eq!(status["flows_total"][1], 400);
+        let log = std::fs::read_to_string(node.log()).unwrap();
+        let lines = log.matches("a local client was turned away").count();
+        assert!((1..50).contains(&lines), "{lines} lines");
+        drop(held);
+        node.wait("empty", |status| status["flows"][0] == 0);
+        let mut client = connect(port);
+        client.write_all(b"again").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read_all(&client).unwrap(), b"again");
+    }
+}

@@ -67,21 +67,16 @@ impl<Sh: Shell> Plane<Sh> {
         }
     }
 
-    /// One local client.
+    /// One local client. What is needed only until bytes flow lies in a box of its own, so that it takes no memory
+    /// afterwards: a task is as large as the largest thing that it waits for.
     async fn client(self: Arc<Self>, mut client: Sh::Tcp, service: &ServiceName) {
-        let hops = TunnelLimits::HOPS;
-        let entered = self.tables.plan(None, service, None, hops, Limits::TRIES).and_then(|plan| {
-            let live = self.tables.enter(None, service, plan.epoch, self.clocks.now().mono)?;
-            Ok((plan, live))
-        });
-        let why = match entered {
-            Ok((plan, live)) => match self.dial(&plan, service, &self.own, &live).await {
-                Ok(Way::Flow(flow)) => return ended(service, &pump(client, flow, &live.control).await),
-                Ok(Way::Socket(target)) => {
-                    return ended(service, &splice(client, target, &live.control).await);
-                }
-                Err(why) => why,
-            },
+        let why = match Box::pin(self.way(service)).await {
+            Ok((Way::Flow(flow), live)) => {
+                return ended(service, &Box::pin(pump(client, flow, &live.control)).await);
+            }
+            Ok((Way::Socket(target), live)) => {
+                return ended(service, &Box::pin(splice(client, target, &live.control)).await);
+            }
             Err(why) => why,
         };
         // A client that tries again and again must not fill the log.
@@ -89,6 +84,14 @@ impl<Sh: Shell> Plane<Sh> {
             info!(%service, %why, clients, "a local client was turned away");
         }
         client.abort();
+    }
+
+    /// Where a local client's bytes go, and its place in the table.
+    async fn way(&self, service: &ServiceName) -> Result<(Way<Sh::Tcp>, Live), Refusal> {
+        let plan = self.tables.plan(None, service, None, TunnelLimits::HOPS, Limits::TRIES)?;
+        let live = self.tables.enter(None, service, plan.epoch, self.clocks.now().mono)?;
+        let way = self.dial(&plan, service, &self.own, &live).await?;
+        Ok((way, live))
     }
 
     /// Tries the steps of a plan in order.
