@@ -35,6 +35,7 @@ const TABLE: &[(&str, May)] = &[
         ]),
     ),
     ("catalyst-identity", May::Use(&["catalyst-names"])),
+    ("catalyst-http1", May::Use(&[])),
     ("catalyst-tunnel", May::Use(&["catalyst-names", "catalyst-wire"])),
     ("catalyst-transport", May::Use(&["catalyst-wire", "catalyst-identity", "catalyst-tunnel"])),
     ("catalyst-store", May::Use(&["catalyst-names", "catalyst-wire"])),
