@@ -128,7 +128,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
             });
         }
         let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
-        let stop = Stop { stop, record, prefer_chacha: false, ready };
+        let stop = Stop { stop, record, prefer_chacha: false, ready, sandbox: Vec::new() };
         let table = Heap::new(Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD });
         // On a task of its own: the main thread only waits.
         let node = tokio::spawn(run(shell::Tokio, prepared, table, routes, stop));

@@ -1,5 +1,6 @@
 //! `catalyst-edge`: the edge node.
 
+mod confine;
 mod shell;
 mod timer;
 
@@ -118,6 +119,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     log(&config);
     let routes = config.limits.routes as usize;
     let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::EDGE)?;
+    let sandbox = confine::confine(&prepared, record.as_deref())?;
     let (stopper, stop) = bounded(1);
     let signals = Signals::new([Signal::Term, Signal::Int])
         .map_err(|e| NodeError::Failed(format!("cannot wait for signals: {e}")))?;
@@ -131,7 +133,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
             let _ = stopper.send(()).await;
         });
         let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
-        let stop = Stop { stop, record, prefer_chacha: prefer_chacha(), ready };
+        let stop = Stop { stop, record, prefer_chacha: prefer_chacha(), ready, sandbox };
         let table = Box::new(Table::new(routes));
         let result = run(shell, prepared, table, routes, stop).await;
         waiting.cancel().await;

@@ -7,6 +7,7 @@ mod backpressure;
 mod commands;
 mod data;
 mod fallback;
+mod hardening;
 mod hostile;
 mod join;
 mod join_killed;

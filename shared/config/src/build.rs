@@ -56,6 +56,11 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             },
         },
         log: read(tree, "log")?,
+        sandbox: read(tree, "sandbox")?,
+        metrics: match tree.get("metrics")?.get("listen") {
+            Some(listen) => Some(address::listen(listen.text()?).ok()?),
+            None => None,
+        },
         peers: list(tree, "peers", |p| peer(p, &org, profile, base)),
         services: list(tree, "services", service),
         exports: list(tree, "exports", |e| Some(Export { service: selector(e)?, to: read(e, "to")? })),

@@ -31,6 +31,10 @@ pub struct Config {
     pub profile: LinkProfile,
     /// What is logged.
     pub log: LogLevel,
+    /// What the node gives up before it starts.
+    pub sandbox: Sandbox,
+    /// Where Prometheus finds figures.
+    pub metrics: Option<SocketAddr>,
     /// The neighbours, each once.
     pub peers: Vec<Peer>,
     /// Local services, each label once.
@@ -221,6 +225,18 @@ pub enum LogLevel {
     Debug,
 }
 
+/// Whether a node gives up what it does not need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Sandbox {
+    /// As far as the kernel can.
+    #[default]
+    On,
+    /// Fully, or the node does not start.
+    Require,
+    /// Nothing.
+    Off,
+}
+
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal),* }) => {
         impl $name {
@@ -241,6 +257,7 @@ macro_rules! words {
 
 words!(PeerTransport { Auto = "auto", Quic = "quic", Tcp = "tcp" });
 words!(LinkProfile { Lan = "lan", Wan = "wan", Cellular = "cellular", Satellite = "satellite" });
+words!(Sandbox { On = "on", Require = "require", Off = "off" });
 words!(LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug" });
 
 /// What a path of the configuration is for.

@@ -12,6 +12,8 @@ pub(crate) const PROFILES: &[&str] = &["lan", "wan", "cellular", "satellite"];
 pub(crate) const TRANSPORTS: &[&str] = &["auto", "quic", "tcp"];
 /// The words of `log`.
 pub(crate) const LEVELS: &[&str] = &["error", "warn", "info", "debug"];
+/// The words of `sandbox`.
+pub(crate) const SANDBOX: &[&str] = &["on", "require", "off"];
 /// The words of `role`.
 pub(crate) const ROLES: &[&str] = &["customer", "provider", "peer"];
 
@@ -97,6 +99,20 @@ pub static ROOT: &[Key] = &[
         Default("\"info\""),
         "The least important line that is logged.",
         "use \"info\"",
+    ),
+    Key::new(
+        "sandbox",
+        Kind::Choice(SANDBOX),
+        Default("\"on\""),
+        "Whether the edge node gives up files, ports, system calls and capabilities that it does not need before it starts: on (as far as the kernel can), require (else it does not start) or off.",
+        "use \"on\"",
+    ),
+    Key::new(
+        "metrics",
+        Kind::Object(METRICS),
+        Default("{}"),
+        "Figures for Prometheus.",
+        "write an object such as { \"listen\": \"127.0.0.1:9400\" }",
     ),
     Key::new(
         "peers",
@@ -191,6 +207,14 @@ static AUTHORITY: &[Key] = &[
     )
     .cloud_only(),
 ];
+
+static METRICS: &[Key] = &[Key::new(
+    "listen",
+    Kind::Text(Form::Listen),
+    Optional,
+    "Where Prometheus finds /metrics, in its text format. Without it nothing listens. Whoever reaches it sees names of peers.",
+    "write \"listen\": \"127.0.0.1:9400\", or leave it out",
+)];
 
 static ADMIN: &[Key] = &[Key::new(
     "socket",

@@ -44,7 +44,7 @@ pub use address::HostPort;
 pub use compiled::{Build, Compiled};
 pub use config::{
     Admin, Authority, Capacities, Config, ConfigPath, Export, Expose, Foreign, Identity, Import, LinkProfile,
-    LogLevel, PathKind, Peer, PeerTransport, Selector, Service,
+    LogLevel, PathKind, Peer, PeerTransport, Sandbox, Selector, Service,
 };
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use given::RESERVED_ENVIRONMENT;

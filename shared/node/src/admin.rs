@@ -257,11 +257,25 @@ pub struct Status {
     /// Why the last renewal of this node's certificate failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal_error: Option<String>,
+    /// What the node has given up for its safety.
+    #[serde(default)]
+    pub sandbox: Vec<LayerRow>,
     /// What the store said when it was opened, if not all was well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_notice: Option<String>,
     /// The one next step that makes sense.
     pub next_step: String,
+}
+
+/// A layer of the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerRow {
+    /// `files and ports`, `capabilities`, `system calls`.
+    pub layer: String,
+    /// `enforced`, `partly` or `off`.
+    pub state: String,
+    /// What it keeps out, or why it does not hold.
+    pub why: String,
 }
 
 /// A configured peer.

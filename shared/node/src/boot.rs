@@ -371,6 +371,14 @@ impl Prepared {
         })
     }
 
+    /// The TCP ports that the node will listen on; 0 when it takes free ones.
+    #[must_use]
+    pub fn tcp_ports(&self) -> Vec<u16> {
+        let mut all = crate::ports::wanted(&self.config.expose, &*self.store);
+        all.extend(self.config.metrics.map(|address| address.port()));
+        all
+    }
+
     /// Checks the files that a configuration names, without touching the state: for `config check`.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{Event as Input, SessionId as Link, Transport};
 use tracing::{debug, info, warn};
 
-use crate::admin::Answer;
+use crate::admin::{Answer, LayerRow};
 use crate::authority::Authority;
 use crate::clock::Clocks;
 use crate::last_seen::LastSeen;
@@ -42,6 +42,8 @@ pub(crate) struct Facts {
     pub(crate) max_routes: usize,
     /// Where each peer was seen last, newest first.
     pub(crate) remotes: BTreeMap<NodeName, Vec<std::net::SocketAddr>>,
+    /// What the shell has given up.
+    pub(crate) sandbox: Vec<LayerRow>,
     /// Any number of this run, to spread what all nodes would do at one time.
     pub(crate) spread: u64,
     /// Until when connections that are turned away get no line of their own, by the monotonic clock.

@@ -25,6 +25,7 @@ mod issue;
 pub mod join;
 mod last_seen;
 mod limits;
+mod metrics;
 mod output;
 mod overlay;
 pub mod peers;
@@ -47,6 +48,7 @@ mod splice;
 mod status;
 mod tables;
 mod turns;
+mod watchdog;
 mod write;
 
 pub use boot::Prepared;

@@ -28,6 +28,12 @@ impl Limits {
     pub const TRIES: usize = 3;
     /// Addresses of one peer that are remembered. When full: the oldest is forgotten.
     pub const REMOTES: usize = 3;
+    /// Connections for figures at a time. When full: the next one waits in the socket's queue.
+    pub const METRICS_CONNECTIONS: usize = 4;
+    /// Bytes of the head of a request for figures. When more: the connection is closed.
+    pub const METRICS_REQUEST: usize = 4 * 1024;
+    /// How long one request for figures may take. When over: the connection is closed.
+    pub const METRICS_PATIENCE: Duration = Duration::from_secs(5);
     /// Invitations that are kept, used ones until they expire. When full: a new one is refused.
     pub const INVITES: usize = 4_096;
     /// The longest time that an invitation is good for, in seconds.

@@ -244,6 +244,13 @@ fn status(s: &Status) {
             s.refused_connections, s.sessions_ended, s.malformed_frames
         ));
     }
+    if !s.sandbox.is_empty() {
+        let layers: Vec<String> = s.sandbox.iter().map(|l| format!("{} {}", l.layer, l.state)).collect();
+        line(&format!("sandbox: {}", layers.join(", ")));
+        for layer in s.sandbox.iter().filter(|l| l.state != "enforced") {
+            line(&format!("  {}: {}", layer.layer, layer.why));
+        }
+    }
     if let Some(notice) = &s.store_notice {
         line(&format!("state: {notice}"));
     }

@@ -51,6 +51,30 @@ pub(crate) fn expose<Sh: Shell>(
         .collect())
 }
 
+/// The TCP ports that a node will open; 0 when it takes free ones.
+pub(crate) fn wanted(ports: &[Expose], store: &dyn Store) -> Vec<u16> {
+    let mut all = Vec::new();
+    for (at, port) in ports.iter().enumerate() {
+        all.push(port.listen.port());
+        if port.listen.port() == 0 {
+            let earlier = ports.iter().take(at);
+            let twin = earlier.filter(|e| e.service == port.service && e.listen == port.listen).count();
+            all.extend(kept(port, twin, store));
+        }
+    }
+    all
+}
+
+fn key(port: &Expose, twin: usize) -> String {
+    format!("{} {} {twin}", port.service, port.listen.ip())
+}
+
+/// The free port that an entry took at an earlier start.
+fn kept(port: &Expose, twin: usize, store: &dyn Store) -> Option<u16> {
+    let row = store.get(PORTS, key(port, twin).as_bytes()).ok().flatten()?;
+    <[u8; 2]>::try_from(row.as_slice()).ok().map(u16::from_be_bytes).filter(|port| *port != 0)
+}
+
 /// One port: as configured, or the one that it had, or a free one from now on. `twin` tells entries apart that ask for
 /// a free port for the same service at the same address.
 fn open_one<L>(
@@ -63,10 +87,7 @@ fn open_one<L>(
     if port.listen.port() != 0 {
         return listen(port.listen);
     }
-    let key = format!("{} {} {twin}", port.service, port.listen.ip());
-    let kept = store.get(PORTS, key.as_bytes()).ok().flatten();
-    let kept = kept.and_then(|row| <[u8; 2]>::try_from(row.as_slice()).ok()).map(u16::from_be_bytes);
-    if let Some(kept) = kept.filter(|port| *port != 0) {
+    if let Some(kept) = kept(port, twin, store) {
         match listen(SocketAddr::new(port.listen.ip(), kept)) {
             Ok(listener) => return Ok(listener),
             Err(error) => tracing::warn!(
@@ -78,7 +99,7 @@ fn open_one<L>(
     }
     let listener = listen(port.listen)?;
     let taken = address(&listener)?.port();
-    if let Err(error) = store.put(PORTS, key.as_bytes(), &taken.to_be_bytes()) {
+    if let Err(error) = store.put(PORTS, key(port, twin).as_bytes(), &taken.to_be_bytes()) {
         tracing::warn!(service = %port.service, port = taken, %error, "the next start may take another local port");
     }
     Ok(listener)

@@ -11,6 +11,7 @@ use catalyst_transport::{Limits as TransportLimits, TransportConfig};
 use catalyst_tunnel::Limits as TunnelLimits;
 use tracing::info;
 
+use crate::admin::LayerRow;
 use crate::adopt::spawn;
 use crate::boot::{Prepared, link_profile};
 use crate::engine::{Engine, Facts};
@@ -26,6 +27,7 @@ use crate::shell::Shell;
 use crate::sockets::Sockets;
 use crate::tables::Tables;
 use crate::turns::{Around, serve_all};
+use crate::watchdog::{self, Watchdog};
 
 /// How a node is started, beside its configuration.
 pub struct Stop {
@@ -37,6 +39,8 @@ pub struct Stop {
     pub prefer_chacha: bool,
     /// Called once everything listens: for a service manager, or a line to the user.
     pub ready: Box<dyn FnOnce(&str) + Send>,
+    /// What the shell has given up, for `status`.
+    pub sandbox: Vec<LayerRow>,
 }
 
 /// Runs a node until it is told to stop.
@@ -71,6 +75,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         turned_away: TurnedAway::default(),
     });
     let exposed = ports::expose(&plane, &prepared.config.expose, &*prepared.store)?;
+    let metrics = figures(&*shell, prepared.config.metrics)?;
     let persist = Persist::start(prepared.store.clone())?;
     let recorder =
         stop.record.as_deref().map(|path| Recorder::create(path, &prepared.settings)).transpose()?;
@@ -89,6 +94,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         dial_errors: std::collections::BTreeMap::new(),
         max_routes,
         remotes: std::collections::BTreeMap::new(),
+        sandbox: stop.sandbox,
         spread: 0,
         quiet_until: 0,
     };
@@ -116,11 +122,15 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.drain();
     engine.plan_renewal(prepared.seed);
     spawn(&*shell, serve::serve(shell.clone(), admin, ask.clone()));
+    if let Some(listener) = metrics {
+        spawn(&*shell, crate::metrics::serve(shell.clone(), listener, ask.clone()));
+    }
     prepared.dials.into_iter().for_each(|dial| transport.set_peer(dial));
     info!(node = %engine.core.state().settings().name, peering = %transport.local_addr(), "the node runs");
     (stop.ready)(&engine.facts.config.admin.socket.display().to_string());
     let around = Around { plane: &plane, ask, persist: &persist, prefer_chacha: stop.prefer_chacha };
-    serve_all(&around, &mut engine, &inputs, &asked, &stop.stop).await;
+    serve_all(&around, &mut engine, &inputs, &asked, &stop.stop, Watchdog::ready()).await;
+    watchdog::stopping();
     // Written before the sessions end, which takes the routes with it.
     if let Some(write) = engine.routes_to_save(true)
         && let Err(error) = persist.write(write).await
@@ -138,6 +148,17 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     drop(socket);
     info!("the node has stopped");
     Ok(())
+}
+
+/// The port for figures.
+fn figures<Sh: Shell>(
+    shell: &Sh,
+    listen: Option<std::net::SocketAddr>,
+) -> Result<Option<Sh::TcpListener>, NodeError> {
+    let Some(address) = listen else { return Ok(None) };
+    let fail =
+        |source| NodeError::Listen { address: address.to_string(), what: "metrics.listen".into(), source };
+    shell.listen(address).map(Some).map_err(fail)
 }
 
 fn transport_config<Sh: Shell>(

@@ -161,6 +161,7 @@ impl<S: Store> Engine<S> {
             malformed_frames: counters.malformed_frames + stats.protocol_errors,
             joins_refused: self.authority.as_ref().map_or(0, |a| a.refused),
             renewal_error: self.renewal.last_error.clone(),
+            sandbox: self.facts.sandbox.clone(),
             store_notice: self.facts.store_notice.clone(),
             next_step: String::new(),
         };

@@ -17,6 +17,7 @@ use crate::plane::Plane;
 use crate::renewal::{Due, renew};
 use crate::serve::{Ask, Asked};
 use crate::shell::Shell;
+use crate::watchdog::Watchdog;
 use crate::write::Write;
 
 /// What the loop hands work to.
@@ -42,10 +43,11 @@ pub(crate) async fn serve_all<Sh: Shell, S: Store>(
     inputs: &Receiver<Input>,
     asked: &Receiver<Asked>,
     stop: &Receiver<()>,
+    mut watchdog: Watchdog,
 ) {
     loop {
         let far = std::time::Instant::now() + Duration::from_secs(3600);
-        let deadline = engine.deadline().unwrap_or(far);
+        let deadline = engine.deadline().into_iter().chain(watchdog.due()).min().unwrap_or(far);
         let input = async { inputs.recv().await.map_or(Woken::Stop, Woken::Input) };
         let question = async { asked.recv().await.map_or(Woken::Stop, Woken::Asked) };
         let time = async {
@@ -79,6 +81,7 @@ pub(crate) async fn serve_all<Sh: Shell, S: Store>(
         }
         engine.drain();
         around.care(engine);
+        watchdog.turned();
     }
 }
 

@@ -83,6 +83,8 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-config",
         ]),
     ),
+    // Of the system, not of the node: it knows none of the others.
+    ("catalyst-sandbox", May::Use(&[])),
     ("catalyst-edge", May::UseAny),
     ("catalyst", May::UseAny),
     ("catalyst-e2e", May::UseAny),

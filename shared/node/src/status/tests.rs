@@ -56,6 +56,7 @@ fn status() -> Status {
         malformed_frames: 0,
         joins_refused: 0,
         renewal_error: None,
+        sandbox: Vec::new(),
         store_notice: None,
         next_step: String::new(),
     }

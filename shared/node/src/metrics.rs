@@ -1,0 +1,158 @@
+//! Figures for Prometheus: `GET /metrics`, text exposition format 0.0.4, on a port of its own.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_channel::{Sender, bounded};
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+
+use crate::admin::{Answer, Request, Status};
+use crate::adopt::{spawn, timeout};
+use crate::limits::Limits;
+use crate::serve::{Ask, Asked};
+use crate::shell::Shell;
+
+/// Serves for as long as the listener lives.
+pub(crate) async fn serve<Sh: Shell>(shell: Arc<Sh>, listener: Sh::TcpListener, engine: Sender<Asked>) {
+    let (take, give) = bounded(Limits::METRICS_CONNECTIONS);
+    while take.send(()).await.is_ok() {
+        let Ok(client) = Sh::accept(&listener).await else {
+            let _ = give.try_recv();
+            timeout(&*shell, Duration::from_millis(100), future::pending::<()>()).await;
+            continue;
+        };
+        let (engine, give, own) = (engine.clone(), give.clone(), shell.clone());
+        spawn(&*shell, async move {
+            // A client that is slow or gone is its own affair.
+            timeout(&*own, Limits::METRICS_PATIENCE, answer(client, &engine)).await;
+            let _ = give.try_recv();
+        });
+    }
+}
+
+async fn answer<T: futures_lite::AsyncRead + futures_lite::AsyncWrite + Unpin>(
+    mut client: T,
+    engine: &Sender<Asked>,
+) {
+    let mut head = Vec::new();
+    let mut some = [0; 512];
+    while !head.windows(4).any(|w| w == b"\r\n\r\n") {
+        match client.read(&mut some).await {
+            Ok(read) if read > 0 && head.len() < Limits::METRICS_REQUEST => {
+                head.extend_from_slice(some.get(..read).unwrap_or_default());
+            }
+            _ => return,
+        }
+    }
+    let (status, kind, body) = match head.strip_prefix(b"GET /metrics") {
+        Some([b' ' | b'?', ..]) => match ask(engine).await {
+            Some(status) => ("200 OK", "text/plain; version=0.0.4; charset=utf-8", text(&status)),
+            None => ("503 Service Unavailable", "text/plain", "the node is stopping\n".to_string()),
+        },
+        _ => ("404 Not Found", "text/plain", "there is /metrics here, for GET\n".to_string()),
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let _ = client.write_all(head.as_bytes()).await;
+    let _ = client.write_all(body.as_bytes()).await;
+    let _ = client.close().await;
+}
+
+async fn ask(engine: &Sender<Asked>) -> Option<Box<Status>> {
+    let (reply, result) = bounded(1);
+    engine.send(Asked { ask: Ask::Admin(Request::Status), reply }).await.ok()?;
+    match result.recv().await.ok()?.ok()? {
+        Answer::Status(status) => Some(status),
+        _ => None,
+    }
+}
+
+/// A label's value, escaped as the format wants it.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// Resident memory of this process, in bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = statm.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap_or(0) * 1024
+}
+
+/// The page.
+pub(crate) fn text(s: &Status) -> String {
+    let mut out = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, u64)]| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "# HELP catalyst_{name} {help}\n# TYPE catalyst_{name} {kind}");
+        for (labels, value) in samples {
+            let _ = writeln!(out, "catalyst_{name}{labels} {value}");
+        }
+    };
+    let one = |value: u64| vec![(String::new(), value)];
+    let count = |n: usize| one(n as u64);
+    let info = format!(
+        "{{node=\"{}\",build=\"{}\",version=\"{}\"}}",
+        escaped(&s.node),
+        escaped(&s.build),
+        escaped(&s.version)
+    );
+    family("node_info", "gauge", "This node.", &[(info, 1)]);
+    family("uptime_seconds", "gauge", "Since the start.", &one(s.uptime_s));
+    family(
+        "certificate_expiry_timestamp_seconds",
+        "gauge",
+        "When the certificate ends, since 1970.",
+        &one(s.certificate_until),
+    );
+    family("routes", "gauge", "Routes held.", &count(s.routes.0));
+    family("routes_limit", "gauge", "The most routes that it may hold.", &count(s.routes.1));
+    family("routes_refused_total", "counter", "Routes refused for want of room.", &one(s.routes_refused));
+    family("flows", "gauge", "Connections carried now.", &count(s.flows.0));
+    family("flows_limit", "gauge", "The most connections that it may carry.", &count(s.flows.1));
+    family("flows_opened_total", "counter", "Connections carried so far.", &one(s.flows_total.0));
+    family("flows_refused_total", "counter", "Connections refused.", &one(s.flows_total.1));
+    family(
+        "connections_refused_total",
+        "counter",
+        "Peering connections turned away.",
+        &one(s.refused_connections),
+    );
+    family(
+        "sessions_ended_total",
+        "counter",
+        "Sessions ended by this node for cause.",
+        &one(s.sessions_ended),
+    );
+    family(
+        "malformed_frames_total",
+        "counter",
+        "Frames that could not be understood.",
+        &one(s.malformed_frames),
+    );
+    family(
+        "joins_refused_total",
+        "counter",
+        "Certificates refused to nodes that asked.",
+        &one(s.joins_refused),
+    );
+    family("services", "gauge", "Services of this node.", &count(s.services.len()));
+    family("process_resident_memory_bytes", "gauge", "Resident memory.", &one(resident()));
+    let of_peers = |value: &dyn Fn(&crate::admin::PeerRow) -> u64| -> Vec<(String, u64)> {
+        s.peers.iter().map(|p| (format!("{{peer=\"{}\"}}", escaped(&p.name)), value(p))).collect()
+    };
+    family("peer_up", "gauge", "Whether the session stands.", &of_peers(&|p| u64::from(p.state != "down")));
+    family("peer_routes", "gauge", "Routes of the peer.", &of_peers(&|p| p.routes as u64));
+    family("peer_announced", "gauge", "Routes announced to the peer.", &of_peers(&|p| p.announced as u64));
+    family(
+        "peer_refused_total",
+        "counter",
+        "Routes of the peer refused.",
+        &of_peers(&|p| u64::from(p.refused)),
+    );
+    family("peer_sessions_total", "counter", "Sessions so far.", &of_peers(&|p| u64::from(p.sessions)));
+    out
+}
