@@ -1,20 +1,19 @@
 //! Capabilities: all of them go.
 
-use capctl::caps::{CapState, ambient, bounding};
+use caps::{CapSet, CapsHashSet};
 
 use crate::{Layer, State};
 
 const NAME: &str = "capabilities";
 
 pub(crate) fn drop_all() -> Layer {
-    let dropped = capctl::prctl::set_no_new_privs().and_then(|()| {
-        // Without CAP_SETPCAP there is nothing in the bounding set that could ever be used.
-        let _ = bounding::clear();
-        ambient::clear()?;
-        CapState::empty().set_current()
-    });
-    match dropped.and_then(|()| CapState::get_current()) {
-        Ok(left) if left.permitted.is_empty() && left.effective.is_empty() => Layer {
+    // Without CAP_SETPCAP nothing of the bounding set can ever be used: no_new_privs is set by the other layers.
+    let _ = caps::clear(None, CapSet::Bounding);
+    let dropped = [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted]
+        .into_iter()
+        .try_for_each(|set| caps::clear(None, set));
+    match dropped.and_then(|()| caps::read(None, CapSet::Permitted)) {
+        Ok(left) if left == CapsHashSet::default() => Layer {
             name: NAME,
             state: State::Enforced,
             why: "none is left, and none can be gained".to_string(),
