@@ -110,6 +110,10 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
             format!("an IPv6 address stands in brackets, with a port: [{text}]:7443")
         }
         None => "an address to listen on has a port: 127.0.0.1:9001, 0.0.0.0:7443, [::]:7443".into(),
+        // What is repeated was read as a number: anything else could be a control sequence of a terminal.
+        Some(("" | "localhost", port)) if port.parse::<u16>().is_err() => {
+            "give an address and a number from 0 to 65535: 127.0.0.1:9001".into()
+        }
         Some(("", port)) => {
             format!("give the address too: 127.0.0.1:{port} for this machine, 0.0.0.0:{port} for all")
         }

@@ -208,13 +208,23 @@ fn unknown(step: &str, keys: &[Key], setting: &Setting<'_>) -> Wrong {
         || setting.path.last().is_some_and(|p| {
             p.contains("service_host") || p.contains("service_port") || p.starts_with("port")
         });
-    let help = match nearest(step, names()) {
-        Some(name) => format!("did you mean {}?", spell(name)),
-        None if kubernetes && matches!(setting.at, At::Given(_)) => {
+    // One underscore where two belong: LIMITS_ROUTES.
+    let inner = keys.iter().find_map(|outer| {
+        let Kind::Object(below) = &outer.kind else { return None };
+        let rest = step.strip_prefix(outer.name)?.strip_prefix('_')?;
+        below.iter().find(|k| k.name == rest).map(|k| (outer.name, k.name))
+    });
+    let help = match (inner, nearest(step, names())) {
+        (Some((outer, inner)), _) => {
+            let (outer, inner) = (spell(outer), spell(inner));
+            format!("did you mean {outer}__{inner}? Two underscores part a key from the one above it")
+        }
+        (None, Some(name)) => format!("did you mean {}?", spell(name)),
+        (None, None) if kubernetes && matches!(setting.at, At::Given(_)) => {
             "if Kubernetes set it for a Service named catalyst, set enableServiceLinks: false in the pod"
                 .to_owned()
         }
-        None => format!("known here: {}", names().map(spell).collect::<Vec<_>>().join(", ")),
+        (None, None) => format!("known here: {}", names().map(spell).collect::<Vec<_>>().join(", ")),
     };
     Wrong::new("a known key", format!("\"{}\"", print::cut(&spell(step))), help)
 }

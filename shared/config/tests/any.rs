@@ -136,3 +136,37 @@ proptest! {
         let _ = explain(&path);
     }
 }
+
+#[test]
+fn no_control_character_reaches_a_terminal() {
+    let odd: Vec<char> = (0..0xa0)
+        .filter_map(char::from_u32)
+        .filter(|c| c.is_control())
+        .chain(['\u{2028}', '\u{feff}', '\u{202e}'])
+        .collect();
+    for key in key_list() {
+        for c in &odd {
+            for value in [
+                format!("a{c}b"),
+                format!("{c}"),
+                format!("\"{c}\""),
+                format!("[\"{c}\"]"),
+                format!("{{\"{c}\":1}}"),
+                format!(":{c}"),
+                format!("{c}:1"),
+                format!("localhost:{c}"),
+                format!("[::1]:{c}"),
+                format!("a:{c}"),
+            ] {
+                let env = [(key.env.clone(), value.clone()), (format!("CATALYST_X{c}"), value.clone())];
+                let sets =
+                    [format!("{}={value}", key.path), format!("{}.{value}=1", key.path), value.clone()];
+                for (env, sets) in [(&env[..], &[][..]), (&[][..], &sets[..])] {
+                    if let Err(errors) = read(GOOD, env, sets, Build::Edge) {
+                        well_formed(&errors);
+                    }
+                }
+            }
+        }
+    }
+}

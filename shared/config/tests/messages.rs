@@ -432,6 +432,11 @@ fn variables_and_flags_are_named() {
             "flag --set log.level=info at /log/level: expected one of error, warn, info, debug itself, found a key below it, \"level\"\n  help: shorten the name: there is nothing below this key",
         ),
         (
+            Some(("CATALYST_LIMITS_ROUTES", "9")),
+            None,
+            "environment variable CATALYST_LIMITS_ROUTES at /limits_routes: expected a known key, found \"LIMITS_ROUTES\"\n  help: did you mean LIMITS__ROUTES? Two underscores part a key from the one above it",
+        ),
+        (
             None,
             Some("$schema=x"),
             "flag --set $schema=x at /$schema: expected a known key, found \"$schema\"\n  help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, log, sandbox, metrics, peers, services, exports, imports, expose, limits",

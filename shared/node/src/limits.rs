@@ -16,7 +16,9 @@ impl Limits {
     pub const ADMIN_CONNECTIONS: usize = 16;
     /// Bytes of one admin request. When more: an error is answered and the connection closed.
     pub const REQUEST: usize = 64 * 1024;
-    /// How long an admin connection may be silent. When over: closed.
+    /// How long a new admin connection may take to ask. When over: closed, so that silent ones keep nobody out.
+    pub const ADMIN_FIRST: Duration = Duration::from_secs(2);
+    /// How long an admin connection that has asked may be silent. When over: closed.
     pub const ADMIN_IDLE: Duration = Duration::from_secs(60);
     /// At most one log line in this time, in milliseconds, for connections that are turned away. When more: only counted.
     pub const TURNED_AWAY_MS: u64 = 1_000;

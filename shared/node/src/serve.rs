@@ -90,10 +90,13 @@ pub(crate) async fn serve<Sh: Shell>(shell: Arc<Sh>, listener: Sh::UnixListener,
 async fn client_loop<Sh: Shell>(shell: &Sh, client: Sh::Unix, engine: &Sender<Asked>) -> io::Result<()> {
     let (reader, mut writer) = futures_lite::io::split(client);
     let mut reader = BufReader::with_capacity(1024, reader);
+    // Whoever connects has a question; who has asked one may think about the next.
+    let mut patience = Limits::ADMIN_FIRST;
     loop {
         let mut line = Vec::new();
         let read = (&mut reader).take(Limits::REQUEST as u64).read_until_line(&mut line);
-        let Some(got) = timeout(shell, Limits::ADMIN_IDLE, read).await else { return Ok(()) };
+        let Some(got) = timeout(shell, patience, read).await else { return Ok(()) };
+        patience = Limits::ADMIN_IDLE;
         if got? == 0 {
             return Ok(());
         }
