@@ -208,3 +208,24 @@ fn a_copied_board_is_suspected_named_on_both_sides_and_does_not_flap() {
         row["sessions"] == before && row["state"] == json!("up")
     });
 }
+
+#[test]
+fn a_stop_in_order_warns_nobody() {
+    let fabric = Fabric::new();
+    let acme = fabric.org("acme.example");
+    let mut cloud = fabric.cloud(&acme, "cloud-1");
+    let mut edge = fabric.edge(&acme, "edge-1");
+    edge.joins(&mut cloud);
+    cloud.start();
+    edge.start();
+    edge.wait_up(&cloud);
+    cloud.wait_up(&edge);
+    edge.stop();
+    cloud.wait_down(&edge);
+    cloud.stop();
+    for node in [&cloud, &edge] {
+        let log = std::fs::read_to_string(node.log()).unwrap();
+        let warnings: Vec<&str> = log.lines().filter(|l| l.contains("WARN") || l.contains("ERROR")).collect();
+        assert!(warnings.is_empty(), "{}: {warnings:#?}", node.full_name());
+    }
+}

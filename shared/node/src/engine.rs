@@ -10,6 +10,7 @@ use catalyst_identity::{Credentials, PeerVerifier, TrustStore, Validity};
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{Event as Input, SessionId as Link, Transport};
+use catalyst_wire::NotifyCode;
 use tracing::{debug, info, warn};
 
 use crate::admin::{Answer, LayerRow};
@@ -42,6 +43,10 @@ pub(crate) struct Facts {
     pub(crate) max_routes: usize,
     /// Where each peer was seen last, newest first.
     pub(crate) remotes: BTreeMap<NodeName, Vec<std::net::SocketAddr>>,
+    /// This node stops.
+    pub(crate) stopping: bool,
+    /// The peer that has just said that it stops.
+    pub(crate) leaving: Option<NodeName>,
     /// What the shell has given up.
     pub(crate) sandbox: Vec<LayerRow>,
     /// Any number of this run, to spread what all nodes would do at one time.
@@ -193,6 +198,21 @@ impl<S: RouteStore> Engine<S> {
         }
     }
 
+    /// Whether a session ends because one of the two nodes stops: nothing that needs a person.
+    fn is_orderly(&mut self, notice: &Notice) -> bool {
+        match notice {
+            Notice::NotifiedBy(peer, NotifyCode::SHUTDOWN, ..) => {
+                self.facts.leaving = Some(peer.clone());
+                true
+            }
+            Notice::PeerDown(peer, _) => {
+                self.facts.stopping || self.facts.leaving.take_if(|p| p == peer).is_some()
+            }
+            Notice::SessionEnded(_, NotifyCode::SHUTDOWN, _) => true,
+            _ => false,
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Forward(forward) => {
@@ -211,8 +231,20 @@ impl<S: RouteStore> Engine<S> {
                 self.transport.close(Link(session.0), last);
             }
             Effect::Trust { peer, frame } => self.trust_heard(&peer, &frame),
+            Effect::Notice(notice) if self.is_orderly(&notice) => info!("{}", orderly(&notice)),
             Effect::Notice(notice) => log(notice),
         }
+    }
+}
+
+/// The line for an end that somebody wanted.
+fn orderly(notice: &Notice) -> String {
+    match notice {
+        Notice::NotifiedBy(peer, ..) => format!("{peer} is stopping"),
+        Notice::PeerDown(peer, _) | Notice::SessionEnded(peer, ..) => {
+            format!("the session with {peer} ends in order")
+        }
+        _ => String::new(),
     }
 }
 

@@ -94,6 +94,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         dial_errors: std::collections::BTreeMap::new(),
         max_routes,
         remotes: std::collections::BTreeMap::new(),
+        stopping: false,
+        leaving: None,
         sandbox: stop.sandbox,
         spread: 0,
         quiet_until: 0,
@@ -142,6 +144,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     {
         tracing::warn!(error, "the time of this run will not be known to the next");
     }
+    engine.facts.stopping = true;
     engine.feed(&Event::Stop);
     engine.drain();
     transport.shutdown().await;
