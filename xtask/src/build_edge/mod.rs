@@ -135,7 +135,12 @@ impl Linker {
         let script = script.display();
         match self {
             Linker::Compiler => {
-                vec!["-Clink-arg=-Wl,--no-eh-frame-hdr".to_owned(), format!("-Clink-arg=-Wl,-T,{script}")]
+                // Relocations packed as RELR: a board's C library is glibc 2.36 (Debian 12) or later, or musl is in it.
+                vec![
+                    "-Clink-arg=-Wl,--no-eh-frame-hdr".to_owned(),
+                    "-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned(),
+                    format!("-Clink-arg=-Wl,-T,{script}"),
+                ]
             }
             Linker::Lld => {
                 vec!["-Clink-arg=--no-eh-frame-hdr".to_owned(), format!("-Clink-arg=-T{script}")]
@@ -200,7 +205,14 @@ mod tests {
     fn flags_fit_who_links() {
         let script = Path::new("/r/no-unwind.ld");
         let compiler = Linker::Compiler.flags(script);
-        assert_eq!(compiler, ["-Clink-arg=-Wl,--no-eh-frame-hdr", "-Clink-arg=-Wl,-T,/r/no-unwind.ld"]);
+        assert_eq!(
+            compiler,
+            [
+                "-Clink-arg=-Wl,--no-eh-frame-hdr",
+                "-Clink-arg=-Wl,-z,pack-relative-relocs",
+                "-Clink-arg=-Wl,-T,/r/no-unwind.ld"
+            ]
+        );
         let lld = Linker::Lld.flags(script);
         assert_eq!(lld, ["-Clink-arg=--no-eh-frame-hdr", "-Clink-arg=-T/r/no-unwind.ld"]);
     }
