@@ -7,7 +7,10 @@ use crate::{Layer, State};
 const NAME: &str = "capabilities";
 
 pub(crate) fn drop_all() -> Layer {
-    // Without CAP_SETPCAP nothing of the bounding set can ever be used: no_new_privs is set by the other layers.
+    if let Err(error) = nix::sys::prctl::set_no_new_privs() {
+        return Layer { name: NAME, state: State::Off, why: format!("no_new_privs: {error}") };
+    }
+    // Without CAP_SETPCAP nothing of the bounding set can be dropped, or ever be used.
     let _ = caps::clear(None, CapSet::Bounding);
     let dropped = [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted]
         .into_iter()

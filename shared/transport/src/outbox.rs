@@ -83,14 +83,14 @@ impl Outbox {
 
     /// Takes one last frame, whatever the credit, then no more.
     pub fn finish(&self, last: Option<Bytes>) {
+        // Before the writer can act: the peer may be told, answer and be gone before this returns.
+        self.closing.raise();
         let mut inner = lock(&self.inner);
         if !inner.closing {
             inner.queue.extend(last);
             inner.closing = true;
             inner.wake();
         }
-        drop(inner);
-        self.closing.raise();
     }
 
     /// Ends the session without writing what waits. The first reason stays.

@@ -196,7 +196,8 @@ on_both!(a_wake_up_cuts_the_wait_of_a_dialler_short, |rt: Arc<dyn Runtime>| asyn
     };
     let edge = Node::start(&rt, slow);
     let mut server = config(&org, "cloud-1", &[&org], true);
-    let placeholder = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    // Not the address that connections of other tests come from: one of them may take the TCP port of this number.
+    let placeholder = std::net::UdpSocket::bind("127.0.0.77:0").unwrap();
     server.bind = placeholder.local_addr().unwrap();
     let name = server.credentials.name().clone();
     edge.transport.set_peer(DialTarget {
