@@ -11,6 +11,7 @@ use catalyst_names::{NodeId, NodeName};
 use catalyst_store::{Scan, Store, Table};
 use serde::{Deserialize, Serialize};
 
+use crate::enrolment::hex;
 use crate::error::NodeError;
 use crate::limits::Limits;
 use crate::write::Write;
@@ -77,10 +78,6 @@ pub(crate) struct Granted {
     /// It was revoked before: only this key may come back.
     pub(crate) pinned: bool,
     pub(crate) write: Write,
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// All rows of a table that decode.

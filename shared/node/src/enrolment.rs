@@ -10,6 +10,7 @@
 
 use catalyst_identity::Fingerprint;
 use catalyst_names::NodeName;
+use catalyst_transport::EnrolStream;
 use serde::{Deserialize, Serialize};
 
 /// The version that this code speaks.
@@ -68,6 +69,19 @@ impl Reply {
     pub(crate) fn refused(error: String) -> Self {
         Reply { v: VERSION, error: Some(error), ..Reply::default() }
     }
+}
+
+/// The authority's first words, as the node reads them.
+///
+/// # Errors
+/// In words, without the address.
+pub(crate) async fn greeted(stream: &mut EnrolStream) -> Result<Greeting, String> {
+    let greeting = stream.read().await.map_err(|e| e.to_string())?;
+    let greeting: Greeting = serde_json::from_slice(&greeting).map_err(|e| e.to_string())?;
+    if greeting.v != VERSION {
+        return Err(format!("it speaks version {} of the enrolment, this node {VERSION}", greeting.v));
+    }
+    Ok(greeting)
 }
 
 /// 32 bytes from 64 hexadecimal digits.

@@ -9,7 +9,7 @@ use catalyst_names::NodeName;
 use catalyst_transport::{JOIN_ALPN, enrol};
 
 use crate::clock::Clocks;
-use crate::enrolment::{Greeting, Proof, Question, Reply, VERSION, hex};
+use crate::enrolment::{Proof, Question, Reply, VERSION, greeted, hex};
 use crate::error::NodeError;
 use crate::shell::Shell;
 
@@ -132,14 +132,7 @@ async fn ask<Sh: Shell>(
     let mut stream = enrol(shell.runtime(), &shell.resolver(), &token.address, tls)
         .await
         .map_err(|e| NodeError::Failed(e.to_string()))?;
-    let greeting = stream.read().await.map_err(|e| words(&e))?;
-    let greeting: Greeting = serde_json::from_slice(&greeting).map_err(|e| words(&e))?;
-    if greeting.v != VERSION {
-        return Err(words(&format!(
-            "it speaks version {} of the enrolment, this node {VERSION}",
-            greeting.v
-        )));
-    }
+    let greeting = greeted(&mut stream).await.map_err(|e| words(&e))?;
     let judge = std::sync::Arc::new(clock.clone());
     let (authority, bundle) =
         judge_authority(&stream.chain(), &greeting.bundle, &token.org, &token.roots, judge)

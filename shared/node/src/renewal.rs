@@ -9,7 +9,7 @@ use catalyst_identity::{Credentials, NodeKey, PeerVerifier, client_config};
 use catalyst_names::{NodeId, OrgId};
 use catalyst_transport::{JOIN_ALPN, Resolver, enrol};
 
-use crate::enrolment::{Greeting, Question, Reply, VERSION};
+use crate::enrolment::{Question, Reply, VERSION, greeted};
 use crate::limits::Limits;
 
 /// When the next try is due, and how the last one went.
@@ -96,14 +96,7 @@ pub(crate) async fn renew(
         .map_err(|e| e.to_string())?;
     let words = |e: &dyn std::fmt::Display| format!("{}: {e}", this.address);
     let mut stream = enrol(runtime, &resolver, &this.address, tls).await.map_err(|e| e.to_string())?;
-    let greeting = stream.read().await.map_err(|e| words(&e))?;
-    let greeting: Greeting = serde_json::from_slice(&greeting).map_err(|e| words(&e))?;
-    if greeting.v != VERSION {
-        return Err(words(&format!(
-            "it speaks version {} of the enrolment, this node {VERSION}",
-            greeting.v
-        )));
-    }
+    greeted(&mut stream).await.map_err(|e| words(&e))?;
     // Its own organisation was verified in the handshake; another one has no say.
     if stream.peer().is_none_or(|p| p.org() != this.org.as_str()) {
         return Err(words(&"a node of another organisation answers there"));
