@@ -17,7 +17,7 @@ use catalyst_transport::{
     DialTarget, DownReason, Event, FlowError, Limits, LinkProfile, Resolving, SessionId, Transport,
     TransportConfig, Via,
 };
-use catalyst_tunnel::StreamHeader;
+use catalyst_tunnel::{FlowKind, StreamHeader};
 use catalyst_wire::update::{UpdateWriter, write_entry, write_key};
 use catalyst_wire::{
     Attrs, Frame, FrameType, HEADER, Limits as WireLimits, Notify, Open, Path, Reader, small,
@@ -245,6 +245,7 @@ impl Rogue {
             trace: None,
             policy_epoch: 0,
             hop_limit: 8,
+            kind: FlowKind::Bytes,
         };
         within("an answer to a flow", self.transport.open_flow(&self.victim, &header)).map(drop)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_transport::{FlowStream, LocalStream, PumpEnd, Transport, pump, relay};
-use catalyst_tunnel::{Limits as TunnelLimits, Refusal, StreamHeader};
+use catalyst_tunnel::{FlowKind, Limits as TunnelLimits, Refusal, StreamHeader};
 use futures_lite::future;
 use tracing::{debug, info};
 
@@ -123,6 +123,7 @@ impl<Sh: Shell> Plane<Sh> {
                         trace: None,
                         policy_epoch: plan.epoch,
                         hop_limit: plan.hop_limit,
+                        kind: FlowKind::Bytes,
                     };
                     match self.transport.open_flow(peer, &header).await {
                         Ok(flow) => {

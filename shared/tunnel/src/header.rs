@@ -1,11 +1,13 @@
 //! The header that starts each stream of a data connection.
 //!
 //! ```text
-//! version: u8 = 1 | length: u16, big-endian | length bytes: postcard fields, then a tail of later versions
+//! version: u8 = 1 | length: u16, big-endian | length bytes: postcard fields, then a tail
+//! tail: nothing, or kind: u8 (0 bytes, 1 packets), then a tail of later versions
 //! ```
 //!
 //! A reader asks [`StreamHeader::needs`] how many bytes it wants, so that nothing of the payload behind the
-//! header is read by mistake. A tail behind the known fields is skipped; new fields go there.
+//! header is read by mistake. A tail behind the known fields is skipped; new fields go there. A reader that does not
+//! know of kinds takes every flow for one of bytes, and refuses it for a service of packets.
 
 use core::fmt;
 
@@ -33,6 +35,20 @@ pub struct StreamHeader {
     pub policy_epoch: u64,
     /// Nodes that the flow may still pass. A node that would send it on with 0 refuses.
     pub hop_limit: u8,
+    /// What flows behind the header. In the tail, left out for bytes.
+    #[serde(skip)]
+    pub kind: FlowKind,
+}
+
+/// What a flow carries. The number of each is what the wire carries; numbers are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum FlowKind {
+    /// A byte stream, as TCP.
+    #[default]
+    Bytes = 0,
+    /// Packets with their boundaries, as UDP: see [`crate::packet`].
+    Packets = 1,
 }
 
 /// The binary form of `traceparent`: who started this, and which step of it this is.
@@ -57,6 +73,8 @@ pub enum HeaderError {
     Truncated,
     /// The fields do not decode: a name with a wrong character, say.
     Fields,
+    /// A kind of flow that this node does not know.
+    Kind(u8),
     /// The buffer to encode into is too small.
     NoRoom,
 }
@@ -72,6 +90,9 @@ impl fmt::Display for HeaderError {
             }
             HeaderError::Truncated => f.write_str("the stream ended inside its header"),
             HeaderError::Fields => f.write_str("the fields of the stream header do not decode"),
+            HeaderError::Kind(kind) => {
+                write!(f, "flow of kind {kind}; this node knows bytes (0) and packets (1)")
+            }
             HeaderError::NoRoom => write!(f, "a stream header needs a buffer of {} bytes", Limits::HEADER),
         }
     }
@@ -86,7 +107,11 @@ impl StreamHeader {
     /// [`HeaderError::NoRoom`].
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, HeaderError> {
         let (prefix, body) = out.split_at_mut_checked(PREFIX).ok_or(HeaderError::NoRoom)?;
-        let len = postcard::to_slice(self, body).map_err(|_| HeaderError::NoRoom)?.len();
+        let mut len = postcard::to_slice(self, body).map_err(|_| HeaderError::NoRoom)?.len();
+        if self.kind != FlowKind::Bytes {
+            *body.get_mut(len).ok_or(HeaderError::NoRoom)? = self.kind as u8;
+            len += 1;
+        }
         let total = PREFIX + len;
         if total > Limits::HEADER {
             return Err(HeaderError::TooLong(total));
@@ -116,7 +141,13 @@ impl StreamHeader {
     pub fn decode(bytes: &[u8]) -> Result<(StreamHeader, usize), HeaderError> {
         let total = Self::needs(bytes)?;
         let body = bytes.get(PREFIX..total).ok_or(HeaderError::Truncated)?;
-        let (header, _tail) = postcard::take_from_bytes(body).map_err(|_| HeaderError::Fields)?;
+        let (mut header, tail) =
+            postcard::take_from_bytes::<StreamHeader>(body).map_err(|_| HeaderError::Fields)?;
+        header.kind = match tail.first() {
+            None | Some(0) => FlowKind::Bytes,
+            Some(1) => FlowKind::Packets,
+            Some(&kind) => return Err(HeaderError::Kind(kind)),
+        };
         Ok((header, total))
     }
 }

@@ -16,6 +16,8 @@ pub struct Limits {
 impl Limits {
     /// Bytes of an encoded [`crate::StreamHeader`], its first three included. When full: the stream is reset.
     pub const HEADER: usize = 512;
+    /// Bytes of one packet: what UDP over IPv4 can carry. When more: the packet is dropped and counted.
+    pub const PACKET: usize = 65_507;
     /// Nodes a flow may pass, as its first node writes it. When used up: [`crate::Refusal::HopLimit`].
     pub const HOPS: u8 = 8;
 

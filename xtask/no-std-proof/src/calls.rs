@@ -9,7 +9,7 @@ use catalyst_names::{NodeName, OriginId, Protocol, ServiceName, SpiffeId};
 use catalyst_peering::{Input, Session, Terms};
 use catalyst_policy::{Agreement, Party, Role, border_origin};
 use catalyst_route_table::{Fixed, Heap, Limits, Rank, RouteTable, Store};
-use catalyst_tunnel::StreamHeader;
+use catalyst_tunnel::{FlowKind, StreamHeader};
 use catalyst_wire::update::write_entry;
 use catalyst_wire::{Announced, Attrs, Frame, Limits as WireLimits, Update, UpdateWriter, fuzz};
 
@@ -96,6 +96,7 @@ pub fn tunnel() -> Option<()> {
         trace: None,
         policy_epoch: 3,
         hop_limit: 8,
+        kind: FlowKind::Bytes,
     };
     let mut buf = [0; catalyst_tunnel::Limits::HEADER];
     let length = header.encode(&mut buf).ok()?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_channel::Receiver;
 use catalyst_transport::{FlowControl, FlowStream, LocalStream, PumpEnd, pump};
-use catalyst_tunnel::{StreamHeader, TraceContext};
+use catalyst_tunnel::{FlowKind, StreamHeader, TraceContext};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use quinn::Runtime;
 use smol::Async;
@@ -87,6 +87,7 @@ pub fn header() -> StreamHeader {
         trace: Some(TraceContext { trace_id: [1; 16], parent_id: [2; 8], flags: 1 }),
         policy_epoch: 3,
         hop_limit: 8,
+        kind: FlowKind::Bytes,
     }
 }
 

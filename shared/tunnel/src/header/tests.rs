@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{HeaderError, PREFIX, StreamHeader, TraceContext, fuzz_header};
+use super::{FlowKind, HeaderError, PREFIX, StreamHeader, TraceContext, fuzz_header};
 use crate::limits::Limits;
 
 fn sample() -> StreamHeader {
@@ -13,6 +13,7 @@ fn sample() -> StreamHeader {
         trace: Some(TraceContext { trace_id: [0xa1; 16], parent_id: [0xb2; 8], flags: 1 }),
         policy_epoch: 300,
         hop_limit: 8,
+        kind: FlowKind::Bytes,
     }
 }
 
@@ -43,15 +44,33 @@ fn golden_bytes_of_version_1() {
     assert_eq!(StreamHeader::decode(&want), Ok((sample(), want.len())));
 }
 
+/// The bytes of a flow of packets: those of version 1 with a tail of one byte.
 #[test]
-fn a_tail_of_later_versions_is_skipped_and_payload_is_left_alone() {
+fn golden_bytes_of_a_flow_of_packets() {
+    let packets = StreamHeader { kind: FlowKind::Packets, ..sample() };
+    let want = with_tail(&[1]);
+    assert_eq!(encode(&packets), want);
+    assert_eq!(StreamHeader::decode(&want), Ok((packets, want.len())));
+}
+
+fn with_tail(tail: &[u8]) -> Vec<u8> {
     let mut bytes = encode(&sample());
-    bytes.extend([9, 9, 9]);
+    bytes.extend(tail);
     let len = u16::try_from(bytes.len() - PREFIX).unwrap().to_be_bytes();
     bytes[1..3].copy_from_slice(&len);
-    let whole = bytes.len();
-    bytes.extend(b"GET / HTTP/1.1");
-    assert_eq!(StreamHeader::decode(&bytes), Ok((sample(), whole)));
+    bytes
+}
+
+#[test]
+fn a_tail_of_later_versions_is_skipped_and_payload_is_left_alone() {
+    for (kind, tail) in [(FlowKind::Bytes, [0, 9, 9]), (FlowKind::Packets, [1, 9, 9])] {
+        let mut bytes = with_tail(&tail);
+        let whole = bytes.len();
+        bytes.extend(b"GET / HTTP/1.1");
+        assert_eq!(StreamHeader::decode(&bytes), Ok((StreamHeader { kind, ..sample() }, whole)));
+    }
+    // What flows cannot be guessed.
+    assert_eq!(StreamHeader::decode(&with_tail(&[9, 9])), Err(HeaderError::Kind(9)));
 }
 
 #[test]
@@ -89,6 +108,7 @@ fn the_longest_header_fits() {
         trace: sample().trace,
         policy_epoch: u64::MAX,
         hop_limit: u8::MAX,
+        kind: FlowKind::Packets,
     };
     assert_eq!(longest.service.as_str().len(), catalyst_names::Limits::SERVICE);
     assert_eq!(StreamHeader::decode(&encode(&longest)).map(|(h, _)| h), Ok(longest));
