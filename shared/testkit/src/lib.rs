@@ -8,7 +8,8 @@
 //! cargo run -p catalyst-testkit --example replay -- --seed 4711
 //! ```
 //!
-//! [`Net`] can also be driven by hand, as the scenario tests do. [`Clock`] and [`Rng`] are of use on their own.
+//! [`Net`] can also be driven by hand, as the scenario tests do. [`Clock`] and [`Rng`] are of use on their own, and so
+//! is [`relay`], the bad line between real programs.
 
 pub mod any;
 mod apply;
@@ -26,6 +27,7 @@ mod node;
 mod pieces;
 mod plan;
 mod quiet;
+pub mod relay;
 mod rng;
 mod run;
 mod script;

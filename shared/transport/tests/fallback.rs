@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalyst_identity::{SERVER_NAME, client_config};
+use catalyst_testkit::relay::{Relay, TcpRelay};
 use catalyst_transport::{
     Carrier, DialTarget, DownReason, Event, Limits, LinkProfile, PumpEnd, SessionId, Via,
 };
 use catalyst_tunnel::Refusal;
-use common::relay::{Relay, TcpRelay};
 use common::tcp::*;
 use common::*;
 use futures_lite::future;
@@ -40,9 +40,9 @@ impl Stage {
         let edge = Node::start(rt, hasty(config(&org, "edge-1", &[&org], false)));
         let cloud = Node::start(rt, hasty(config(&org, "cloud-1", &[&org], true)));
         let (udp, tcp) = loop {
-            let udp = Relay::to(cloud.transport.local_addr());
+            let udp = Relay::to(cloud.transport.local_addr()).unwrap();
             // The same number must be free for TCP too.
-            if let Some(tcp) = TcpRelay::at(udp.address, cloud.transport.local_addr()) {
+            if let Ok(tcp) = TcpRelay::at(udp.address(), cloud.transport.local_addr()) {
                 break (udp, tcp);
             }
         };
@@ -50,7 +50,7 @@ impl Stage {
     }
 
     fn dial(&self, via: Via) {
-        let address = Some(self.udp.address.to_string());
+        let address = Some(self.udp.address().to_string());
         self.edge.transport.set_peer(DialTarget {
             name: self.cloud.name.clone(),
             address,

@@ -7,11 +7,11 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalyst_testkit::relay::Relay;
 use catalyst_transport::{
     DialTarget, DownReason, Event, FlowControl, Limits, LinkProfile, PumpEnd, Via, relay,
 };
 use catalyst_tunnel::Refusal;
-use common::relay::Relay;
 use common::tcp::*;
 use common::*;
 use futures_lite::future;
@@ -24,8 +24,8 @@ async fn through_relay(rt: &Arc<dyn Runtime>) -> (Node, Node, Relay) {
     let wan = |c| catalyst_transport::TransportConfig { profile: LinkProfile::WAN, ..c };
     let edge = Node::start(rt, wan(config(&org, "edge-1", &[&org], false)));
     let cloud = Node::start(rt, wan(config(&org, "cloud-1", &[&org], true)));
-    let relay = Relay::to(cloud.transport.local_addr());
-    let address = Some(relay.address.to_string());
+    let relay = Relay::to(cloud.transport.local_addr()).unwrap();
+    let address = Some(relay.address().to_string());
     edge.transport.set_peer(DialTarget { name: cloud.name.clone(), address, profile: None, via: Via::Quic });
     let _ = open(&edge, &cloud).await;
     (edge, cloud, relay)
@@ -57,9 +57,9 @@ on_both!(a_short_outage_is_ridden_out, |rt: Arc<dyn Runtime>| async move {
 on_both!(flows_reach_a_restarted_peer_over_its_new_session, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let cloud = Node::start(&rt, config(&org, "cloud-1", &[&org], true));
-    let relay = Relay::to(cloud.transport.local_addr());
+    let relay = Relay::to(cloud.transport.local_addr()).unwrap();
     let old = Node::start(&rt, config(&org, "edge-1", &[&org], false));
-    let address = Some(relay.address.to_string());
+    let address = Some(relay.address().to_string());
     old.transport.set_peer(DialTarget { name: cloud.name.clone(), address, profile: None, via: Via::Quic });
     let (_, first) = open(&old, &cloud).await;
     let stale = flow(&rt, &cloud, &old).await;
@@ -169,8 +169,8 @@ on_both!(a_changed_address_moves_the_session, |rt: Arc<dyn Runtime>| async move 
     // The same address again changes nothing.
     edge.dials(&cloud);
     assert!(within(&rt, Duration::from_millis(300), edge.events.recv()).await.is_none_or(is_writable));
-    let relay = Relay::to(cloud.transport.local_addr());
-    let address = Some(relay.address.to_string());
+    let relay = Relay::to(cloud.transport.local_addr()).unwrap();
+    let address = Some(relay.address().to_string());
     edge.transport.set_peer(DialTarget { name: cloud.name.clone(), address, profile: None, via: Via::Quic });
     assert_eq!(edge.down().await, DownReason::Local);
     let remote = edge
@@ -179,7 +179,7 @@ on_both!(a_changed_address_moves_the_session, |rt: Arc<dyn Runtime>| async move 
             _ => None,
         })
         .await;
-    assert_eq!(remote, relay.address);
+    assert_eq!(remote, relay.address());
 });
 
 fn is_writable(event: Result<Event, async_channel::RecvError>) -> bool {

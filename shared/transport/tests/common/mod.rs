@@ -1,7 +1,6 @@
 //! Nodes with real certificates on loopback, on either runtime.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
-pub mod relay;
 pub mod sockets;
 pub mod tcp;
 
