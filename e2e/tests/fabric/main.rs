@@ -9,6 +9,7 @@ mod data;
 mod fallback;
 mod hardening;
 mod hostile;
+mod http;
 mod join;
 mod join_killed;
 mod limits;

@@ -69,6 +69,10 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             let listen = address::listen(e.get("listen")?.text()?).ok()?;
             Some(Expose { service: read(e, "service")?, listen })
         }),
+        http: match tree.get("http")?.get("listen") {
+            Some(listen) => Some(address::listen(listen.text()?).ok()?),
+            None => None,
+        },
         limits: Capacities {
             routes: number(limits, "routes")?,
             peers: number(limits, "peers")?,

@@ -45,6 +45,8 @@ pub struct Config {
     pub imports: Vec<Import>,
     /// Local ports for remote services.
     pub expose: Vec<Expose>,
+    /// Where HTTP clients reach services by Host.
+    pub http: Option<SocketAddr>,
     /// Capacities, each at most what the build can serve.
     pub limits: Capacities,
 }

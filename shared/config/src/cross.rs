@@ -22,8 +22,18 @@ struct Sections<'a, 'b, 'c> {
 
 /// Checks the relations between the parts of a configuration.
 pub(crate) fn check(config: &Config, tree: &Tree, build: Build, report: &mut Report<'_>) {
-    let names =
-        ["/org", "/node", "/listen", "/peers", "/services", "/exports", "/imports", "/expose", "/limits"];
+    let names = [
+        "/org",
+        "/node",
+        "/listen",
+        "/peers",
+        "/services",
+        "/exports",
+        "/imports",
+        "/expose",
+        "/http",
+        "/limits",
+    ];
     let clean: Vec<&str> = names.into_iter().filter(|name| report.clean(name)).collect();
     let clean = |name: &str| clean.contains(&name);
     let mut all = Sections { config, tree, report, build, clean: &clean };
@@ -32,6 +42,7 @@ pub(crate) fn check(config: &Config, tree: &Tree, build: Build, report: &mut Rep
     all.exports();
     all.imports();
     all.expose();
+    all.http();
     all.sizes();
     all.socket();
 }
@@ -184,6 +195,23 @@ impl Sections<'_, '_, '_> {
                 );
             }
         }
+    }
+
+    fn http(&mut self) {
+        let Some(http) = self.config.http.filter(|_| (self.clean)("/http")) else { return };
+        let taken = |other: &SocketAddr| same(other, &http);
+        let expose = self.config.expose.iter().position(|e| taken(&e.listen));
+        let help = match expose {
+            Some(i) if (self.clean)("/expose") => format!("/expose/{i} listens there: give another port"),
+            _ if self.config.metrics.as_ref().is_some_and(taken) => {
+                "/metrics listens there: give another port".to_owned()
+            }
+            _ if (self.clean)("/listen") && self.config.listen.as_ref().is_some_and(taken) => {
+                "the node itself listens there (/listen): give another port".to_owned()
+            }
+            _ => return,
+        };
+        self.add("/http/listen".into(), "a free address", format!("\"{http}\""), help);
     }
 
     fn sizes(&mut self) {

@@ -150,6 +150,13 @@ pub static ROOT: &[Key] = &[
         "write a list of objects: [{ \"service\": \"orders.globex.example\", \"listen\": \"127.0.0.1:9001\" }]",
     ),
     Key::new(
+        "http",
+        Kind::Object(HTTP),
+        Default("{}"),
+        "One local port for all HTTP services.",
+        "write an object such as { \"listen\": \"127.0.0.1:8080\" }",
+    ),
+    Key::new(
         "limits",
         Kind::Object(LIMITS),
         Default("{}"),
@@ -214,6 +221,14 @@ static METRICS: &[Key] = &[Key::new(
     Optional,
     "Where Prometheus finds /metrics, in its text format. Without it nothing listens. Whoever reaches it sees names of peers.",
     "write \"listen\": \"127.0.0.1:9400\", or leave it out",
+)];
+
+static HTTP: &[Key] = &[Key::new(
+    "listen",
+    Kind::Text(Form::Listen),
+    Optional,
+    "Where HTTP/1.1 clients reach every HTTP service by its name in 'Host'. Without it nothing listens. Whoever reaches it may use what this node may use.",
+    "write \"listen\": \"127.0.0.1:8080\", or leave it out",
 )];
 
 static ADMIN: &[Key] = &[Key::new(

@@ -139,6 +139,13 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
             "o.globex.example",
         ),
         ("expose.0.listen", json!("127.0.0.1:9999"), |c| c.expose[0].listen.to_string(), "127.0.0.1:9999"),
+        (
+            "http",
+            json!({ "listen": "127.0.0.1:80" }),
+            |c| c.http.map_or("-".into(), |h| h.to_string()),
+            "127.0.0.1:80",
+        ),
+        ("http.listen", json!("[::1]:81"), |c| c.http.map_or("-".into(), |h| h.to_string()), "[::1]:81"),
         ("limits", json!({ "routes": 5 }), |c| c.limits.routes.to_string(), "5"),
         ("limits.routes", json!(11), |c| c.limits.routes.to_string(), "11"),
         ("limits.peers", json!(12), |c| c.limits.peers.to_string(), "12"),

@@ -17,6 +17,8 @@ pub struct Request {
     pub framing: Framing,
     /// HEAD: the answer has no body, whatever it says.
     pub is_head: bool,
+    /// Sent twice, it does what it does once (RFC 9110 section 9.2.2): it may be tried again on a new connection.
+    pub idempotent: bool,
     /// The connection may carry another request after this one.
     pub keep_alive: bool,
     /// It asks to change the protocol (RFC 9110 section 7.8).
@@ -59,6 +61,7 @@ impl Request {
             host,
             framing,
             is_head: method == "HEAD",
+            idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
             keep_alive: minor == 1 && !lists(fields, "connection", "close"),
             upgrade: lists(fields, "connection", "upgrade") && all(fields, "upgrade").next().is_some(),
         })

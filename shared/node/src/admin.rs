@@ -242,6 +242,9 @@ pub struct Status {
     pub services: Vec<ServiceRow>,
     /// Local ports for remote services.
     pub expose: Vec<ExposeRow>,
+    /// Where HTTP clients reach services by Host, if anywhere.
+    #[serde(default)]
+    pub http: Option<String>,
     /// What passes between organisations, and why not.
     #[serde(default)]
     pub visibility: Vec<VisibilityRow>,

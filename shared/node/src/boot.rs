@@ -374,7 +374,7 @@ impl Prepared {
     /// The TCP ports that the node will listen on; 0 when it takes free ones.
     #[must_use]
     pub fn tcp_ports(&self) -> Vec<u16> {
-        let mut all = crate::ports::wanted(&self.config.expose, &*self.store);
+        let mut all = crate::ports::wanted(&self.config.expose, self.config.http, &*self.store);
         all.extend(self.config.metrics.map(|address| address.port()));
         all
     }

@@ -38,6 +38,8 @@ pub(crate) struct Facts {
     pub(crate) certificate: Validity,
     pub(crate) store_notice: Option<String>,
     pub(crate) exposed: Vec<(ServiceName, std::net::SocketAddr)>,
+    /// Where HTTP clients reach services by Host.
+    pub(crate) http: Option<std::net::SocketAddr>,
     /// Why the last dial of a peer failed, or its connection was lost, since its last session came up.
     pub(crate) dial_errors: BTreeMap<NodeName, String>,
     pub(crate) max_routes: usize,

@@ -21,6 +21,7 @@ mod cut_off;
 mod engine;
 pub mod enrolment;
 mod error;
+mod http;
 mod issue;
 pub mod join;
 mod last_seen;

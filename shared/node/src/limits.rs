@@ -24,6 +24,18 @@ impl Limits {
     pub const TURNED_AWAY_MS: u64 = 1_000;
     /// How long connecting to a service's own socket may take. When over: the flow is refused.
     pub const CONNECT: Duration = Duration::from_secs(5);
+    /// How long an HTTP client may be silent between two requests. When over: the connection is closed.
+    pub const HTTP_IDLE: Duration = Duration::from_secs(60);
+    /// How long the head of a request may take after its first byte. When over: 408.
+    pub const HTTP_HEAD: Duration = Duration::from_secs(10);
+    /// How long an exchange may stand still, in both directions. When over: 504, or a reset when an answer had begun.
+    pub const HTTP_STALL: Duration = Duration::from_secs(300);
+    /// How long a client is heard after the last answer, so that it can read it. When over: closed.
+    pub const HTTP_LINGER: Duration = Duration::from_secs(2);
+    /// Reads of 1 KiB that are thrown away in that time. When more: closed.
+    pub const HTTP_LINGER_READS: usize = 256;
+    /// Bytes of one read of an HTTP message; with a head, the most that is kept of what a client sent ahead.
+    pub const HTTP_READ: usize = 16 * 1024;
     /// Empty pipes that a thread keeps for bytes between two local sockets. When full: one that is drained is closed.
     pub const PIPES: usize = 8;
     /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.

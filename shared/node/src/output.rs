@@ -232,6 +232,9 @@ fn status(s: &Status) {
         s.flows_total.0,
         if s.flows_total.1 > 0 { format!(", {} refused", s.flows_total.1) } else { String::new() },
     ));
+    if let Some(http) = &s.http {
+        line(&format!("HTTP services by Host on {http}"));
+    }
     if s.remembered.0 > 0 {
         line(&format!(
             "{} route(s) of the last run are remembered, not used: their peers have not come back ('route ls')",

@@ -36,7 +36,7 @@ pub(crate) struct TurnedAway {
 
 impl TurnedAway {
     /// One more at this time, in milliseconds. Returns how many the line is about, when there is to be one.
-    fn count(&self, now: u64) -> Option<u64> {
+    pub(crate) fn count(&self, now: u64) -> Option<u64> {
         let unsaid = self.unsaid.fetch_add(1, Ordering::Relaxed) + 1;
         let until = self.quiet_until.load(Ordering::Relaxed);
         if now < until {
@@ -95,7 +95,7 @@ impl<Sh: Shell> Plane<Sh> {
     }
 
     /// Tries the steps of a plan in order.
-    async fn dial(
+    pub(crate) async fn dial(
         &self,
         plan: &Plan,
         service: &ServiceName,
@@ -175,7 +175,7 @@ impl<Sh: Shell> Plane<Sh> {
 }
 
 /// What a plan led to.
-enum Way<T> {
+pub(crate) enum Way<T> {
     Socket(T),
     Flow(FlowStream),
 }

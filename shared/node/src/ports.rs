@@ -37,7 +37,8 @@ pub(crate) fn expose<Sh: Shell>(
         let earlier = ports.iter().take(at);
         let twin = earlier.filter(|e| e.service == port.service && e.listen == port.listen).count();
         let listen = |address| plane.shell.listen(address);
-        let listener = open_one(port, twin, store, listen, Sh::local_addr).map_err(fail)?;
+        let (key, what) = (key(port, twin), port.service.as_str());
+        let listener = open_one(port.listen, &key, what, store, listen, Sh::local_addr).map_err(fail)?;
         let address = Sh::local_addr(&listener).map_err(fail)?;
         open.push((at, port.service.clone(), address, listener));
     }
@@ -52,55 +53,80 @@ pub(crate) fn expose<Sh: Shell>(
 }
 
 /// The TCP ports that a node will open; 0 when it takes free ones.
-pub(crate) fn wanted(ports: &[Expose], store: &dyn Store) -> Vec<u16> {
+pub(crate) fn wanted(ports: &[Expose], http: Option<SocketAddr>, store: &dyn Store) -> Vec<u16> {
     let mut all = Vec::new();
     for (at, port) in ports.iter().enumerate() {
         all.push(port.listen.port());
         if port.listen.port() == 0 {
             let earlier = ports.iter().take(at);
             let twin = earlier.filter(|e| e.service == port.service && e.listen == port.listen).count();
-            all.extend(kept(port, twin, store));
+            all.extend(kept(&key(port, twin), store));
         }
+    }
+    if let Some(http) = http {
+        all.push(http.port());
+        all.extend(kept(&http_key(http), store).filter(|_| http.port() == 0));
     }
     all
 }
 
+/// Opens the port for HTTP by Host.
+pub(crate) fn http<Sh: Shell>(
+    plane: &Arc<Plane<Sh>>,
+    listen: SocketAddr,
+    clients: usize,
+    store: &dyn Store,
+) -> Result<SocketAddr, NodeError> {
+    let fail = |source| NodeError::Listen { address: listen.to_string(), what: "http.listen".into(), source };
+    let open = |address| plane.shell.listen(address);
+    let listener = open_one(listen, &http_key(listen), "http", store, open, Sh::local_addr).map_err(fail)?;
+    let address = Sh::local_addr(&listener).map_err(fail)?;
+    spawn(&*plane.shell, crate::http::serve(plane.clone(), listener, clients));
+    Ok(address)
+}
+
+fn http_key(listen: SocketAddr) -> String {
+    format!("http {}", listen.ip())
+}
+
+/// `twin` tells entries apart that ask for a free port for the same service at the same address.
 fn key(port: &Expose, twin: usize) -> String {
     format!("{} {} {twin}", port.service, port.listen.ip())
 }
 
-/// The free port that an entry took at an earlier start.
-fn kept(port: &Expose, twin: usize, store: &dyn Store) -> Option<u16> {
-    let row = store.get(PORTS, key(port, twin).as_bytes()).ok().flatten()?;
+/// The free port that was taken under a key at an earlier start.
+fn kept(key: &str, store: &dyn Store) -> Option<u16> {
+    let row = store.get(PORTS, key.as_bytes()).ok().flatten()?;
     <[u8; 2]>::try_from(row.as_slice()).ok().map(u16::from_be_bytes).filter(|port| *port != 0)
 }
 
-/// One port: as configured, or the one that it had, or a free one from now on. `twin` tells entries apart that ask for
-/// a free port for the same service at the same address.
+/// One port: as configured, or the one that it had, or a free one from now on. It is kept under `key`; `what` is who
+/// uses it, for the log.
 fn open_one<L>(
-    port: &Expose,
-    twin: usize,
+    listen: SocketAddr,
+    key: &str,
+    what: &str,
     store: &dyn Store,
-    listen: impl Fn(SocketAddr) -> io::Result<L>,
+    open: impl Fn(SocketAddr) -> io::Result<L>,
     address: impl Fn(&L) -> io::Result<SocketAddr>,
 ) -> io::Result<L> {
-    if port.listen.port() != 0 {
-        return listen(port.listen);
+    if listen.port() != 0 {
+        return open(listen);
     }
-    if let Some(kept) = kept(port, twin, store) {
-        match listen(SocketAddr::new(port.listen.ip(), kept)) {
+    if let Some(kept) = kept(key, store) {
+        match open(SocketAddr::new(listen.ip(), kept)) {
             Ok(listener) => return Ok(listener),
             Err(error) => tracing::warn!(
-                service = %port.service, port = kept, %error,
+                service = what, port = kept, %error,
                 "the local port of this service is taken by something else: it gets another one, which `status` shows; \
-                 write a port of your own into 'expose' to decide it"
+                 write a port of your own into the configuration to decide it"
             ),
         }
     }
-    let listener = listen(port.listen)?;
+    let listener = open(listen)?;
     let taken = address(&listener)?.port();
-    if let Err(error) = store.put(PORTS, key(port, twin).as_bytes(), &taken.to_be_bytes()) {
-        tracing::warn!(service = %port.service, port = taken, %error, "the next start may take another local port");
+    if let Err(error) = store.put(PORTS, key.as_bytes(), &taken.to_be_bytes()) {
+        tracing::warn!(service = what, port = taken, %error, "the next start may take another local port");
     }
     Ok(listener)
 }
@@ -118,7 +144,8 @@ mod tests {
     }
 
     fn open(port: &Expose, twin: usize, store: &dyn Store) -> TcpListener {
-        open_one(port, twin, store, TcpListener::bind, TcpListener::local_addr).unwrap()
+        open_one(port.listen, &key(port, twin), "web", store, TcpListener::bind, TcpListener::local_addr)
+            .unwrap()
     }
 
     fn number(listener: &TcpListener) -> u16 {
@@ -160,8 +187,14 @@ mod tests {
     fn a_port_that_was_given_is_not_changed() {
         let holder = TcpListener::bind("127.0.0.1:0").unwrap();
         let fixed = one("web.acme.example", &holder.local_addr().unwrap().to_string());
-        let refused =
-            open_one(&fixed, 0, &MemoryStore::default(), TcpListener::bind, TcpListener::local_addr);
+        let refused = open_one(
+            fixed.listen,
+            "k",
+            "web",
+            &MemoryStore::default(),
+            TcpListener::bind,
+            TcpListener::local_addr,
+        );
         assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 }

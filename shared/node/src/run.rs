@@ -75,6 +75,9 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         turned_away: TurnedAway::default(),
     });
     let exposed = ports::expose(&plane, &prepared.config.expose, &*prepared.store)?;
+    let clients = prepared.config.limits.flows as usize;
+    let http =
+        prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;
     let metrics = figures(&*shell, prepared.config.metrics)?;
     let persist = Persist::start(prepared.store.clone())?;
     let recorder =
@@ -91,6 +94,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         certificate,
         store_notice: prepared.store_notice,
         exposed,
+        http,
         dial_errors: std::collections::BTreeMap::new(),
         max_routes,
         remotes: std::collections::BTreeMap::new(),

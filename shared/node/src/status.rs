@@ -155,6 +155,7 @@ impl<S: Store> Engine<S> {
             peers: self.peer_rows(),
             services: self.service_rows(),
             expose: self.expose_rows(),
+            http: self.facts.http.map(|address| address.to_string()),
             visibility: self.core.visibility(),
             refused_connections: stats.refused + counters.unconfigured,
             sessions_ended: counters.sessions_ended,

@@ -81,6 +81,7 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-transport",
             "catalyst-store",
             "catalyst-config",
+            "catalyst-http1",
         ]),
     ),
     // Of the system, not of the node: it knows none of the others.

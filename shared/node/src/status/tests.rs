@@ -51,6 +51,7 @@ fn status() -> Status {
         services: Vec::new(),
         visibility: Vec::new(),
         expose: Vec::new(),
+        http: None,
         refused_connections: 0,
         sessions_ended: 0,
         malformed_frames: 0,
