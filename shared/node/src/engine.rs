@@ -168,7 +168,7 @@ impl<S: RouteStore> Engine<S> {
                     debug!(%remote, %reason, "a connection was turned away");
                 }
             }
-            Input::Flow { .. } | Input::Enrol { .. } => {}
+            Input::Flow { .. } | Input::Packets { .. } | Input::Enrol { .. } => {}
         }
     }
 

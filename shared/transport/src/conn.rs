@@ -134,6 +134,14 @@ impl fmt::Display for SendHalf {
 }
 
 impl SendHalf {
+    /// The number of the stream on its connection.
+    pub fn number(&self) -> u64 {
+        match self {
+            SendHalf::Quic(s) => VarInt::from(s.id()).into_inner(),
+            SendHalf::Tcp(s) => s.id().into(),
+        }
+    }
+
     /// Takes what there is credit for, at least one byte.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, HalfEnd>> {
         match self {

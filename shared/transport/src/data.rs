@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use catalyst_tunnel::header::{PREFIX, StreamHeader};
 use catalyst_tunnel::names::NodeName;
-use catalyst_tunnel::{Limits as TunnelLimits, Refusal};
+use catalyst_tunnel::{FlowKind, Limits as TunnelLimits, Refusal};
 use futures_lite::future;
 
 use crate::code;
@@ -20,6 +20,7 @@ use crate::event::{Event, SessionId};
 use crate::flow::FlowStream;
 use crate::frame::DIAL_DATA;
 use crate::limits::Limits;
+use crate::packets::{DataConn, PacketFlow, Place, datagrams};
 use crate::profile::LinkProfile;
 use crate::quic;
 use crate::state::{DataAnswer, DataPlan, Shared};
@@ -34,6 +35,27 @@ pub(crate) async fn open_flow(
     peer: &NodeName,
     header: &StreamHeader,
 ) -> Result<FlowStream, FlowError> {
+    Ok(open(shared, peer, header).await?.0)
+}
+
+/// As [`open_flow`], for packets.
+pub(crate) async fn open_packets(
+    shared: &Arc<Shared>,
+    peer: &NodeName,
+    header: &StreamHeader,
+) -> Result<PacketFlow, FlowError> {
+    match open(shared, peer, header).await? {
+        (stream, Some(place)) => Ok(PacketFlow::new(stream, place)),
+        (_, None) => Err(FlowError::Refused(Refusal::BadHeader)),
+    }
+}
+
+async fn open(
+    shared: &Arc<Shared>,
+    peer: &NodeName,
+    header: &StreamHeader,
+) -> Result<(FlowStream, Option<Place>), FlowError> {
+    let packets = header.kind == FlowKind::Packets;
     let mut buf = [0; TunnelLimits::HEADER];
     let len = header.encode(&mut buf)?;
     let header = buf.get(..len).unwrap_or_default();
@@ -41,7 +63,7 @@ pub(crate) async fn open_flow(
     let opening = Opening { shared, peer, deadline };
     loop {
         let Some(connection) = opening.connection().await? else { continue };
-        match opening.within("opening a stream", opening.stream(&connection, header)).await?? {
+        match opening.within("opening a stream", opening.stream(&connection, header, packets)).await?? {
             Some(flow) => return Ok(flow),
             // The connection broke before the peer answered: nothing has been promised to anyone yet.
             None => opening.within("waiting for a new data connection", shared.rt.sleep(RETRY)).await?,
@@ -64,7 +86,7 @@ impl Opening<'_> {
     }
 
     /// `None` when it is worth another look at once.
-    async fn connection(&self) -> Result<Option<Conn>, FlowError> {
+    async fn connection(&self) -> Result<Option<DataConn>, FlowError> {
         let (waiter, answer) = async_channel::bounded(1);
         match self.shared.plan_data(self.peer, waiter) {
             DataPlan::Have(connection) => return Ok(Some(connection)),
@@ -85,16 +107,23 @@ impl Opening<'_> {
     }
 
     /// `None` when the connection broke.
-    async fn stream(&self, connection: &Conn, header: &[u8]) -> Result<Option<FlowStream>, FlowError> {
+    async fn stream(
+        &self,
+        connection: &DataConn,
+        header: &[u8],
+        packets: bool,
+    ) -> Result<Option<(FlowStream, Option<Place>)>, FlowError> {
         let Ok((send, recv)) = connection.open().await else { return Ok(None) };
         let mut flow = FlowStream::new(send, recv, Refusal::Aborted);
+        // The peer's first packets may overtake its answer.
+        let place = packets.then(|| Place::take(connection, &flow));
         if flow.send.write_all(header).await.is_err() && connection.is_over() {
             return Ok(None);
         }
         let mut status = [0];
         match flow.recv.read_exact(&mut status).await {
             Ok(()) => match Refusal::from_status(status[0]) {
-                None => Ok(Some(flow)),
+                None => Ok(Some((flow, place))),
                 Some(refusal) => Err(FlowError::Refused(refusal)),
             },
             Err(HalfEnd::Peer(code)) => Err(FlowError::Refused(Refusal::from_reset(code))),
@@ -121,10 +150,14 @@ fn spawn_dial(
     let own = Arc::clone(shared);
     shared.rt.spawn(async move {
         match dial(&own, &peer, remote, carrier).await {
-            Ok(connection) if own.add_data(&peer, &connection, Some(session)) => {
-                serve(&own, &peer, connection).await;
+            Ok(connection) => {
+                let connection = DataConn::new(connection, &own.limits, &own.packets);
+                if own.add_data(&peer, &connection, Some(session)) {
+                    serve(&own, &peer, connection).await;
+                } else {
+                    connection.close(code::NO_SESSION, b"the session has ended");
+                }
             }
-            Ok(connection) => connection.close(code::NO_SESSION, b"the session has ended"),
             Err(e) => {
                 tracing::debug!(%peer, error = %e, "no data connection");
                 own.data_failed(&peer, session, e.to_string());
@@ -152,6 +185,7 @@ async fn dial(
 
 /// The accepting side of a data connection.
 pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: Conn) {
+    let connection = DataConn::new(connection, &shared.limits, &shared.packets);
     if !shared.add_data(peer, &connection, None) {
         connection.close(code::NO_SESSION, b"no control session with this node");
         return;
@@ -163,10 +197,10 @@ pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: 
 /// Takes the peer's flows until the connection ends; both sides may open them. The control session, over the same
 /// path, notices silence sooner and takes its data connections with it; QUIC and, for TCP, a slow watch of its own are
 /// for a data connection that dies alone, and keep the way through middleboxes open.
-async fn serve(shared: &Arc<Shared>, peer: &NodeName, connection: Conn) {
+async fn serve(shared: &Arc<Shared>, peer: &NodeName, connection: DataConn) {
     let flows = take_flows(shared, peer, &connection);
     match connection.carrier() {
-        Carrier::Quic => flows.await,
+        Carrier::Quic => future::or(flows, datagrams(&connection)).await,
         Carrier::Tcp => {
             let profile = LinkProfile { silence: Limits::TCP_DATA_SILENCE, ..shared.profile_of(peer) };
             future::or(flows, async { drop(silence(&shared.rt, &connection, profile).await) }).await;
@@ -176,7 +210,7 @@ async fn serve(shared: &Arc<Shared>, peer: &NodeName, connection: Conn) {
     shared.remove_data(peer, &connection);
 }
 
-async fn take_flows(shared: &Arc<Shared>, peer: &NodeName, connection: &Conn) {
+async fn take_flows(shared: &Arc<Shared>, peer: &NodeName, connection: &DataConn) {
     let (mut allowed, most) = (shared.limits.flows_at_first(), shared.limits.flows_per_peer);
     // Its references are the flows that are open.
     let open = Arc::new(());
@@ -187,17 +221,24 @@ async fn take_flows(shared: &Arc<Shared>, peer: &NodeName, connection: &Conn) {
             connection.set_streams(allowed);
         }
         // A task each: one opener that stays silent must not hold up the next.
-        let (own, peer) = (Arc::clone(shared), peer.clone());
-        shared.rt.spawn(async move { incoming(&own, peer, flow).await });
+        let (own, peer, connection) = (Arc::clone(shared), peer.clone(), connection.clone());
+        shared.rt.spawn(async move { incoming(&own, peer, &connection, flow).await });
     }
 }
 
 /// Dropped unanswered, by the shell or here, the flow tells the opener that there is no way on.
-async fn incoming(shared: &Shared, peer: NodeName, mut flow: FlowStream) {
+async fn incoming(shared: &Shared, peer: NodeName, connection: &DataConn, mut flow: FlowStream) {
     match shared.rt.timeout(shared.limits.answer, read_header(&mut flow.recv)).await {
         Ok(Ok(header)) => {
             let header = Box::new(header);
-            shared.emit(Event::Flow { peer, header, flow }).await;
+            let event = match header.kind {
+                FlowKind::Bytes => Event::Flow { peer, header, flow },
+                FlowKind::Packets => {
+                    let place = Place::take(connection, &flow);
+                    Event::Packets { peer, header, flow: PacketFlow::new(flow, place) }
+                }
+            };
+            shared.emit(event).await;
         }
         Ok(Err(e)) => {
             tracing::debug!(%peer, error = %e, "a flow without a header");

@@ -11,6 +11,7 @@ use catalyst_tunnel::names::NodeName;
 use crate::config::Carrier;
 use crate::enrol::EnrolStream;
 use crate::flow::FlowStream;
+use crate::packets::PacketFlow;
 
 /// One control connection, from its first stream to its end. Numbers are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +80,15 @@ pub enum Event {
         header: Box<StreamHeader>,
         /// The stream behind the header.
         flow: FlowStream,
+    },
+    /// A peer wants a flow of packets. Answer with [`PacketFlow::accept`] or [`PacketFlow::refuse`].
+    Packets {
+        /// The neighbour, which is not always the node where the flow started.
+        peer: NodeName,
+        /// What it wants.
+        header: Box<StreamHeader>,
+        /// The flow behind the header.
+        flow: PacketFlow,
     },
     /// Somebody wants a certificate. Only where the verifier lets strangers in.
     Enrol {

@@ -21,6 +21,7 @@
 //! | `connect`, `conn`, `end` | a connection and its streams, whatever carries them |
 //! | `quic`; `tcp`, `tls`, `mux` | the two carriers |
 //! | `data`, `flow` | the data connection and its streams |
+//! | `packets` | flows of packets |
 //! | `pump`, `relay` | a stream joined with a local socket; two streams joined with each other |
 //! | `state` | what the tasks share |
 //!
@@ -46,6 +47,7 @@ mod frame;
 mod limits;
 mod mux;
 mod outbox;
+mod packets;
 mod profile;
 mod pump;
 mod quic;
@@ -65,8 +67,9 @@ pub use event::{DownReason, Event, SessionId};
 pub use flow::{FlowControl, FlowStream};
 pub use flow_io::FlowIo;
 pub use limits::Limits;
+pub use packets::{Dropped, Inboxes, PacketCounters, PacketEnd, PacketFlow, PacketTotals, carry};
 pub use profile::LinkProfile;
-pub use pump::{LocalStream, PumpEnd, pump};
+pub use pump::{LocalStream, PumpEnd, pump, with_buffer};
 pub use relay::relay;
 pub use tcp::{TcpAcceptor, TcpFuture, TcpRuntime, TcpSocket};
 pub use transport::{Stats, Transport};

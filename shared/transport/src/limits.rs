@@ -21,8 +21,12 @@ pub struct Limits {
     pub stream_window: u32,
     /// Bytes that QUIC keeps until they are acknowledged, for each connection. When full: writers wait.
     pub send_window: u64,
-    /// Bytes of datagrams that wait in each direction. When full: the oldest is dropped, as UDP does.
+    /// Bytes of packets in datagrams that wait on one connection in each direction, 64 for each packet included. When
+    /// full: the flow that holds most loses its oldest packet, which is counted.
     pub datagrams: usize,
+    /// Bytes of packets on streams, too long for a datagram, that are not whole on one connection, in each direction.
+    /// When full: the next such packet is dropped and counted.
+    pub large_packets: usize,
     /// Within this time a dialled peer must open its control stream, and an opened flow must be answered.
     pub answer: Duration,
     /// How long a session that is being closed waits for the peer to take its last frames.
@@ -52,6 +56,9 @@ impl Limits {
     pub const TCP_DATA_SILENCE: Duration = Duration::from_secs(60);
     /// What TLS keeps of one TCP connection: a record in each direction, and what the system has not taken.
     const TLS: usize = 128 * 1024;
+    /// Bytes of packets that wait for the stream of one flow, if more than one packet does. When full: the newest is
+    /// dropped and counted.
+    pub const STREAM_BACKLOG: usize = 32 * 1024;
     /// Control connections of one peer: two while a double dial is being settled. When full: the newest replaces the oldest.
     pub const CONTROL_PER_PEER: usize = 2;
     /// Data connections of one peer. When full: the newest replaces the oldest.
@@ -69,6 +76,7 @@ impl Limits {
         stream_window: 64 * 1024,
         send_window: 256 * 1024,
         datagrams: 64 * 1024,
+        large_packets: 256 * 1024,
         answer: Duration::from_secs(10),
         close: Duration::from_millis(500),
     };
@@ -83,6 +91,7 @@ impl Limits {
         stream_window: 1024 * 1024,
         send_window: 4 * 1024 * 1024,
         datagrams: 256 * 1024,
+        large_packets: 4 * 1024 * 1024,
         answer: Duration::from_secs(10),
         close: Duration::from_millis(500),
     };
@@ -97,9 +106,12 @@ impl Limits {
     pub fn max_bytes(&self) -> usize {
         let window = self.receive_window as usize;
         let quic = window + usize::try_from(self.send_window).unwrap_or(usize::MAX / 4) + 2 * self.datagrams;
+        // Behind QUIC's own: what waits for flows and for turns, and what is not whole.
+        let packets = 2 * (self.datagrams + self.large_packets);
         // A buffer that grows may have room for twice what it holds.
         let tcp = window.saturating_mul(2) + Self::TCP_QUEUE + Self::TCP_CONTROL + Self::TLS;
-        let per_peer = (Self::CONTROL_PER_PEER + Self::DATA_PER_PEER).saturating_mul(quic.max(tcp));
+        let per_peer = (Self::CONTROL_PER_PEER + Self::DATA_PER_PEER)
+            .saturating_mul(quic.max(tcp).saturating_add(packets));
         self.sessions.saturating_mul(per_peer.saturating_add(Self::SESSION_CREDIT))
     }
 }

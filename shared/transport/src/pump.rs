@@ -39,6 +39,8 @@ pub enum PumpEnd {
     Cut(Refusal),
     /// The data connection is gone; the local socket was reset.
     Lost(String),
+    /// Packets alone: none has passed for as long as the flow may be idle.
+    Idle,
 }
 
 /// Size of the buffer of each thread.
@@ -53,6 +55,18 @@ const TURNS: usize = 16;
 thread_local! {
     /// Taken out while in use, so that nothing can go wrong if it is asked for twice.
     static SHARED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends the buffer of the thread: long enough for every packet.
+pub fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut buffer = SHARED.take();
+    if buffer.len() < BUFFER {
+        // Zeroed by the system: a page that no flow has filled yet takes no memory.
+        buffer = vec![0; BUFFER];
+    }
+    let done = work(&mut buffer);
+    SHARED.set(buffer);
+    done
 }
 
 /// Copies until both halves have ended or one breaks.
@@ -152,14 +166,7 @@ impl<L: LocalStream> Pump<'_, L> {
 
     /// Reads once into the thread's buffer and offers it to QUIC.
     fn poll_read_local(&mut self, cx: &mut Context<'_>) -> Step {
-        let mut buffer = SHARED.take();
-        if buffer.len() < BUFFER {
-            // Zeroed by the system: a page that no flow has filled yet takes no memory.
-            buffer = vec![0; BUFFER];
-        }
-        let step = self.poll_read_into(cx, &mut buffer);
-        SHARED.set(buffer);
-        step
+        with_buffer(|buffer| self.poll_read_into(cx, buffer))
     }
 
     fn poll_read_into(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Step {

@@ -36,7 +36,7 @@ fn transport(limits: &Limits, profile: &LinkProfile, streams: u32) -> Arc<quinn:
         .stream_receive_window(VarInt::from_u32(limits.stream_window))
         .send_window(limits.send_window)
         .datagram_receive_buffer_size(Some(limits.datagrams))
-        .datagram_send_buffer_size(limits.datagrams);
+        .datagram_send_buffer_size(limits.datagrams / 2);
     Arc::new(config)
 }
 

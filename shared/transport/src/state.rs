@@ -13,10 +13,10 @@ use quinn::Endpoint;
 
 use crate::code;
 use crate::config::{Carrier, Resolver, Via};
-use crate::conn::Conn;
 use crate::event::{DownReason, Event, SessionId};
 use crate::limits::Limits;
 use crate::outbox::Outbox;
+use crate::packets::{DataConn, PacketCounters};
 use crate::profile::LinkProfile;
 use crate::quic::Dialling;
 use crate::rt::{Bell, Rt, Signal, lock};
@@ -25,7 +25,7 @@ use crate::tcp::TcpRuntime;
 /// What a task that waits for a data connection gets.
 #[derive(Clone)]
 pub(crate) enum DataAnswer {
-    Here(Conn),
+    Here(DataConn),
     Failed(String),
     /// The session that it would have belonged to has ended; there may be another.
     Again,
@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     /// One reference for each exchange under way, and this one.
     pub enrolling: Arc<()>,
     pub protocol_errors: AtomicU64,
+    pub packets: Arc<PacketCounters>,
     state: Mutex<State>,
 }
 
@@ -84,7 +85,7 @@ struct Peer {
     dialler: Option<Dialler>,
     profile: Option<LinkProfile>,
     /// Each belongs to a session and goes with it; newest last.
-    data: Vec<(SessionId, Conn)>,
+    data: Vec<(SessionId, DataConn)>,
     /// This node is dialling the data connection of this session.
     dialling: Option<SessionId>,
     /// The peer was asked over this session to dial it.
@@ -107,7 +108,7 @@ pub(crate) struct Dialler {
 /// What to do about a data connection that is not there.
 pub(crate) enum DataPlan {
     /// Here it is.
-    Have(Conn),
+    Have(DataConn),
     /// This node dialled this session, and must dial: wait for the answer on the channel.
     Dial(SessionId, SocketAddr, Carrier),
     /// The peer must dial: send it DIAL_DATA on this session.
@@ -149,6 +150,7 @@ impl Shared {
             refused: AtomicU64::new(0),
             enrolling: Arc::default(),
             protocol_errors: AtomicU64::new(0),
+            packets: Arc::default(),
             state: Mutex::default(),
         })
     }
@@ -366,7 +368,7 @@ impl Shared {
 
     /// Enters a data connection and hands it to those who wait. It belongs to the session for which this node
     /// dialled it, or to the newest that the peer dialled the same way; `false` without one: the caller closes it.
-    pub fn add_data(&self, name: &NodeName, connection: &Conn, dialled_for: Option<SessionId>) -> bool {
+    pub fn add_data(&self, name: &NodeName, connection: &DataConn, dialled_for: Option<SessionId>) -> bool {
         let mut state = lock(&self.state);
         let State { sessions, peers, .. } = &mut *state;
         let Some(peer) = peers.get_mut(name) else { return false };
@@ -393,7 +395,7 @@ impl Shared {
     }
 
     /// Forgets a data connection that has ended.
-    pub fn remove_data(&self, name: &NodeName, connection: &Conn) {
+    pub fn remove_data(&self, name: &NodeName, connection: &DataConn) {
         if let Some(peer) = lock(&self.state).peers.get_mut(name) {
             peer.data.retain(|(_, c)| !c.is(connection));
         }
@@ -407,7 +409,7 @@ pub(crate) struct Configured {
 }
 
 impl Peer {
-    fn live_data(&mut self, of: SessionId) -> Option<Conn> {
+    fn live_data(&mut self, of: SessionId) -> Option<DataConn> {
         self.data.retain(|(_, c)| !c.is_over());
         self.data.iter().rfind(|(session, _)| *session == of).map(|(_, c)| c.clone())
     }

@@ -16,6 +16,7 @@ use crate::error::{FlowError, SendError, TransportError};
 use crate::event::{Event, SessionId};
 use crate::flow::FlowStream;
 use crate::limits::Limits;
+use crate::packets::{PacketCounters, PacketFlow};
 use crate::profile::LinkProfile;
 use crate::quic::{self, Dialling};
 use crate::rt::{Bell, Rt, Signal, lock};
@@ -213,6 +214,25 @@ impl Transport {
     /// The neighbour's refusal, or why there was none.
     pub async fn open_flow(&self, peer: &NodeName, header: &StreamHeader) -> Result<FlowStream, FlowError> {
         data::open_flow(&self.shared, peer, header).await
+    }
+
+    /// Opens a flow of packets to a neighbour with which there is a session; waits for its answer. `header` must say
+    /// that it is one.
+    ///
+    /// # Errors
+    /// The neighbour's refusal, or why there was none.
+    pub async fn open_packets(
+        &self,
+        peer: &NodeName,
+        header: &StreamHeader,
+    ) -> Result<PacketFlow, FlowError> {
+        data::open_packets(&self.shared, peer, header).await
+    }
+
+    /// What was carried in packets and what was dropped. The shell counts what it carries here too.
+    #[must_use]
+    pub fn packets(&self) -> &Arc<PacketCounters> {
+        &self.shared.packets
     }
 
     /// Uses a renewed certificate for every handshake from now on; what is connected stays.

@@ -170,3 +170,33 @@ on_both!(noise_ends_its_own_session_and_no_other, |rt: Arc<dyn Runtime>| async m
     assert_eq!(stage.cloud.frame().await, frame(6, b"fine"));
     assert_eq!(good.transport.stats().sessions, 1);
 });
+
+// Ids of no flow, of another's, cut ones: nothing is reached, nothing is kept, everything is counted.
+on_both!(datagrams_of_no_flow_are_counted_and_forgotten, |rt: Arc<dyn Runtime>| async move {
+    let stage = stage(&rt);
+    let (_control, _send, _recv) = stage.session().await;
+    let data = stage.connect(DATA).await.unwrap();
+    let (mut send, mut recv) = data.open_bi().await.unwrap();
+    let mut head = [0; 512];
+    let len = common::packets::header().encode(&mut head).unwrap();
+    send.write_all(&head[..len]).await.unwrap();
+    let (_, flow) = common::packets::incoming(&stage.cloud).await;
+    let service = common::packets::join(&stage.cloud, flow.accept().await.unwrap(), false, PATIENCE);
+    let mut status = [9];
+    recv.read_exact(&mut status).await.unwrap();
+    assert_eq!(status, [0]);
+    // Flow 4 is not open; 0xc0 alone is a cut id; the longest id there is.
+    let bad: [&[u8]; 4] = [&[4, 1, 2, 3], &[0xc0], &[], &[0xff; 20]];
+    for datagram in bad {
+        data.send_datagram(datagram.to_vec().into()).unwrap();
+    }
+    let flow = u8::try_from(VarInt::from(send.id()).into_inner()).unwrap();
+    data.send_datagram(vec![flow, 7, 7].into()).unwrap();
+    assert_eq!(within(&rt, PATIENCE, service.heard.recv()).await.unwrap().unwrap(), [7, 7]);
+    common::packets::counted(&stage.cloud, |t| t.unknown == 4 && t.to_service == (1, 2)).await;
+    // A length that no packet has ends the flow, and the flow alone.
+    send.write_all(&[0xff, 0xff]).await.unwrap();
+    assert_eq!(service.end().await, catalyst_transport::PumpEnd::Cut(catalyst_tunnel::Refusal::BadHeader));
+    assert_eq!(recv.read(&mut status).await, Err(ReadError::Reset(VarInt::from_u32(9))));
+    assert!(data.close_reason().is_none());
+});

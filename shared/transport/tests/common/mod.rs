@@ -1,6 +1,7 @@
 //! Nodes with real certificates on loopback, on either runtime.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod packets;
 pub mod sockets;
 pub mod tcp;
 
