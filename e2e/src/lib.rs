@@ -31,6 +31,7 @@ mod make;
 pub mod node;
 pub mod process;
 pub mod tcp;
+pub mod udp;
 pub mod wait;
 pub mod world;
 

@@ -155,6 +155,13 @@ impl Node {
         list(&mut self.config, "expose").push(json!({ "service": service, "listen": listen }));
     }
 
+    /// The same for a service of UDP.
+    pub fn exposes_udp(&mut self, service: &str) {
+        let listen = SocketAddr::new(self.fabric.ip(), 0).to_string();
+        let port = json!({ "service": service, "listen": listen, "protocol": "udp" });
+        list(&mut self.config, "expose").push(port);
+    }
+
     /// Lets another organisation learn a service.
     pub fn exports(&mut self, label: &str, to: &Org) {
         list(&mut self.config, "exports").push(json!({ "service": label, "to": to.name }));

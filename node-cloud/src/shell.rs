@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use async_channel::Sender;
 use catalyst_config::HostPort;
-use catalyst_node::shell::{Boxed, Shell};
+use catalyst_node::shell::{Boxed, Shell, UdpPort};
 use catalyst_node::{LocalSocket, SocketCall};
 use catalyst_transport::{Event, LocalStream, Resolver, Transport, TransportConfig, TransportError};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 use tokio::io::{Interest, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 
 /// The runtime.
 pub struct Tokio;
@@ -90,9 +90,37 @@ impl LocalSocket for Socket<TcpStream> {
     }
 }
 
+/// A UDP socket.
+pub struct Udp(UdpSocket);
+
+impl UdpPort for Udp {
+    fn poll_recv_from(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        let mut filled = ReadBuf::new(buffer);
+        let from = ready!(self.0.poll_recv_from(cx, &mut filled))?;
+        Poll::Ready(Ok((filled.filled().len(), from)))
+    }
+
+    fn send_now(&self, packet: &[u8], to: Option<SocketAddr>) -> io::Result<usize> {
+        // Not by tokio: to it a new socket is full until the reactor has looked.
+        match to {
+            Some(to) => SockRef::from(&self.0).send_to(packet, &to.into()),
+            None => SockRef::from(&self.0).send(packet),
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
 impl Shell for Tokio {
     type Tcp = Socket<TcpStream>;
     type TcpListener = TcpListener;
+    type Udp = Udp;
     type Unix = Socket<UnixStream>;
     type UnixListener = UnixListener;
 
@@ -128,6 +156,10 @@ impl Shell for Tokio {
 
     fn remote(stream: &Self::Tcp) -> io::Result<SocketAddr> {
         stream.0.peer_addr()
+    }
+
+    fn udp(&self, socket: std::net::UdpSocket) -> io::Result<Udp> {
+        UdpSocket::from_std(socket).map(Udp)
     }
 
     fn listen_unix(&self, path: &Path) -> io::Result<UnixListener> {

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use catalyst_config::HostPort;
-use catalyst_node::shell::{Boxed, Shell};
+use catalyst_node::shell::{Boxed, Shell, UdpPort};
 use catalyst_node::{LocalSocket, SocketCall};
 use catalyst_transport::{LocalStream, Resolver};
 use futures_lite::io::{AsyncRead, AsyncWrite};
@@ -118,9 +118,39 @@ impl LocalSocket for Tcp {
     }
 }
 
+/// A UDP socket.
+pub struct Udp(Async<UdpSocket>);
+
+impl UdpPort for Udp {
+    fn poll_recv_from(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        loop {
+            match self.0.get_ref().recv_from(buffer) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_readable(cx))?,
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn send_now(&self, packet: &[u8], to: Option<SocketAddr>) -> io::Result<usize> {
+        match to {
+            Some(to) => self.0.get_ref().send_to(packet, to),
+            None => self.0.get_ref().send(packet),
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.get_ref().local_addr()
+    }
+}
+
 impl Shell for Smol {
     type Tcp = Tcp;
     type TcpListener = TcpListener;
+    type Udp = Udp;
     type Unix = UnixStream;
     type UnixListener = UnixListener;
 
@@ -151,6 +181,10 @@ impl Shell for Smol {
 
     fn remote(stream: &Tcp) -> io::Result<SocketAddr> {
         stream.0.peer_addr()
+    }
+
+    fn udp(&self, socket: UdpSocket) -> io::Result<Udp> {
+        Async::new(socket).map(Udp)
     }
 
     fn listen_unix(&self, path: &Path) -> io::Result<UnixListener> {

@@ -26,3 +26,4 @@ mod sessions;
 mod stalls;
 mod starting;
 mod strangers;
+mod udp;

@@ -67,7 +67,7 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
         imports: list(tree, "imports", |i| Some(Import { service: selector(i)?, from: read(i, "from")? })),
         expose: list(tree, "expose", |e| {
             let listen = address::listen(e.get("listen")?.text()?).ok()?;
-            Some(Expose { service: read(e, "service")?, listen })
+            Some(Expose { service: read(e, "service")?, listen, protocol: read(e, "protocol")? })
         }),
         http: match tree.get("http")?.get("listen") {
             Some(listen) => Some(address::listen(listen.text()?).ok()?),
@@ -78,6 +78,8 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             peers: number(limits, "peers")?,
             services: number(limits, "services")?,
             flows: number(limits, "flows")?,
+            udp_flows: number(limits, "udp_flows")?,
+            udp_idle_s: number(limits, "udp_idle_s")?,
             routes_per_peer: number(limits, "routes_per_peer")?,
             expose: number(limits, "expose")?,
         },

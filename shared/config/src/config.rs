@@ -168,6 +168,8 @@ pub struct Expose {
     pub service: ServiceName,
     /// The local address; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// What local clients speak there: [`Protocol::Tcp`] or [`Protocol::Udp`].
+    pub protocol: Protocol,
 }
 
 /// The keys under `limits`. What is beyond one is refused and shown; what is there stays.
@@ -181,6 +183,10 @@ pub struct Capacities {
     pub services: u32,
     /// Connections carried at one time. When full: new ones are refused.
     pub flows: u32,
+    /// Flows of UDP, a part of the connections. When full: new ones are refused.
+    pub udp_flows: u32,
+    /// A flow of UDP that is idle for so many seconds ends.
+    pub udp_idle_s: u32,
     /// Routes of one neighbour. When full: new ones are refused; the session stays.
     pub routes_per_peer: u32,
     /// Local ports for remote services. When full: the configuration is refused.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 
+use catalyst_names::Protocol;
+
 use crate::compiled::Build;
 use crate::config::{Config, Selector};
 use crate::error::{Report, Wrong};
@@ -182,7 +184,11 @@ impl Sections<'_, '_, '_> {
         for (i, expose) in config.expose.iter().enumerate() {
             let at = format!("/expose/{i}/listen");
             let found = format!("\"{}\"", expose.listen);
-            let earlier = config.expose.iter().take(i).position(|e| same(&e.listen, &expose.listen));
+            let earlier = config
+                .expose
+                .iter()
+                .take(i)
+                .position(|e| e.protocol == expose.protocol && same(&e.listen, &expose.listen));
             if let Some(first) = earlier {
                 let help = format!("/expose/{first} listens there already: give another port");
                 self.add(at, "a free address", found, help);
@@ -200,7 +206,7 @@ impl Sections<'_, '_, '_> {
     fn http(&mut self) {
         let Some(http) = self.config.http.filter(|_| (self.clean)("/http")) else { return };
         let taken = |other: &SocketAddr| same(other, &http);
-        let expose = self.config.expose.iter().position(|e| taken(&e.listen));
+        let expose = self.config.expose.iter().position(|e| e.protocol != Protocol::Udp && taken(&e.listen));
         let help = match expose {
             Some(i) if (self.clean)("/expose") => format!("/expose/{i} listens there: give another port"),
             _ if self.config.metrics.as_ref().is_some_and(taken) => {

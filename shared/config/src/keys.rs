@@ -10,6 +10,8 @@ use Need::{Default, Derived, Optional, PerBuild, Required};
 pub(crate) const PROFILES: &[&str] = &["lan", "wan", "cellular", "satellite"];
 /// The words of a neighbour's `transport`.
 pub(crate) const TRANSPORTS: &[&str] = &["auto", "quic", "tcp"];
+/// The words of an exposed port's `protocol`.
+pub(crate) const PORTS: &[&str] = &["tcp", "udp"];
 /// The words of `log`.
 pub(crate) const LEVELS: &[&str] = &["error", "warn", "info", "debug"];
 /// The words of `sandbox`.
@@ -385,6 +387,13 @@ static EXPOSE: &[Key] = &[
         "The local address that leads to it. Port 0 takes a free one.",
         "write \"listen\": \"127.0.0.1:9001\"",
     ),
+    Key::new(
+        "protocol",
+        Kind::Choice(PORTS),
+        Default("\"tcp\""),
+        "What local clients speak there: tcp, which HTTP is too, or udp for a service that is announced as udp.",
+        "leave it out for tcp",
+    ),
 ];
 
 static LIMITS: &[Key] = &[
@@ -415,6 +424,20 @@ static LIMITS: &[Key] = &[
         PerBuild { edge: 1_024, cloud: 65_536 },
         "Connections carried at one time. When full: new ones are refused.",
         "leave it out for the default",
+    ),
+    Key::new(
+        "udp_flows",
+        Kind::Capacity(|c| c.flows),
+        PerBuild { edge: 512, cloud: 16_384 },
+        "Clients of UDP services served at one time, a part of \"flows\". When full: new ones get no answer, and are counted.",
+        "leave it out for the default",
+    ),
+    Key::new(
+        "udp_idle_s",
+        Kind::Integer(1, 86_400),
+        Default("60"),
+        "A client of a UDP service for which nothing has passed either way for so long, in seconds, is forgotten.",
+        "leave it out for a minute",
     ),
     Key::new(
         "routes_per_peer",

@@ -139,6 +139,7 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
             "o.globex.example",
         ),
         ("expose.0.listen", json!("127.0.0.1:9999"), |c| c.expose[0].listen.to_string(), "127.0.0.1:9999"),
+        ("expose.0.protocol", json!("udp"), |c| c.expose[0].protocol.to_string(), "udp"),
         (
             "http",
             json!({ "listen": "127.0.0.1:80" }),
@@ -151,6 +152,8 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
         ("limits.peers", json!(12), |c| c.limits.peers.to_string(), "12"),
         ("limits.services", json!(13), |c| c.limits.services.to_string(), "13"),
         ("limits.flows", json!(14), |c| c.limits.flows.to_string(), "14"),
+        ("limits.udp_flows", json!(17), |c| c.limits.udp_flows.to_string(), "17"),
+        ("limits.udp_idle_s", json!(18), |c| c.limits.udp_idle_s.to_string(), "18"),
         ("limits.routes_per_peer", json!(15), |c| c.limits.routes_per_peer.to_string(), "15"),
         ("limits.expose", json!(16), |c| c.limits.expose.to_string(), "16"),
     ]

@@ -236,6 +236,9 @@ pub struct Status {
     pub flows: (usize, usize),
     /// Flows opened and refused since the start.
     pub flows_total: (u64, u64),
+    /// What is carried for clients and services of UDP.
+    #[serde(default)]
+    pub udp: UdpRow,
     /// Peers.
     pub peers: Vec<PeerRow>,
     /// Services of this node.
@@ -348,6 +351,37 @@ pub struct ServiceRow {
     pub exported_to: Vec<String>,
 }
 
+/// What is carried for clients and services of UDP. A flow is one client of one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UdpRow {
+    /// Flows alive, and the most.
+    pub flows: (usize, usize),
+    /// Flows opened and refused since the start.
+    pub flows_total: (u64, u64),
+    /// Packets and bytes carried towards services.
+    pub to_services: (u64, u64),
+    /// Packets and bytes carried from services.
+    pub from_services: (u64, u64),
+    /// Packets dropped because a queue was full.
+    pub dropped_full: u64,
+    /// Packets dropped because they were longer than 65,507 bytes, or than the path takes.
+    pub dropped_too_long: u64,
+    /// Packets for a port at which nobody listens, or to which the system has no way.
+    pub dropped_unreachable: u64,
+    /// Packets for which no flow could be opened, or whose flow has ended.
+    pub dropped_no_flow: u64,
+    /// Datagrams of neighbours that belong to no flow.
+    pub unknown_datagrams: u64,
+}
+
+impl UdpRow {
+    /// All packets that were dropped.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped_full + self.dropped_too_long + self.dropped_unreachable + self.dropped_no_flow
+    }
+}
+
 /// A local port for a remote service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExposeRow {
@@ -355,6 +389,9 @@ pub struct ExposeRow {
     pub service: String,
     /// The local address.
     pub listen: String,
+    /// What clients speak there: `tcp` or `udp`.
+    #[serde(default)]
+    pub port: String,
     /// The protocol of the service; empty while no route tells it.
     #[serde(default)]
     pub protocol: String,

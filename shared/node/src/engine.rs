@@ -7,7 +7,7 @@ use bytes::Bytes;
 use catalyst_config::Config;
 use catalyst_control::{Core, Effect, Event, LOST, Notice, SessionId};
 use catalyst_identity::{Credentials, PeerVerifier, TrustStore, Validity};
-use catalyst_names::{NodeName, ServiceName};
+use catalyst_names::NodeName;
 use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{Event as Input, SessionId as Link, Transport};
 use catalyst_wire::NotifyCode;
@@ -20,6 +20,7 @@ use crate::last_seen::LastSeen;
 use crate::limits::Limits;
 use crate::overlay::Overlay;
 use crate::peers::Peers;
+use crate::ports::OpenPort;
 use crate::record::Recorder;
 use crate::remember::Remembered;
 use crate::renewal::Renewal;
@@ -37,7 +38,7 @@ pub(crate) struct Facts {
     /// When the node's certificate is good.
     pub(crate) certificate: Validity,
     pub(crate) store_notice: Option<String>,
-    pub(crate) exposed: Vec<(ServiceName, std::net::SocketAddr)>,
+    pub(crate) exposed: Vec<OpenPort>,
     /// Where HTTP clients reach services by Host.
     pub(crate) http: Option<std::net::SocketAddr>,
     /// Why the last dial of a peer failed, or its connection was lost, since its last session came up.

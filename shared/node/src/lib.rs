@@ -29,6 +29,7 @@ mod limits;
 mod metrics;
 mod output;
 mod overlay;
+mod packets;
 pub mod peers;
 mod persist;
 mod plane;
@@ -49,6 +50,7 @@ mod splice;
 mod status;
 mod tables;
 mod turns;
+mod udp;
 mod watchdog;
 mod write;
 

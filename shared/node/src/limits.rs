@@ -40,6 +40,13 @@ impl Limits {
     pub const PIPES: usize = 8;
     /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.
     pub const TRIES: usize = 3;
+    /// Bytes of packets of the clients of one local UDP port that wait for their flows, on a board. When full: the
+    /// client that holds most loses its oldest packet, which is counted.
+    pub const EDGE_PORT_PACKETS: usize = 256 * 1024;
+    /// The same on a server.
+    pub const PORT_PACKETS: usize = 4 * 1024 * 1024;
+    /// After a client of a UDP service was refused a flow its packets are dropped for so long, and counted.
+    pub const PACKETS_HOLD_OFF: Duration = Duration::from_millis(250);
     /// Addresses of one peer that are remembered. When full: the oldest is forgotten.
     pub const REMOTES: usize = 3;
     /// Connections for figures at a time. When full: the next one waits in the socket's queue.

@@ -115,6 +115,39 @@ pub(crate) fn text(s: &Status) -> String {
     family("flows_limit", "gauge", "The most connections that it may carry.", &count(s.flows.1));
     family("flows_opened_total", "counter", "Connections carried so far.", &one(s.flows_total.0));
     family("flows_refused_total", "counter", "Connections refused.", &one(s.flows_total.1));
+    let udp = &s.udp;
+    family("udp_flows", "gauge", "Clients of UDP services carried now.", &count(udp.flows.0));
+    family("udp_flows_limit", "gauge", "The most of them.", &count(udp.flows.1));
+    family("udp_flows_opened_total", "counter", "Clients of UDP services so far.", &one(udp.flows_total.0));
+    family(
+        "udp_flows_refused_total",
+        "counter",
+        "Flows of UDP refused for want of room.",
+        &one(udp.flows_total.1),
+    );
+    let ways = |to: u64, from: u64| {
+        vec![
+            ("{direction=\"to_service\"}".to_string(), to),
+            ("{direction=\"from_service\"}".to_string(), from),
+        ]
+    };
+    let (to, from) = (udp.to_services, udp.from_services);
+    family("udp_packets_total", "counter", "Packets carried.", &ways(to.0, from.0));
+    family("udp_bytes_total", "counter", "Bytes carried in packets.", &ways(to.1, from.1));
+    let dropped = [
+        ("full", udp.dropped_full),
+        ("too_long", udp.dropped_too_long),
+        ("unreachable", udp.dropped_unreachable),
+        ("no_flow", udp.dropped_no_flow),
+    ];
+    let dropped = dropped.map(|(why, packets)| (format!("{{reason=\"{why}\"}}"), packets));
+    family("udp_dropped_total", "counter", "Packets dropped.", &dropped);
+    family(
+        "udp_unknown_datagrams_total",
+        "counter",
+        "Datagrams of peers that belong to no flow.",
+        &one(udp.unknown_datagrams),
+    );
     family(
         "connections_refused_total",
         "counter",

@@ -190,7 +190,9 @@ fn services(rows: &[ServiceRow]) {
 }
 
 fn exposed(rows: &[ExposeRow]) {
-    let cells = |e: &ExposeRow| vec![e.service.clone(), e.listen.clone(), e.state.clone()];
+    let listens =
+        |e: &ExposeRow| if e.port == "udp" { format!("udp {}", e.listen) } else { e.listen.clone() };
+    let cells = |e: &ExposeRow| vec![e.service.clone(), listens(e), e.state.clone()];
     table(&["LOCAL PORT FOR", "LISTENS ON", "STATE"], &rows.iter().map(cells).collect::<Vec<_>>(), "");
 }
 
@@ -232,6 +234,19 @@ fn status(s: &Status) {
         s.flows_total.0,
         if s.flows_total.1 > 0 { format!(", {} refused", s.flows_total.1) } else { String::new() },
     ));
+    let udp = &s.udp;
+    if udp.flows_total != (0, 0) || udp.dropped() > 0 {
+        line(&format!(
+            "UDP: {} of {} flows ({} so far{}), {} packet(s) to services, {} from them, {} dropped",
+            udp.flows.0,
+            udp.flows.1,
+            udp.flows_total.0,
+            if udp.flows_total.1 > 0 { format!(", {} refused", udp.flows_total.1) } else { String::new() },
+            udp.to_services.0,
+            udp.from_services.0,
+            udp.dropped(),
+        ));
+    }
     if let Some(http) = &s.http {
         line(&format!("HTTP services by Host on {http}"));
     }

@@ -25,6 +25,16 @@ pub(crate) struct Plane<Sh> {
     pub(crate) own: NodeName,
     pub(crate) clocks: Clocks,
     pub(crate) turned_away: TurnedAway,
+    pub(crate) udp: UdpTerms,
+}
+
+/// What the configuration says of UDP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UdpTerms {
+    /// Clients at a time.
+    pub flows: usize,
+    /// How long a flow may be idle.
+    pub idle: Duration,
 }
 
 /// Log lines about local clients that are turned away: one in [`Limits::TURNED_AWAY_MS`], with how many there were.
@@ -180,8 +190,8 @@ pub(crate) enum Way<T> {
     Flow(FlowStream),
 }
 
-fn ended(service: &ServiceName, end: &PumpEnd) {
-    if *end != PumpEnd::Finished {
+pub(crate) fn ended(service: &ServiceName, end: &PumpEnd) {
+    if !matches!(end, PumpEnd::Finished | PumpEnd::Idle) {
         debug!(%service, ?end, "a flow ended early");
     }
 }

@@ -8,22 +8,55 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use catalyst_config::Expose;
-use catalyst_names::ServiceName;
+use catalyst_names::{Protocol, ServiceName};
 use catalyst_store::{Store, Table};
 
 use crate::adopt::spawn;
 use crate::error::NodeError;
+use crate::packets::Port;
 use crate::plane::Plane;
-use crate::shell::Shell;
+use crate::shell::{Shell, UdpPort};
+use crate::udp;
 
 const PORTS: Table = Table::new("ports");
+
+/// A local port that is open.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenPort {
+    pub service: ServiceName,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    pub address: SocketAddr,
+}
+
+enum Listener<Sh: Shell> {
+    Tcp(Sh::TcpListener),
+    Udp(Sh::Udp),
+}
+
+impl<Sh: Shell> Listener<Sh> {
+    fn open(shell: &Sh, protocol: Protocol, address: SocketAddr) -> io::Result<Self> {
+        if protocol == Protocol::Udp {
+            return udp::bind(shell, address).map(Listener::Udp);
+        }
+        shell.listen(address).map(Listener::Tcp)
+    }
+
+    fn address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Listener::Tcp(listener) => Sh::local_addr(listener),
+            Listener::Udp(port) => port.local_addr(),
+        }
+    }
+}
 
 /// Opens the local ports; all of them or none.
 pub(crate) fn expose<Sh: Shell>(
     plane: &Arc<Plane<Sh>>,
     ports: &[Expose],
+    edge: bool,
     store: &dyn Store,
-) -> Result<Vec<(ServiceName, SocketAddr)>, NodeError> {
+) -> Result<Vec<OpenPort>, NodeError> {
     let mut open = Vec::new();
     // Fixed ports first: none of them can then be given away as a free one.
     let mut order: Vec<(usize, &Expose)> = ports.iter().enumerate().collect();
@@ -34,20 +67,29 @@ pub(crate) fn expose<Sh: Shell>(
             what: format!("expose: {}", port.service),
             source,
         };
-        let earlier = ports.iter().take(at);
-        let twin = earlier.filter(|e| e.service == port.service && e.listen == port.listen).count();
-        let listen = |address| plane.shell.listen(address);
-        let (key, what) = (key(port, twin), port.service.as_str());
-        let listener = open_one(port.listen, &key, what, store, listen, Sh::local_addr).map_err(fail)?;
-        let address = Sh::local_addr(&listener).map_err(fail)?;
-        open.push((at, port.service.clone(), address, listener));
+        let listen = |address| Listener::open(&*plane.shell, port.protocol, address);
+        let (key, what) = (key(port, twin(ports, at)), port.service.as_str());
+        let listener = open_one(port.listen, &key, what, store, listen, Listener::address).map_err(fail)?;
+        let address = listener.address().map_err(fail)?;
+        open.push((
+            at,
+            OpenPort { service: port.service.clone(), protocol: port.protocol, address },
+            listener,
+        ));
     }
     open.sort_by_key(|(at, ..)| *at);
     Ok(open
         .into_iter()
-        .map(|(_, service, address, listener)| {
-            spawn(&*plane.shell, plane.clone().serve(listener, service.clone()));
-            (service, address)
+        .map(|(_, opened, listener)| {
+            let (plane, service) = (plane.clone(), opened.service.clone());
+            let shell = plane.shell.clone();
+            match listener {
+                Listener::Tcp(listener) => spawn(&*shell, plane.serve(listener, service)),
+                Listener::Udp(socket) => {
+                    spawn(&*shell, plane.serve_packets(Port::new(socket, service, edge)));
+                }
+            }
+            opened
         })
         .collect())
 }
@@ -55,12 +97,10 @@ pub(crate) fn expose<Sh: Shell>(
 /// The TCP ports that a node will open; 0 when it takes free ones.
 pub(crate) fn wanted(ports: &[Expose], http: Option<SocketAddr>, store: &dyn Store) -> Vec<u16> {
     let mut all = Vec::new();
-    for (at, port) in ports.iter().enumerate() {
+    for (at, port) in ports.iter().enumerate().filter(|(_, port)| port.protocol != Protocol::Udp) {
         all.push(port.listen.port());
         if port.listen.port() == 0 {
-            let earlier = ports.iter().take(at);
-            let twin = earlier.filter(|e| e.service == port.service && e.listen == port.listen).count();
-            all.extend(kept(&key(port, twin), store));
+            all.extend(kept(&key(port, twin(ports, at)), store));
         }
     }
     if let Some(http) = http {
@@ -89,9 +129,16 @@ fn http_key(listen: SocketAddr) -> String {
     format!("http {}", listen.ip())
 }
 
+/// How many earlier entries are just like this one.
+fn twin(ports: &[Expose], at: usize) -> usize {
+    let Some(port) = ports.get(at) else { return 0 };
+    ports.iter().take(at).filter(|e| *e == port).count()
+}
+
 /// `twin` tells entries apart that ask for a free port for the same service at the same address.
 fn key(port: &Expose, twin: usize) -> String {
-    format!("{} {} {twin}", port.service, port.listen.ip())
+    let udp = if port.protocol == Protocol::Udp { " udp" } else { "" };
+    format!("{} {} {twin}{udp}", port.service, port.listen.ip())
 }
 
 /// The free port that was taken under a key at an earlier start.
@@ -140,7 +187,11 @@ mod tests {
     use super::*;
 
     fn one(service: &str, listen: &str) -> Expose {
-        Expose { service: ServiceName::parse(service).unwrap(), listen: listen.parse().unwrap() }
+        Expose {
+            service: ServiceName::parse(service).unwrap(),
+            listen: listen.parse().unwrap(),
+            protocol: Protocol::Tcp,
+        }
     }
 
     fn open(port: &Expose, twin: usize, store: &dyn Store) -> TcpListener {

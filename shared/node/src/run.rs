@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_channel::{Receiver, bounded};
 use catalyst_config::Build;
@@ -18,7 +19,7 @@ use crate::engine::{Engine, Facts};
 use crate::error::NodeError;
 use crate::limits::Limits;
 use crate::persist::Persist;
-use crate::plane::{Plane, TurnedAway};
+use crate::plane::{Plane, TurnedAway, UdpTerms};
 use crate::ports;
 use crate::record::Recorder;
 use crate::renewal::Renewal;
@@ -63,8 +64,12 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     let transport = Arc::new(shell.transport(config, events)?);
     let tunnel = if edge { TunnelLimits::EDGE } else { TunnelLimits::CLOUD };
     // Every route that is held can be used: there are never more services than routes.
-    let tunnel =
-        TunnelLimits { flows: prepared.config.limits.flows as usize, services: max_routes, ..tunnel };
+    let tunnel = TunnelLimits {
+        flows: prepared.config.limits.flows as usize,
+        packet_flows: prepared.config.limits.udp_flows as usize,
+        services: max_routes,
+        ..tunnel
+    };
     let tables = Arc::new(Tables::new(prepared.settings.name.clone(), tunnel));
     let plane = Arc::new(Plane {
         shell: shell.clone(),
@@ -73,8 +78,12 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         own: prepared.settings.name.clone(),
         clocks: prepared.clocks.clone(),
         turned_away: TurnedAway::default(),
+        udp: UdpTerms {
+            flows: tunnel.packet_flows,
+            idle: Duration::from_secs(prepared.config.limits.udp_idle_s.into()),
+        },
     });
-    let exposed = ports::expose(&plane, &prepared.config.expose, &*prepared.store)?;
+    let exposed = ports::expose(&plane, &prepared.config.expose, edge, &*prepared.store)?;
     let clients = prepared.config.limits.flows as usize;
     let http =
         prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use async_channel::Sender;
 use catalyst_config::HostPort;
@@ -17,12 +18,36 @@ use crate::splice::LocalSocket;
 /// A future that any executor may run.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// A UDP socket of a shell's runtime. It never blocks.
+pub trait UdpPort: Send + Sync + 'static {
+    /// The next packet, and who sent it; what is longer than `buffer` is cut.
+    fn poll_recv_from(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>>;
+
+    /// Sends a packet now: to this address, or to the one that the socket is connected to.
+    ///
+    /// # Errors
+    /// What the system says; `WouldBlock` when it takes none now.
+    fn send_now(&self, packet: &[u8], to: Option<SocketAddr>) -> io::Result<usize>;
+
+    /// Its address.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
 /// A runtime with its sockets.
 pub trait Shell: Send + Sync + 'static {
     /// A TCP connection.
     type Tcp: LocalSocket + 'static;
     /// A TCP listener.
     type TcpListener: Send + Sync + 'static;
+    /// A UDP socket.
+    type Udp: UdpPort;
     /// A Unix connection.
     type Unix: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// A Unix listener.
@@ -66,6 +91,12 @@ pub trait Shell: Send + Sync + 'static {
     /// # Errors
     /// What the system says.
     fn remote(stream: &Self::Tcp) -> io::Result<SocketAddr>;
+
+    /// Takes a UDP socket, which does not block, into the runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn udp(&self, socket: UdpSocket) -> io::Result<Self::Udp>;
 
     /// Listens on a Unix socket.
     ///

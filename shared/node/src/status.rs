@@ -6,8 +6,9 @@ use catalyst_policy::{Relation, Role};
 use catalyst_route_table::Store;
 use catalyst_transport::SessionId as Link;
 
-use crate::admin::{ExposeRow, PeerRow, ServiceRow, Status};
+use crate::admin::{ExposeRow, PeerRow, ServiceRow, Status, UdpRow};
 use crate::engine::Engine;
+use crate::ports::OpenPort;
 
 const INTERNAL: &str = "internal";
 const DIALS_US: &str = "dials us";
@@ -120,16 +121,33 @@ impl<S: Store> Engine<S> {
     }
 
     fn expose_rows(&self) -> Vec<ExposeRow> {
-        let row = |(service, listen): &(ServiceName, std::net::SocketAddr)| ExposeRow {
-            service: service.to_string(),
-            listen: listen.to_string(),
-            protocol: self.tables.protocol(service).map_or_else(String::new, |p| p.to_string()),
-            state: match self.tables.reachable(service) {
+        let row = |open: &OpenPort| ExposeRow {
+            service: open.service.to_string(),
+            listen: open.address.to_string(),
+            port: open.protocol.to_string(),
+            protocol: self.tables.protocol(&open.service).map_or_else(String::new, |p| p.to_string()),
+            state: match self.tables.reachable(&open.service, open.protocol) {
                 Ok(()) => "reachable".to_string(),
                 Err(why) => why,
             },
         };
         self.facts.exposed.iter().map(row).collect()
+    }
+
+    fn udp(&self) -> UdpRow {
+        let (flows, most, opened, refused) = self.tables.packet_flows();
+        let packets = self.transport.packets().totals();
+        UdpRow {
+            flows: (flows, most),
+            flows_total: (opened, refused),
+            to_services: packets.to_service,
+            from_services: packets.from_service,
+            dropped_full: packets.full,
+            dropped_too_long: packets.too_long,
+            dropped_unreachable: packets.unreachable,
+            dropped_no_flow: packets.no_flow,
+            unknown_datagrams: packets.unknown,
+        }
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -152,6 +170,7 @@ impl<S: Store> Engine<S> {
             routes_refused: counters.refused,
             flows: (flows, self.facts.config.limits.flows as usize),
             flows_total: (totals.opened, totals.refused),
+            udp: self.udp(),
             peers: self.peer_rows(),
             services: self.service_rows(),
             expose: self.expose_rows(),
@@ -210,6 +229,8 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
     if let Some(port) = status.expose.first() {
         return if port.protocol.starts_with("http") {
             format!("all is well; try: curl http://{}/   ({})", port.listen, port.service)
+        } else if port.port == "udp" {
+            format!("all is well; clients of {} send their packets to {}", port.service, port.listen)
         } else {
             format!("all is well; clients of {} connect to {}", port.service, port.listen)
         };

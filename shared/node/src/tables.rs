@@ -8,7 +8,9 @@ use catalyst_control::{Forward, NextHop as Hop};
 use catalyst_names::{NodeName, OriginId, Protocol, ServiceName};
 use catalyst_transport::FlowControl;
 use catalyst_tunnel::flows::Totals;
-use catalyst_tunnel::{Caller, Endpoint, FlowId, FlowTable, ForwardTable, Limits, NextHop, Refusal};
+use catalyst_tunnel::{
+    Caller, Endpoint, FlowId, FlowKind, FlowTable, ForwardTable, Limits, NextHop, Refusal,
+};
 
 /// The tables of one node.
 #[derive(Debug)]
@@ -22,6 +24,12 @@ struct Inner {
     forward: ForwardTable,
     flows: FlowTable,
     controls: BTreeMap<FlowId, Arc<FlowControl>>,
+    /// The flows of packets, and where each goes; `None` until it is known.
+    packets: BTreeMap<FlowId, Option<NextHop>>,
+    packet_limit: usize,
+    /// How many there have been.
+    packets_opened: u64,
+    packets_refused: u64,
     /// The sockets of this node's own services.
     targets: BTreeMap<ServiceName, HostPort>,
     /// Grows with every withdrawn permission.
@@ -56,6 +64,10 @@ impl Tables {
             forward: ForwardTable::new(limits),
             flows: FlowTable::new(&limits),
             controls: BTreeMap::new(),
+            packets: BTreeMap::new(),
+            packet_limit: limits.packet_flows,
+            packets_opened: 0,
+            packets_refused: 0,
             targets: BTreeMap::new(),
             epoch: 0,
         };
@@ -67,9 +79,25 @@ impl Tables {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The ways to a service changed. Returns what to say when the table is full.
+    /// The ways to a service changed. Returns what to say when the table is full. Flows of packets whose way is no more
+    /// are cut: their clients would go on for ever, and the next packet finds the way that there is.
     pub fn set_forward(&self, forward: &Forward) -> Option<String> {
         let mut inner = self.lock();
+        let stays = |way: &NextHop| {
+            forward.endpoints.iter().any(|e| match (&e.next, way) {
+                (Hop::Local, NextHop::Local) => true,
+                (Hop::Peer(peer), NextHop::Peer(way)) => *peer == **way,
+                _ => false,
+            })
+        };
+        let cut = inner.packets_of(&forward.service, |way| !stays(way));
+        let full = Self::forward(&mut inner, forward);
+        drop(inner);
+        cut.iter().for_each(|control| control.cut(Refusal::NoEndpoint));
+        full
+    }
+
+    fn forward(inner: &mut Inner, forward: &Forward) -> Option<String> {
         if forward.endpoints.is_empty() {
             inner.forward.remove(&forward.service);
             return None;
@@ -105,18 +133,49 @@ impl Tables {
     /// The socket of a service of this node; `None` when it is gone.
     pub fn set_target(&self, service: &ServiceName, target: Option<HostPort>) {
         let mut inner = self.lock();
+        let moved = inner.targets.get(service) != target.as_ref();
+        let cut = if moved { inner.packets_of(service, |way| *way == NextHop::Local) } else { Vec::new() };
         match target {
             Some(target) => inner.targets.insert(service.clone(), target),
             None => inner.targets.remove(service),
         };
+        drop(inner);
+        cut.iter().for_each(|control| control.cut(Refusal::NoEndpoint));
     }
 
-    /// What a flow may try. `from` is the neighbour it came from, or nothing for a client on this machine.
+    /// What a connection may try. `from` is the neighbour it came from, or nothing for a client on this machine.
     ///
     /// # Errors
     /// Why it may go nowhere.
     pub fn plan(
         &self,
+        from: Option<&NodeName>,
+        service: &ServiceName,
+        origin: Option<&OriginId>,
+        hop_limit: u8,
+        tries: usize,
+    ) -> Result<Plan, Refusal> {
+        self.plan_kind(FlowKind::Bytes, from, service, origin, hop_limit, tries)
+    }
+
+    /// The same for a flow of packets.
+    ///
+    /// # Errors
+    /// As [`Tables::plan`].
+    pub fn plan_packets(
+        &self,
+        from: Option<&NodeName>,
+        service: &ServiceName,
+        origin: Option<&OriginId>,
+        hop_limit: u8,
+        tries: usize,
+    ) -> Result<Plan, Refusal> {
+        self.plan_kind(FlowKind::Packets, from, service, origin, hop_limit, tries)
+    }
+
+    fn plan_kind(
+        &self,
+        kind: FlowKind,
         from: Option<&NodeName>,
         service: &ServiceName,
         origin: Option<&OriginId>,
@@ -132,8 +191,8 @@ impl Tables {
         // Beyond the border origins have other names, and the choice among ours is ours.
         let origin = origin.filter(|_| !matches!(caller, Caller::External(_)));
         let choice = inner.forward.resolve(caller, service, origin, hop_limit)?;
-        // A stream must not reach a TCP socket that happens to have the port of a UDP service.
-        if choice.protocol == Protocol::Udp {
+        // A stream must not reach a TCP socket that happens to have the port of a UDP service, nor the other way round.
+        if (choice.protocol == Protocol::Udp) != (kind == FlowKind::Packets) {
             return Err(Refusal::NoEndpoint);
         }
         let step = |e: &Endpoint| match &e.next {
@@ -159,8 +218,19 @@ impl Tables {
         epoch: u64,
         now_ms: u64,
     ) -> Result<Live, Refusal> {
+        let (id, control) = self.enter_locked(&mut self.lock(), from, service, epoch, now_ms)?;
+        Ok(Live { tables: self.clone(), id, control })
+    }
+
+    fn enter_locked(
+        &self,
+        inner: &mut Inner,
+        from: Option<&NodeName>,
+        service: &ServiceName,
+        epoch: u64,
+        now_ms: u64,
+    ) -> Result<(FlowId, Arc<FlowControl>), Refusal> {
         let control = FlowControl::new();
-        let mut inner = self.lock();
         let id = inner.flows.open(service, from, None, epoch, now_ms)?;
         inner.controls.insert(id, control.clone());
         // A permission withdrawn between the plan and here must not slip through.
@@ -172,8 +242,37 @@ impl Tables {
             inner.flows.close(id);
             return Err(Refusal::NotPermitted);
         }
+        Ok((id, control))
+    }
+
+    /// Enters a flow of packets.
+    ///
+    /// # Errors
+    /// As [`Tables::enter`], and when as many flows of packets are alive as may be.
+    pub fn enter_packets(
+        self: &Arc<Self>,
+        from: Option<&NodeName>,
+        service: &ServiceName,
+        epoch: u64,
+        now_ms: u64,
+    ) -> Result<Live, Refusal> {
+        let mut inner = self.lock();
+        if inner.packets.len() >= inner.packet_limit {
+            inner.packets_refused += 1;
+            return Err(Refusal::TooManyFlows);
+        }
+        let (id, control) = self.enter_locked(&mut inner, from, service, epoch, now_ms)?;
+        inner.packets.insert(id, None);
+        inner.packets_opened += 1;
         drop(inner);
         Ok(Live { tables: self.clone(), id, control })
+    }
+
+    /// Flows of packets: alive, the most that may be, how many there have been, and how many were refused.
+    #[must_use]
+    pub fn packet_flows(&self) -> (usize, usize, u64, u64) {
+        let inner = self.lock();
+        (inner.packets.len(), inner.packet_limit, inner.packets_opened, inner.packets_refused)
     }
 
     /// Flows alive, and counters.
@@ -190,20 +289,22 @@ impl Tables {
         inner.forward.resolve(Caller::Local, service, None, Limits::HOPS).ok().map(|choice| choice.protocol)
     }
 
-    /// Whether a local client could reach a service now.
+    /// Whether a local client could reach a service now, by a port of this protocol.
     ///
     /// # Errors
     /// Why it could not, in words.
-    pub fn reachable(&self, service: &ServiceName) -> Result<(), String> {
-        let why = match self.plan(None, service, None, Limits::HOPS, 1) {
+    pub fn reachable(&self, service: &ServiceName, port: Protocol) -> Result<(), String> {
+        let kind = if port == Protocol::Udp { FlowKind::Packets } else { FlowKind::Bytes };
+        let why = match self.plan_kind(kind, None, service, None, Limits::HOPS, 1) {
             Ok(_) => return Ok(()),
             Err(why) => why,
         };
         let inner = self.lock();
         match inner.forward.resolve(Caller::Local, service, None, Limits::HOPS) {
-            Ok(choice) if choice.protocol == Protocol::Udp => {
-                Err("a udp service: local ports carry tcp and http only".to_string())
-            }
+            Ok(choice) if (choice.protocol == Protocol::Udp) != (port == Protocol::Udp) => Err(format!(
+                "a {} service: the port is for {port}; set 'protocol' under 'expose'",
+                choice.protocol
+            )),
             _ => Err(why.to_string()),
         }
     }
@@ -223,6 +324,26 @@ impl Live {
     pub fn through(&self, peer: &NodeName) {
         self.tables.lock().flows.reroute(self.id, Some(peer));
     }
+
+    /// The way of a flow of packets is known.
+    pub fn goes(&self, way: NextHop) {
+        let mut inner = self.tables.lock();
+        if let NextHop::Peer(peer) = &way {
+            inner.flows.reroute(self.id, Some(peer));
+        }
+        // A way withdrawn since the plan must not slip through.
+        let stands = inner.flows.get(self.id).is_some_and(|flow| {
+            let choice = inner.forward.resolve(Caller::Local, &flow.service, None, Limits::HOPS);
+            choice.is_ok_and(|c| c.best.next == way || c.alternatives().any(|e| e.next == way))
+        });
+        if let Some(known) = inner.packets.get_mut(&self.id) {
+            *known = Some(way);
+        }
+        drop(inner);
+        if !stands {
+            self.control.cut(Refusal::NoEndpoint);
+        }
+    }
 }
 
 impl Drop for Live {
@@ -231,6 +352,16 @@ impl Drop for Live {
         inner.flows.progress(self.id, self.control.up(), self.control.down());
         inner.flows.close(self.id);
         inner.controls.remove(&self.id);
+        inner.packets.remove(&self.id);
+    }
+}
+
+impl Inner {
+    /// The controls of a service's flows of packets that go a way like this.
+    fn packets_of(&self, service: &ServiceName, like: impl Fn(&NextHop) -> bool) -> Vec<Arc<FlowControl>> {
+        let ids = self.flows.of_service(service).into_iter();
+        let gone = ids.filter(|id| self.packets.get(id).and_then(Option::as_ref).is_some_and(&like));
+        gone.filter_map(|id| self.controls.get(&id).cloned()).collect()
     }
 }
 

@@ -93,6 +93,9 @@ impl<Sh: Shell> Around<'_, Sh> {
             Input::Flow { peer, header, flow } => {
                 spawn(&*plane.shell, plane.clone().neighbour(peer, *header, flow));
             }
+            Input::Packets { peer, header, flow } => {
+                spawn(&*plane.shell, plane.clone().neighbour_packets(peer, *header, flow));
+            }
             Input::Enrol { stream } => {
                 if let Some(desk) = engine.desk() {
                     spawn(&*plane.shell, converse(stream, desk, self.ask.clone()));

@@ -11,6 +11,8 @@ pub struct Limits {
     pub grants: usize,
     /// Live flows. When full: a new flow is refused with [`crate::Refusal::TooManyFlows`].
     pub flows: usize,
+    /// Live flows of packets, a part of `flows`. When full: a new one is refused with the same.
+    pub packet_flows: usize,
 }
 
 impl Limits {
@@ -22,9 +24,11 @@ impl Limits {
     pub const HOPS: u8 = 8;
 
     /// For a board: 1,024 flows at about 7 KiB of kernel memory each are what 64 MiB of it can carry.
-    pub const EDGE: Limits = Limits { services: 1024, endpoints: 4, grants: 1024, flows: 1024 };
+    pub const EDGE: Limits =
+        Limits { services: 1024, endpoints: 4, grants: 1024, flows: 1024, packet_flows: 512 };
     /// For a server.
-    pub const CLOUD: Limits = Limits { services: 20_000, endpoints: 16, grants: 100_000, flows: 50_000 };
+    pub const CLOUD: Limits =
+        Limits { services: 20_000, endpoints: 16, grants: 100_000, flows: 50_000, packet_flows: 16_384 };
 
     /// An upper bound of the memory that the tables take when full: names at their longest, half-filled tree
     /// nodes.

@@ -47,6 +47,7 @@ fn status() -> Status {
         routes_refused: 0,
         flows: (0, 10),
         flows_total: (0, 0),
+        udp: crate::admin::UdpRow::default(),
         peers: Vec::new(),
         services: Vec::new(),
         visibility: Vec::new(),
@@ -89,6 +90,7 @@ fn the_next_step_is_the_one_that_helps() {
     let port = |state: &str| ExposeRow {
         service: "orders.globex.example".into(),
         listen: "127.0.0.1:9001".into(),
+        port: "tcp".into(),
         protocol: "http:graphql".into(),
         state: state.into(),
     };
@@ -140,6 +142,7 @@ fn a_missing_import_or_export_is_the_next_step() {
     let port = ExposeRow {
         service: "orders.globex.example".into(),
         listen: "127.0.0.1:9001".into(),
+        port: "tcp".into(),
         protocol: String::new(),
         state: "no route for this service".into(),
     };

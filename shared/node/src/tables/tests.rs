@@ -3,7 +3,7 @@ use std::sync::Arc;
 use catalyst_config::HostPort;
 use catalyst_control::{Endpoint, Forward, NextHop};
 use catalyst_names::{NodeName, Protocol, ServiceName};
-use catalyst_tunnel::{Limits, Refusal};
+use catalyst_tunnel::{Limits, NextHop as Way, Refusal};
 
 use super::{Step, Tables};
 
@@ -26,7 +26,7 @@ fn forward(hops: &[NextHop]) -> Forward {
 }
 
 fn tables() -> Arc<Tables> {
-    Arc::new(Tables::new(name("cloud-1.acme.example"), Limits { flows: 2, ..Limits::EDGE }))
+    Arc::new(Tables::new(name("cloud-1.acme.example"), Limits { flows: 2, packet_flows: 1, ..Limits::EDGE }))
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn a_local_service_leads_to_its_socket_until_it_is_gone() {
     tables.set_target(&service(), Some(target.clone()));
     tables.set_forward(&forward(&[NextHop::Local]));
     assert_eq!(tables.plan(None, &service(), None, 8, 3).unwrap().steps, [Step::Target(target)]);
-    assert_eq!(tables.reachable(&service()), Ok(()));
+    assert_eq!(tables.reachable(&service(), Protocol::Tcp), Ok(()));
     tables.set_forward(&forward(&[]));
-    assert_eq!(tables.reachable(&service()), Err(Refusal::NoSuchService.to_string()));
+    assert_eq!(tables.reachable(&service(), Protocol::Tcp), Err(Refusal::NoSuchService.to_string()));
 }
 
 #[test]
@@ -88,4 +88,80 @@ fn the_flow_limit_holds() {
     assert_eq!(tables.enter(None, &service(), 0, 0).err(), Some(Refusal::TooManyFlows));
     drop(first);
     assert!(tables.enter(None, &service(), 0, 0).is_ok());
+}
+
+fn udp(hops: &[NextHop]) -> Forward {
+    Forward { protocol: Protocol::Udp, ..forward(hops) }
+}
+
+fn cut(live: &super::Live) -> Option<Refusal> {
+    live.control.poll_cut(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+}
+
+#[test]
+fn packets_go_to_services_of_packets_alone() {
+    let tables = tables();
+    tables.set_target(&service(), HostPort::parse("127.0.0.1:53").ok());
+    tables.set_forward(&forward(&[NextHop::Local]));
+    assert_eq!(tables.plan_packets(None, &service(), None, 8, 3), Err(Refusal::NoEndpoint));
+    assert!(
+        tables
+            .reachable(&service(), Protocol::Udp)
+            .unwrap_err()
+            .contains("a http service: the port is for udp")
+    );
+    tables.set_forward(&udp(&[NextHop::Local]));
+    assert_eq!(tables.plan(None, &service(), None, 8, 3), Err(Refusal::NoEndpoint));
+    assert!(tables.reachable(&service(), Protocol::Tcp).unwrap_err().contains("set 'protocol'"));
+    assert!(tables.plan_packets(None, &service(), None, 8, 3).is_ok());
+    assert_eq!(tables.reachable(&service(), Protocol::Udp), Ok(()));
+}
+
+#[test]
+fn flows_of_packets_have_a_limit_of_their_own() {
+    let tables = tables();
+    tables.set_forward(&udp(&[NextHop::Local]));
+    let first = tables.enter_packets(None, &service(), 0, 0).unwrap();
+    assert_eq!(tables.enter_packets(None, &service(), 0, 0).err(), Some(Refusal::TooManyFlows));
+    assert!(tables.enter(None, &service(), 0, 0).is_ok(), "there is room for a connection");
+    assert_eq!(tables.packet_flows(), (1, 1, 1, 1));
+    drop(first);
+    assert!(tables.enter_packets(None, &service(), 0, 0).is_ok());
+}
+
+#[test]
+fn a_flow_of_packets_is_cut_when_its_way_is_withdrawn() {
+    let tables = tables();
+    let (one, two) = (name("edge-1.acme.example"), name("edge-2.acme.example"));
+    let [to_one, to_two] = [&one, &two].map(|peer| NextHop::Peer(peer.clone()));
+    let by_one = || Way::Peer(Arc::new(one.clone()));
+    tables.set_forward(&udp(&[to_one.clone(), to_two.clone()]));
+    let live = tables.enter_packets(None, &service(), 0, 0).unwrap();
+    // It is not known yet where it goes.
+    tables.set_forward(&udp(std::slice::from_ref(&to_one)));
+    live.goes(by_one());
+    // A worse rank is no reason.
+    tables.set_forward(&udp(&[to_two.clone(), to_one]));
+    assert_eq!(cut(&live), None);
+    tables.set_forward(&udp(&[to_two]));
+    assert_eq!(cut(&live), Some(Refusal::NoEndpoint));
+    // Withdrawn between the plan and the answer.
+    drop(live);
+    let late = tables.enter_packets(None, &service(), 0, 0).unwrap();
+    late.goes(by_one());
+    assert_eq!(cut(&late), Some(Refusal::NoEndpoint));
+}
+
+#[test]
+fn a_flow_of_packets_is_cut_when_its_service_moves() {
+    let tables = tables();
+    let at = |port: &str| HostPort::parse(port).ok();
+    tables.set_target(&service(), at("127.0.0.1:53"));
+    tables.set_forward(&udp(&[NextHop::Local]));
+    let live = tables.enter_packets(None, &service(), 0, 0).unwrap();
+    live.goes(Way::Local);
+    tables.set_target(&service(), at("127.0.0.1:53"));
+    assert_eq!(cut(&live), None);
+    tables.set_target(&service(), at("127.0.0.1:54"));
+    assert_eq!(cut(&live), Some(Refusal::NoEndpoint));
 }

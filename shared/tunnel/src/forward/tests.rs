@@ -9,7 +9,7 @@ use super::{Caller, Endpoint, ForwardTable, Full, NextHop};
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 
-const SMALL: Limits = Limits { services: 3, endpoints: 3, grants: 2, flows: 4 };
+const SMALL: Limits = Limits { services: 3, endpoints: 3, grants: 2, flows: 4, packet_flows: 4 };
 
 fn node(name: &str) -> NodeName {
     name.parse().unwrap()
