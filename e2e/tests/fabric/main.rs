@@ -21,6 +21,7 @@ mod revoked;
 mod rogue;
 mod routes;
 mod runtime;
+mod satellite;
 mod services;
 mod sessions;
 mod stalls;

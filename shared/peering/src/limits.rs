@@ -8,7 +8,8 @@ impl Limits {
     pub const VERSION_MIN: u8 = 1;
     /// The highest version of the protocol that this code speaks.
     pub const VERSION_MAX: u8 = 1;
-    /// How long the other side may take to send OPEN, in milliseconds. When over: the session ends.
+    /// How long the other side may take to send OPEN, in milliseconds, or the hold time that this side offers if that is
+    /// longer: on a slow link OPEN is slow too. When over: the session ends.
     pub const OPEN_MS: u64 = 5_000;
     /// Keepalives in one hold time.
     pub const KEEPALIVES: u64 = 3;

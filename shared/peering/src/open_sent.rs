@@ -32,8 +32,14 @@ pub struct Agreed {
 impl OpenSent {
     /// Starts to wait.
     #[must_use]
-    pub fn new(now: Millis) -> Self {
-        OpenSent { until: now.saturating_add(Limits::OPEN_MS) }
+    pub fn new(terms: &Terms, now: Millis) -> Self {
+        OpenSent { until: now.saturating_add(Self::patience(terms)) }
+    }
+
+    /// How long it waits, in milliseconds.
+    #[must_use]
+    pub fn patience(terms: &Terms) -> Millis {
+        Limits::OPEN_MS.max(terms.hold_ms.into())
     }
 
     /// Holds their OPEN against our terms.

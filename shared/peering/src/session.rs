@@ -46,7 +46,8 @@ impl Session {
     /// Starts: the caller sends [`Terms::open`] at once.
     #[must_use]
     pub fn start(terms: Terms, now: Millis) -> Self {
-        Session { terms, phase: Phase::OpenSent(OpenSent::new(now)) }
+        let phase = Phase::OpenSent(OpenSent::new(&terms, now));
+        Session { terms, phase }
     }
 
     /// Our terms.
@@ -131,7 +132,7 @@ impl Session {
     pub fn tick(&mut self, now: Millis) -> Result<bool, Failure> {
         match &mut self.phase {
             Phase::OpenSent(waiting) if now >= waiting.until => {
-                Err(Failure::OpenTimer(crate::limits::Limits::OPEN_MS))
+                Err(Failure::OpenTimer(OpenSent::patience(&self.terms)))
             }
             Phase::OpenSent(_) => Ok(false),
             Phase::Established(running) => running.tick(now),

@@ -155,7 +155,8 @@ async fn admitted(
     shared: &Shared,
     handshake: impl Future<Output = Result<Known, String>>,
 ) -> Result<Arrived, String> {
-    let limit = shared.profile.connect;
+    // Who comes is not known yet, nor over which link.
+    let limit = shared.longest_connect();
     let known = shared.rt.timeout(limit, handshake).await;
     let late = |_| format!("the handshake took longer than {limit:?}");
     let (connection, peer, data) = match known.map_err(late)?? {
@@ -170,6 +171,10 @@ async fn admitted(
             return Ok(Arrived::Enrol(connection, place));
         }
     };
+    let profile = shared.profile_of(&peer);
+    if profile.noisy {
+        connection.expect_noise();
+    }
     if data {
         return Ok(Arrived::Data(peer, connection));
     }
@@ -179,11 +184,11 @@ async fn admitted(
         return Err(format!("{peer}: {text}"));
     }
     connection.set_streams(1);
-    let Ok(stream) = shared.rt.timeout(shared.limits.answer, connection.accept()).await else {
+    let Ok(stream) = shared.rt.timeout(profile.answer, connection.accept()).await else {
         connection.close(code::NO_STREAM, b"the control stream did not come in time");
-        return Err(format!("{peer}: no control stream within {:?}", shared.limits.answer));
+        return Err(format!("{peer}: no control stream within {:?}", profile.answer));
     };
     let (send, recv) = stream.map_err(|e| format!("{peer}: {e}"))?;
-    let (profile, stop) = (shared.profile_of(&peer), shared.stop.clone());
+    let stop = shared.stop.clone();
     Ok(Arrived::Control(Box::new(Link { connection, send, recv, peer, dialled: false, profile, stop })))
 }

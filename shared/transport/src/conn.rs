@@ -12,6 +12,7 @@ use bytes::{Buf, Bytes};
 use quinn::{Connection, RecvStream, SendStream, StoppedError, VarInt};
 
 use crate::config::Carrier;
+use crate::congestion;
 use crate::end::{ConnEnd, HalfEnd, OVER, SHORT};
 use crate::mux::{MuxConnection, MuxRecv, MuxSend};
 
@@ -78,6 +79,13 @@ impl Conn {
     pub fn ping(&self) {
         if let Conn::Tcp(c) = self {
             c.ping();
+        }
+    }
+
+    /// Losses on the way are noise. (Over TCP they are the system's business.)
+    pub fn expect_noise(&self) {
+        if let Conn::Quic(c) = self {
+            congestion::expect_noise(c);
         }
     }
 

@@ -59,8 +59,8 @@ async fn open(
     let mut buf = [0; TunnelLimits::HEADER];
     let len = header.encode(&mut buf)?;
     let header = buf.get(..len).unwrap_or_default();
-    let deadline = shared.rt.now() + shared.limits.answer;
-    let opening = Opening { shared, peer, deadline };
+    let patience = shared.profile_of(peer).answer;
+    let opening = Opening { shared, peer, patience, deadline: shared.rt.now() + patience };
     loop {
         let Some(connection) = opening.connection().await? else { continue };
         match opening.within("opening a stream", opening.stream(&connection, header, packets)).await?? {
@@ -74,13 +74,14 @@ async fn open(
 struct Opening<'a> {
     shared: &'a Arc<Shared>,
     peer: &'a NodeName,
+    patience: Duration,
     deadline: Instant,
 }
 
 impl Opening<'_> {
     async fn within<T>(&self, doing: &'static str, work: impl Future<Output = T>) -> Result<T, FlowError> {
         let left = self.deadline.saturating_duration_since(self.shared.rt.now());
-        let waited = self.shared.limits.answer;
+        let waited = self.patience;
         let late = |_| FlowError::TimedOut { peer: self.peer.clone(), doing, waited };
         self.shared.rt.timeout(left, work).await.map_err(late)
     }
@@ -228,7 +229,7 @@ async fn take_flows(shared: &Arc<Shared>, peer: &NodeName, connection: &DataConn
 
 /// Dropped unanswered, by the shell or here, the flow tells the opener that there is no way on.
 async fn incoming(shared: &Shared, peer: NodeName, connection: &DataConn, mut flow: FlowStream) {
-    match shared.rt.timeout(shared.limits.answer, read_header(&mut flow.recv)).await {
+    match shared.rt.timeout(shared.profile_of(&peer).answer, read_header(&mut flow.recv)).await {
         Ok(Ok(header)) => {
             let header = Box::new(header);
             let event = match header.kind {

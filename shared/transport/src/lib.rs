@@ -19,7 +19,7 @@
 //! | `enrol` | the exchange of a node that wants a certificate |
 //! | `session`, `outbox`, `frame`, `watch` | its life: credit, frames, silence |
 //! | `connect`, `conn`, `end` | a connection and its streams, whatever carries them |
-//! | `quic`; `tcp`, `tls`, `mux` | the two carriers |
+//! | `quic`, `congestion`; `tcp`, `tls`, `mux` | the two carriers |
 //! | `data`, `flow` | the data connection and its streams |
 //! | `packets` | flows of packets |
 //! | `pump`, `relay` | a stream joined with a local socket; two streams joined with each other |
@@ -33,6 +33,7 @@ mod accept;
 mod backoff;
 mod code;
 mod config;
+mod congestion;
 mod conn;
 mod connect;
 mod data;

@@ -27,8 +27,6 @@ pub struct Limits {
     /// Bytes of packets on streams, too long for a datagram, that are not whole on one connection, in each direction.
     /// When full: the next such packet is dropped and counted.
     pub large_packets: usize,
-    /// Within this time a dialled peer must open its control stream, and an opened flow must be answered.
-    pub answer: Duration,
     /// How long a session that is being closed waits for the peer to take its last frames.
     pub close: Duration,
 }
@@ -77,7 +75,6 @@ impl Limits {
         send_window: 256 * 1024,
         datagrams: 64 * 1024,
         large_packets: 256 * 1024,
-        answer: Duration::from_secs(10),
         close: Duration::from_millis(500),
     };
 
@@ -92,7 +89,6 @@ impl Limits {
         send_window: 4 * 1024 * 1024,
         datagrams: 256 * 1024,
         large_packets: 4 * 1024 * 1024,
-        answer: Duration::from_secs(10),
         close: Duration::from_millis(500),
     };
 

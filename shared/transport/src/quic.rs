@@ -9,6 +9,7 @@ use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Connection, IdleTimeout, ServerConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 
+use crate::congestion::Factory;
 use crate::error::TransportError;
 use crate::limits::Limits;
 use crate::profile::LinkProfile;
@@ -36,7 +37,8 @@ fn transport(limits: &Limits, profile: &LinkProfile, streams: u32) -> Arc<quinn:
         .stream_receive_window(VarInt::from_u32(limits.stream_window))
         .send_window(limits.send_window)
         .datagram_receive_buffer_size(Some(limits.datagrams))
-        .datagram_send_buffer_size(limits.datagrams / 2);
+        .datagram_send_buffer_size(limits.datagrams / 2)
+        .congestion_controller_factory(Arc::new(Factory { noisy: profile.noisy }));
     Arc::new(config)
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use catalyst_tunnel::names::NodeName;
@@ -196,6 +196,13 @@ impl Shared {
     /// The profile of the link to `peer`.
     pub fn profile_of(&self, peer: &NodeName) -> LinkProfile {
         lock(&self.state).peers.get(peer).and_then(|p| p.profile).unwrap_or(self.profile)
+    }
+
+    /// How long the handshake of a node may take that nobody has named yet: as long as that of any neighbour.
+    pub fn longest_connect(&self) -> Duration {
+        let state = lock(&self.state);
+        let profiles = state.peers.values().filter_map(|p| p.profile).chain([self.profile]);
+        profiles.map(|p| p.connect).max().unwrap_or_default()
     }
 
     // Sessions.

@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 
 use catalyst_identity::{SERVER_NAME, client_config};
 use catalyst_testkit::relay::{Relay, TcpRelay};
-use catalyst_transport::{
-    Carrier, DialTarget, DownReason, Event, Limits, LinkProfile, PumpEnd, SessionId, Via,
-};
+use catalyst_transport::{Carrier, DialTarget, DownReason, Event, LinkProfile, PumpEnd, SessionId, Via};
 use catalyst_tunnel::Refusal;
 use common::tcp::*;
 use common::*;
@@ -261,7 +259,8 @@ impl Port {
         let org = Org::new("acme.example");
         let mut server = config(&org, "cloud-1", &[&org], true);
         server.profile.connect = Duration::from_millis(700);
-        server.limits = Limits { answer: Duration::from_millis(700), handshakes: 4, ..server.limits };
+        server.profile.answer = Duration::from_millis(700);
+        server.limits.handshakes = 4;
         Port { cloud: Node::start(rt, server), org }
     }
 

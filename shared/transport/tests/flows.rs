@@ -132,7 +132,7 @@ on_all!(a_flow_without_a_session_fails_at_once, |rt: Arc<dyn Runtime>| async mov
 on_all!(a_silent_peer_costs_an_opener_its_deadline_and_no_more, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let mut hasty = config(&org, "edge-1", &[&org], false);
-    hasty.limits.answer = Duration::from_millis(300);
+    hasty.profile.answer = Duration::from_millis(300);
     let edge = Node::start(&rt, hasty);
     let cloud = Node::start(&rt, config(&org, "cloud-1", &[&org], true));
     edge.dials(&cloud);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalyst_identity::{SERVER_NAME, client_config};
-use catalyst_transport::{DownReason, Event, Limits};
+use catalyst_transport::{DownReason, Event};
 use common::tcp::header;
 use common::*;
 use quinn::crypto::rustls::QuicClientConfig;
@@ -29,7 +29,7 @@ struct Stage {
 fn stage(rt: &Arc<dyn Runtime>) -> Stage {
     let org = Org::new("acme.example");
     let mut server = config(&org, "cloud-1", &[&org], true);
-    server.limits = Limits { answer: Duration::from_millis(500), ..server.limits };
+    server.profile.answer = Duration::from_millis(500);
     let cloud = Node::start(rt, server);
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::clone(rt)).unwrap();

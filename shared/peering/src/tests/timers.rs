@@ -16,6 +16,13 @@ fn without_open_the_session_ends_in_time() {
 }
 
 #[test]
+fn on_a_slow_link_open_may_take_as_long_as_silence_may() {
+    let mut session = Session::start(terms(50_000), 0);
+    assert_eq!(session.tick(49_999), Ok(false));
+    assert_eq!(session.tick(50_000), Err(Failure::OpenTimer(50_000)));
+}
+
+#[test]
 fn the_open_timer_runs_though_the_hold_timer_is_off() {
     let mut session = Session::start(terms(0), 0);
     assert!(session.tick(Limits::OPEN_MS).is_err());

@@ -12,8 +12,10 @@ pub struct Line {
     pub loss: u64,
     /// Every packet comes so much later.
     pub delay: Duration,
-    /// And up to so much more; packets may overtake each other.
+    /// And up to so much more.
     pub jitter: Duration,
+    /// With jitter, packets may overtake each other; otherwise they stay in order, as in a queue.
+    pub overtaking: bool,
     /// Bytes a second; 0 is no limit.
     pub rate: u64,
     /// Bytes that wait for their time. When full: packets are lost, and a TCP sender waits.
@@ -22,8 +24,14 @@ pub struct Line {
 
 impl Line {
     /// Everything passes at once.
-    pub const CLEAR: Line =
-        Line { loss: 0, delay: Duration::ZERO, jitter: Duration::ZERO, rate: 0, queue: 4 << 20 };
+    pub const CLEAR: Line = Line {
+        loss: 0,
+        delay: Duration::ZERO,
+        jitter: Duration::ZERO,
+        overtaking: false,
+        rate: 0,
+        queue: 4 << 20,
+    };
     /// Half of a round trip of two seconds, and 7 % loss.
     pub const SATELLITE: Line =
         Line { loss: 7, delay: Duration::from_secs(1), jitter: Duration::from_millis(20), ..Line::CLEAR };
@@ -57,13 +65,13 @@ impl Waiting {
         self.bytes >= self.line.queue
     }
 
-    /// Takes a packet. `in_order`: none overtakes another, and none is lost.
-    pub fn push(&mut self, now: Instant, packet: &[u8], in_order: bool) -> Fate {
+    /// Takes a packet. Of a `stream` nothing is lost or overtaken.
+    pub fn push(&mut self, now: Instant, packet: &[u8], stream: bool) -> Fate {
         // Both numbers are drawn for each packet, so that the n-th has its fate whatever the others had.
         let lost = self.rng.percent(self.line.loss);
         let micros = u64::try_from(self.line.jitter.as_micros()).unwrap_or(u64::MAX - 1);
         let jitter = Duration::from_micros(self.rng.below(micros + 1));
-        if lost && !in_order {
+        if lost && !stream {
             return Fate::Lost;
         }
         if self.is_full() {
@@ -76,7 +84,7 @@ impl Waiting {
             self.busy = Some(leaves);
         }
         let due = leaves + self.line.delay + jitter;
-        let at = if in_order {
+        let at = if stream || !self.line.overtaking {
             self.queue.len()
         } else {
             self.queue.iter().rposition(|(d, _)| *d <= due).map_or(0, |i| i + 1)
@@ -145,17 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn jitter_lets_packets_overtake_unless_order_is_asked_for() {
-        for in_order in [false, true] {
+    fn packets_overtake_each_other_only_where_they_may() {
+        for (overtaking, stream) in [(false, false), (false, true), (true, false), (true, true)] {
             let mut line = Waiting::new(3);
-            line.line = Line { jitter: Duration::from_millis(100), ..Line::CLEAR };
+            line.line = Line { jitter: Duration::from_millis(100), overtaking, ..Line::CLEAR };
             let now = Instant::now();
             for n in 0..50 {
-                line.push(now, &[n], in_order);
+                line.push(now, &[n], stream);
             }
             let later = now + Duration::from_secs(1);
             let got: Vec<u8> = std::iter::from_fn(|| line.pop(later)).flatten().collect();
-            assert_eq!(got.is_sorted(), in_order);
+            assert_eq!(got.is_sorted(), stream || !overtaking);
             assert_eq!(got.len(), 50);
         }
     }

@@ -72,11 +72,13 @@ pub const QUICK: LinkProfile = LinkProfile {
     silence: Duration::from_secs(8),
     keep_alive: Duration::from_millis(500),
     connect: Duration::from_secs(8),
+    answer: Duration::from_secs(5),
     fallback: Duration::from_millis(1500),
     probe: (Duration::from_millis(400), Duration::from_secs(2)),
     backoff: (Duration::from_millis(20), Duration::from_millis(200)),
     settled: Duration::from_secs(1),
     initial_rtt: Duration::from_millis(20),
+    noisy: false,
 };
 
 thread_local! {
@@ -108,7 +110,7 @@ pub fn config(org: &Org, node: &str, trusted: &[&Org], listen: bool) -> Transpor
         tcp: Some(Arc::new(sockets::Sockets)),
         resolver: resolver(),
         profile: QUICK,
-        limits: Limits { answer: Duration::from_secs(5), ..Limits::EDGE },
+        limits: Limits::EDGE,
         seed: 7,
     }
 }
