@@ -10,6 +10,7 @@ use crate::config::{
     Admin, Authority, Capacities, Config, Export, Expose, Foreign, Identity, Import, LinkProfile, Peer,
     Selector, Service,
 };
+use crate::local::{Check, CheckKind, Run, Variables};
 use crate::tree::Tree;
 
 /// Of certificates, where the key is not there: on the edge.
@@ -62,7 +63,7 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             None => None,
         },
         peers: list(tree, "peers", |p| peer(p, &org, profile, base)),
-        services: list(tree, "services", service),
+        services: list(tree, "services", |s| service(s, base)),
         exports: list(tree, "exports", |e| Some(Export { service: selector(e)?, to: read(e, "to")? })),
         imports: list(tree, "imports", |i| Some(Import { service: selector(i)?, from: read(i, "from")? })),
         expose: list(tree, "expose", |e| {
@@ -135,7 +136,49 @@ fn peer(tree: &Tree, own: &OrgId, profile: LinkProfile, base: &Path) -> Option<P
     })
 }
 
-fn service(tree: &Tree) -> Option<Service> {
+fn texts(tree: &Tree, name: &str) -> Vec<String> {
+    let items = tree.get(name).map(Tree::items).unwrap_or_default();
+    items.iter().filter_map(|t| t.text().map(str::to_owned)).collect()
+}
+
+fn run(tree: &Tree, base: &Path) -> Option<Run> {
+    Some(Run {
+        command: texts(tree, "command"),
+        env: Variables(texts(tree, "env")),
+        directory: tree.get("directory").and_then(Tree::text).map_or(base.to_path_buf(), |d| base.join(d)),
+        restart: read(tree, "restart")?,
+        stop_grace_ms: number(tree, "stop_grace_ms")?,
+    })
+}
+
+fn check(tree: &Tree, run: Option<&Run>, base: &Path) -> Option<Check> {
+    let kind = match tree.get("type")?.text()? {
+        "tcp" => CheckKind::Tcp,
+        "http" => CheckKind::Http { path: tree.get("path").and_then(Tree::text).unwrap_or("/").to_owned() },
+        _ => CheckKind::Exec {
+            command: texts(tree, "command"),
+            env: run.map(|r| r.env.clone()).unwrap_or_default(),
+            directory: run.map_or(base.to_path_buf(), |r| r.directory.clone()),
+        },
+    };
+    Some(Check {
+        kind,
+        interval_ms: number(tree, "interval_ms")?,
+        timeout_ms: number(tree, "timeout_ms")?,
+        rise: number(tree, "rise")?,
+        fall: number(tree, "fall")?,
+    })
+}
+
+fn service(tree: &Tree, base: &Path) -> Option<Service> {
+    let run = match tree.get("run") {
+        Some(tree) => Some(run(tree, base)?),
+        None => None,
+    };
+    let check = match tree.get("check") {
+        Some(tree) => Some(check(tree, run.as_ref(), base)?),
+        None => None,
+    };
     let mut tags: Vec<String> =
         tree.get("tags")?.items().iter().filter_map(|t| t.text().map(str::to_owned)).collect();
     tags.sort_unstable();
@@ -147,5 +190,7 @@ fn service(tree: &Tree) -> Option<Service> {
         cost: number(tree, "cost")?,
         weight: number(tree, "weight")?,
         tags,
+        run,
+        check,
     })
 }

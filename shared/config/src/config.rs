@@ -7,6 +7,7 @@ use std::str::FromStr;
 use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel, ServiceName};
 
 use crate::address::HostPort;
+use crate::local::{Check, Run};
 
 /// A whole configuration. Every default is filled in; every cross check has passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +122,10 @@ pub struct Service {
     pub weight: u16,
     /// `org:tag`, sorted, each once.
     pub tags: Vec<String>,
+    /// The program that the node runs for it.
+    pub run: Option<Run>,
+    /// How the node finds out whether it works.
+    pub check: Option<Check>,
 }
 
 /// One service or all of an organisation.

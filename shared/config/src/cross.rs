@@ -11,6 +11,7 @@ use crate::config::{Config, Selector};
 use crate::error::{Report, Wrong};
 use crate::limits::Limits;
 use crate::print;
+use crate::programs;
 use crate::tree::Tree;
 
 /// The sections that were checked and hold no error, so that no message follows from another.
@@ -57,8 +58,12 @@ impl Sections<'_, '_, '_> {
         found: impl Into<String>,
         help: impl Into<String>,
     ) {
+        self.wrong(pointer, Wrong::new(expected, found, help));
+    }
+
+    fn wrong(&mut self, pointer: String, wrong: Wrong) {
         let at = self.tree.nearest(&pointer).at.clone();
-        self.report.add(&at, Some(pointer), Wrong::new(expected, found, help));
+        self.report.add(&at, Some(pointer), wrong);
     }
 
     /// Reports each element whose key an earlier one has.
@@ -139,6 +144,11 @@ impl Sections<'_, '_, '_> {
         if (self.clean)("/services") {
             let names = self.config.services.iter().map(|s| format!("\"{}\"", s.name)).collect();
             self.twice("/services", "/name", "service", names);
+            let (config, tree) = (self.config, self.tree.get("services"));
+            for (i, service) in config.services.iter().enumerate() {
+                let mut add = |at: &str, wrong| self.wrong(format!("/services/{i}{at}"), wrong);
+                programs::check(service, tree.and_then(|s| s.items().get(i)), &mut add);
+            }
         }
     }
 

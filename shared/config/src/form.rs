@@ -26,6 +26,12 @@ pub enum Form {
     Listen,
     /// A path of a file or folder.
     Path,
+    /// A program or one of its arguments.
+    Argument,
+    /// `NAME=VALUE`.
+    Variable,
+    /// The path of a URL, with its query.
+    UrlPath,
     /// `org:tag`.
     Tag,
     /// `sha256:` and 64 hexadecimal digits.
@@ -46,6 +52,9 @@ impl Form {
             Form::Address => "host:port such as \"gateway.acme.example:7443\"",
             Form::Listen => "an IP address and port such as \"127.0.0.1:9001\"",
             Form::Path => "the path of a file",
+            Form::Argument => "text, a word of a command",
+            Form::Variable => "a variable such as \"PORT=8000\"",
+            Form::UrlPath => "a path such as \"/healthz\"",
             Form::Tag => "a tag such as \"acme.example:gold\"",
             Form::Fingerprint => "a fingerprint: \"sha256:\" and 64 digits of 0-9 and a-f",
             Form::Contact => "one line of printable ASCII such as \"ops@acme.example\"",
@@ -64,7 +73,9 @@ impl Form {
             Form::Tag => "^[a-z0-9.-]+:[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
             Form::Fingerprint => "^sha256:[0-9a-f]{64}$",
             Form::Contact => "^[ !#-\\[\\]-~]*$",
-            Form::Protocol | Form::Path => return None,
+            Form::Variable => "^[A-Za-z_][A-Za-z0-9_]*=",
+            Form::UrlPath => "^/[!-~]*$",
+            Form::Protocol | Form::Path | Form::Argument => return None,
         })
     }
 
@@ -81,6 +92,9 @@ impl Form {
             Form::Address => HostPort::parse(text).map(drop),
             Form::Listen => address::listen(text).map(drop),
             Form::Path => path(text),
+            Form::Argument => argument(text),
+            Form::Variable => variable(text),
+            Form::UrlPath => url_path(text),
             Form::Tag => tag(text),
             Form::Fingerprint => {
                 catalyst_policy::Fingerprint::parse(text).map(drop).map_err(|e| e.to_string())
@@ -120,6 +134,34 @@ fn path(text: &str) -> Result<(), String> {
         _ if text.contains('\0') => Err("a path cannot hold a NUL character".into()),
         _ if text.starts_with("~/") => Err("'~' is not expanded: give the whole path".into()),
         _ => Ok(()),
+    }
+}
+
+fn argument(text: &str) -> Result<(), String> {
+    match text.contains('\0') {
+        true => Err("an argument cannot hold a NUL character".into()),
+        false => Ok(()),
+    }
+}
+
+fn variable(text: &str) -> Result<(), String> {
+    let Some((name, _)) = text.split_once('=') else {
+        return Err("write NAME=VALUE, in one text".into());
+    };
+    let good = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if name.is_empty() || !name.bytes().all(good) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err("a variable's name has letters, digits and underscores, and begins with no digit".into());
+    }
+    argument(text).map_err(|_| "a variable cannot hold a NUL character".into())
+}
+
+fn url_path(text: &str) -> Result<(), String> {
+    if !text.starts_with('/') {
+        return Err("a path begins with a slash; host and port are those of the target".into());
+    }
+    match text.bytes().all(|b| b.is_ascii_graphic()) && text.len() <= Limits::PATH {
+        true => Ok(()),
+        false => Err("write blanks and other characters than ASCII with %, as in \"/a%20b\"".into()),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::form::Form;
 use crate::key::{Key, Kind, Need};
 use crate::limits::Limits;
+use crate::service_keys::{CHECK, RUN};
 
 use Need::{Default, Derived, Optional, PerBuild, Required};
 
@@ -335,6 +336,20 @@ static SERVICE: &[Key] = &[
         Default("[]"),
         "Marks that policies can match, each with the organisation that defines it.",
         "write a list such as [\"acme.example:gold\"]",
+    ),
+    Key::new(
+        "run",
+        Kind::Object(RUN),
+        Optional,
+        "The program that is the service: the node starts it, starts it again when it ends, and stops it with itself. While it does not run the service is unhealthy.",
+        "write an object such as { \"command\": [\"python3\", \"-m\", \"http.server\", \"8000\"] }",
+    ),
+    Key::new(
+        "check",
+        Kind::Object(CHECK),
+        Optional,
+        "How the node finds out whether the service works. While it does not, neighbours do not hear of it.",
+        "write an object such as { \"type\": \"http\", \"path\": \"/healthz\" }",
     ),
 ];
 

@@ -34,9 +34,12 @@ mod key;
 pub mod keys;
 mod limits;
 mod load;
+mod local;
 mod print;
+mod programs;
 mod read;
 mod schema;
+mod service_keys;
 mod suggest;
 mod tree;
 
@@ -51,4 +54,5 @@ pub use given::RESERVED_ENVIRONMENT;
 pub use key::{Key, KeyInfo, Kind, Need};
 pub use limits::Limits;
 pub use load::{LoadRequest, environment, from_text, load};
+pub use local::{Check, CheckKind, Restart, Run, Variables};
 pub use schema::{agreement_schema_json, explain, key_list, schema_json};

@@ -18,6 +18,12 @@ impl Limits {
     pub const RULES: usize = 1_024;
     /// Tags of one service; the longest ones still fit one route entry. When full: the list is refused.
     pub const TAGS: usize = 16;
+    /// Arguments of a program that is run, itself included. When full: the list is refused.
+    pub const ARGUMENTS: usize = 256;
+    /// Environment variables of a program that is run. When full: the list is refused.
+    pub const VARIABLES: usize = 128;
+    /// Bytes of all arguments, variables and the folder of a program that is run. When full: refused.
+    pub const PROGRAM: usize = 16 * 1024;
     /// Bytes of a path. When full: refused.
     pub const PATH: usize = 4_096;
     /// Bytes of the path of a Unix socket, which the system limits. When full: refused.

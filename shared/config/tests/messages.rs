@@ -112,7 +112,7 @@ fn missing_and_unknown_keys() {
         ),
         "error: catalyst.json:3:18 at /services/0/nmae: expected a known key, found \"nmae\"\n  help: did you mean \"name\"?\n\
          error: catalyst.json:3:106 at /services/0/port: expected a known key, found \"port\"\n  \
-         help: known here: name, protocol, target, cost, weight, tags\n\
+         help: known here: name, protocol, target, cost, weight, tags, run, check\n\
          error: catalyst.json:3:120 at /weight: expected a known key, found \"weight\"\n  help: \"weight\" belongs under \"services\"\n\
          error: catalyst.json:3:133 at /zebra: expected a known key, found \"zebra\"\n  \
          help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, log, sandbox, metrics, peers, services, exports, imports, expose, http, limits",
@@ -474,4 +474,70 @@ fn long_values_are_cut() {
     let errors =
         read(&with(&format!("\"log\": \"{}\"", "é".repeat(100))), &[], &[], Build::Cloud).unwrap_err();
     assert_eq!(errors.errors[0].found, format!("\"{}...\"", "é".repeat(60)));
+}
+
+#[test]
+fn programs_and_checks() {
+    let service = |protocol: &str, more: &str| {
+        with(&format!(
+            "\"services\": [{{ \"name\": \"s\", \"protocol\": \"{protocol}\", \"target\": \"t:1\",\n{more} }}]"
+        ))
+    };
+    for (protocol, more, expected) in [
+        (
+            "tcp",
+            r#""run": { "command": [] }"#,
+            "4:21 at /services/0/run/command: expected a program and its arguments, found none\n  help: write a list such \
+             as [\"python3\", \"-m\", \"http.server\", \"8000\"]",
+        ),
+        (
+            "tcp",
+            r#""run": { "command": "server -x" }"#,
+            "4:21 at /services/0/run/command: expected a list of values, found \"server -x\"\n  help: write a list such \
+             as [\"python3\", \"-m\", \"http.server\", \"8000\"]",
+        ),
+        (
+            "tcp",
+            r#""run": { "command": ["s"], "env": ["8000"] }"#,
+            "4:36 at /services/0/run/env/0: expected a variable such as \"PORT=8000\", found \"8000\"\n  help: write \
+             NAME=VALUE, in one text",
+        ),
+        (
+            "tcp",
+            r#""run": { "command": ["s"], "restart": "allways" }"#,
+            "4:39 at /services/0/run/restart: expected one of always, on-failure, never, found \"allways\"\n  help: did you \
+             mean \"always\"?",
+        ),
+        (
+            "tcp",
+            r#""check": { "type": "exec" }"#,
+            "4:10 at /services/0/check/command: expected a program and its arguments, found none\n  help: write a list such \
+             as [\"python3\", \"-m\", \"http.server\", \"8000\"]",
+        ),
+        (
+            "tcp",
+            r#""check": { "type": "tcp", "path": "/x" }"#,
+            "4:35 at /services/0/check/path: expected no \"path\" in a check of type \"tcp\", found \"/x\"\n  help: remove \
+             it, or write \"type\": \"http\"",
+        ),
+        (
+            "tcp",
+            r#""check": { "type": "http", "path": "x" }"#,
+            "4:36 at /services/0/check/path: expected a path such as \"/healthz\", found \"x\"\n  help: a path begins with a \
+             slash; host and port are those of the target",
+        ),
+        (
+            "udp",
+            r#""check": { "type": "tcp" }"#,
+            "4:20 at /services/0/check/type: expected \"exec\", as the service speaks udp, found \"tcp\"\n  help: nothing of \
+             a UDP service answers to TCP: write \"type\": \"exec\" with a program that asks it",
+        ),
+        (
+            "tcp",
+            r#""check": { "type": "tcp", "rise": 0 }"#,
+            "4:35 at /services/0/check/rise: expected a whole number from 1 to 100, found 0\n  help: leave it out for 2",
+        ),
+    ] {
+        says(&service(protocol, more), &format!("error: catalyst.json:{expected}"));
+    }
 }

@@ -5,12 +5,20 @@
 use std::path::{Path, PathBuf};
 
 use catalyst_config::{
-    Build, Compiled, Config, PathKind, Selector, agreement_schema_json, explain, from_text, key_list,
-    schema_json,
+    Build, Check, CheckKind, Compiled, Config, PathKind, Run, Selector, agreement_schema_json, explain,
+    from_text, key_list, schema_json,
 };
 use serde_json::{Value, json};
 
 type Reach = fn(&Config) -> String;
+
+fn run(config: &Config) -> &Run {
+    config.services[0].run.as_ref().unwrap()
+}
+
+fn check(config: &Config) -> &Check {
+    config.services[0].check.as_ref().unwrap()
+}
 
 /// For each key: a value that is not its default, as JSON, and how the typed configuration shows it.
 fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
@@ -110,6 +118,43 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
             |c| c.services[0].tags.join(" "),
             "b.c:a b.c:z",
         ),
+        ("services.0.run", json!({ "command": ["other", "x"] }), |c| run(c).command.join(" "), "other x"),
+        (
+            "services.0.run.command",
+            json!(["a b", "c"]),
+            |c| format!("{:?}", run(c).command),
+            r#"["a b", "c"]"#,
+        ),
+        (
+            "services.0.run.env",
+            json!(["PORT=80", "SECRET=a=b"]),
+            |c| format!("{:?} {:?}", run(c).env, run(c).env.0),
+            r#"["PORT", "SECRET"] ["PORT=80", "SECRET=a=b"]"#,
+        ),
+        ("services.0.run.directory", json!("www"), |c| run(c).directory.display().to_string(), "etc/www"),
+        ("services.0.run.restart", json!("on-failure"), |c| run(c).restart.as_str().into(), "on-failure"),
+        ("services.0.run.stop_grace_ms", json!(7), |c| run(c).stop_grace_ms.to_string(), "7"),
+        ("services.0.check", json!({ "type": "tcp" }), |c| format!("{:?}", check(c).kind), "Tcp"),
+        ("services.0.check.type", json!("tcp"), |c| format!("{:?}", check(c).kind), "Tcp"),
+        (
+            "services.0.check.path",
+            json!("/up?now"),
+            |c| format!("{:?}", check(c).kind),
+            r#"Http { path: "/up?now" }"#,
+        ),
+        (
+            "services.0.check.command",
+            json!(["probe", "-q"]),
+            |c| match &check(c).kind {
+                CheckKind::Exec { command, directory, .. } => format!("{command:?} {}", directory.display()),
+                other => format!("{other:?}"),
+            },
+            r#"["probe", "-q"] etc"#,
+        ),
+        ("services.0.check.interval_ms", json!(100), |c| check(c).interval_ms.to_string(), "100"),
+        ("services.0.check.timeout_ms", json!(10), |c| check(c).timeout_ms.to_string(), "10"),
+        ("services.0.check.rise", json!(9), |c| check(c).rise.to_string(), "9"),
+        ("services.0.check.fall", json!(8), |c| check(c).fall.to_string(), "8"),
         (
             "exports",
             json!([{ "service": "*", "to": "globex.example" }]),
@@ -167,7 +212,8 @@ fn base() -> Value {
             { "node": "gw", "org": "globex.example", "bundle": "g.pem", "agreement": "g.json" },
             { "node": "gw-2", "org": "globex.example", "bundle": "g.pem", "agreement": "g.json" }
         ],
-        "services": [{ "name": "inventory", "protocol": "http", "target": "127.0.0.1:8080" }],
+        "services": [{ "name": "inventory", "protocol": "http", "target": "127.0.0.1:8080",
+            "run": { "command": ["server"] }, "check": { "type": "http" } }],
         "exports": [{ "service": "inventory", "to": "globex.example" }],
         "imports": [{ "service": "orders", "from": "globex.example" }],
         "expose": [{ "service": "orders.globex.example", "listen": "127.0.0.1:9001" }]
@@ -187,6 +233,9 @@ fn base_for(path: &str) -> Value {
         for list in ["exports", "imports"] {
             file.as_object_mut().unwrap().remove(list);
         }
+    }
+    if path == "services.0.check.command" {
+        file["services"][0]["check"] = json!({ "type": "exec", "command": ["test"] });
     }
     file
 }
