@@ -22,6 +22,16 @@ pub struct Program {
     pub directory: String,
 }
 
+// The variables may be secret.
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program")
+            .field("name", &self.name)
+            .field("command", &self.command)
+            .finish_non_exhaustive()
+    }
+}
+
 /// From the node.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Order {

@@ -14,8 +14,11 @@
 mod entry;
 mod error;
 mod frame;
+mod health;
 mod launch;
 mod limits;
+mod policy;
+mod spec;
 mod starter;
 mod supervisor;
 
@@ -24,3 +27,5 @@ pub use error::ServicesError;
 pub use frame::{Checked, Exit, Id, Inbox, Message, Order, Program, Report};
 pub use launch::Supervisor;
 pub use limits::Limits;
+pub use policy::{Action, Local, Policy, Standing};
+pub use spec::{Check, Probe, Restart, Run, Spec};
