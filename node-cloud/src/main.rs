@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use async_channel::bounded;
 use catalyst_config::{Build, Compiled, Config};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish, level};
+use catalyst_node::services::launch;
 use catalyst_node::{NodeError, Prepared, Stop, replay, run};
 use catalyst_route_table::{Heap, Limits};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -76,6 +77,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = catalyst_services::entry() {
+        return code;
+    }
     let arguments = Arguments::parse();
     let common = &arguments.common;
     let result = match &arguments.command {
@@ -116,6 +120,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     let failed = |e: std::io::Error| NodeError::Failed(format!("cannot start the runtime: {e}"));
     let routes = config.limits.routes as usize;
     let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::CLOUD)?;
+    let services = launch(&prepared.config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
         let (stopper, stop) = bounded(1);
@@ -128,7 +133,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
             });
         }
         let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
-        let stop = Stop { stop, record, prefer_chacha: false, ready, sandbox: Vec::new() };
+        let stop = Stop { stop, record, prefer_chacha: false, ready, services, sandbox: Vec::new() };
         let table = Heap::new(Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD });
         // On a task of its own: the main thread only waits.
         let node = tokio::spawn(run(shell::Tokio, prepared, table, routes, stop));

@@ -166,6 +166,11 @@ impl Shell for Tokio {
         UnixListener::bind(path)
     }
 
+    fn unix(&self, socket: std::os::unix::net::UnixStream) -> io::Result<Self::Unix> {
+        socket.set_nonblocking(true)?;
+        tokio::net::UnixStream::from_std(socket).map(Socket)
+    }
+
     fn accept_unix(listener: &UnixListener) -> Boxed<'_, io::Result<Self::Unix>> {
         Box::pin(async { listener.accept().await.map(|(stream, _)| Socket(stream)) })
     }

@@ -12,6 +12,7 @@ use async_channel::bounded;
 use async_signal::{Signal, Signals};
 use catalyst_config::{Build, Compiled, Config};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish, level};
+use catalyst_node::services::launch;
 use catalyst_node::{NodeError, Prepared, Stop, run};
 use catalyst_route_table::Fixed;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -76,6 +77,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = catalyst_services::entry() {
+        return code;
+    }
     let arguments = Arguments::parse();
     let common = &arguments.common;
     let result = match &arguments.command {
@@ -119,6 +123,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     log(&config);
     let routes = config.limits.routes as usize;
     let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::EDGE)?;
+    let services = launch(&prepared.config)?;
     let sandbox = confine::confine(&prepared, record.as_deref())?;
     let (stopper, stop) = bounded(1);
     let signals = Signals::new([Signal::Term, Signal::Int])
@@ -133,7 +138,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
             let _ = stopper.send(()).await;
         });
         let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
-        let stop = Stop { stop, record, prefer_chacha: prefer_chacha(), ready, sandbox };
+        let stop = Stop { stop, record, prefer_chacha: prefer_chacha(), ready, services, sandbox };
         let table = Box::new(Table::new(routes));
         let result = run(shell, prepared, table, routes, stop).await;
         waiting.cancel().await;

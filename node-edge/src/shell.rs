@@ -191,6 +191,10 @@ impl Shell for Smol {
         UnixListener::bind(path)
     }
 
+    fn unix(&self, socket: std::os::unix::net::UnixStream) -> io::Result<UnixStream> {
+        Async::new(socket).map(Into::into)
+    }
+
     fn accept_unix(listener: &UnixListener) -> Boxed<'_, io::Result<UnixStream>> {
         Box::pin(async { listener.accept().await.map(|(stream, _)| stream) })
     }

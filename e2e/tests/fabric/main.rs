@@ -4,6 +4,7 @@
 
 mod admin;
 mod backpressure;
+mod checks;
 mod commands;
 mod data;
 mod fallback;
@@ -17,6 +18,7 @@ mod local;
 mod loss;
 mod offline;
 mod organisations;
+mod programs;
 mod revoked;
 mod rogue;
 mod routes;

@@ -26,6 +26,7 @@ use crate::remember::Remembered;
 use crate::renewal::Renewal;
 use crate::revocations::Revocations;
 use crate::rules::Rules;
+use crate::services::Board;
 use crate::tables::Tables;
 use crate::write::Write;
 
@@ -50,6 +51,8 @@ pub(crate) struct Facts {
     pub(crate) stopping: bool,
     /// The peer that has just said that it stops.
     pub(crate) leaving: Option<NodeName>,
+    /// How the services are that this node runs or checks.
+    pub(crate) local: Arc<Board>,
     /// What the shell has given up.
     pub(crate) sandbox: Vec<LayerRow>,
     /// Any number of this run, to spread what all nodes would do at one time.

@@ -44,6 +44,7 @@ mod revocations;
 mod rules;
 mod run;
 mod serve;
+pub mod services;
 pub mod shell;
 mod sockets;
 mod splice;

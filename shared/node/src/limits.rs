@@ -36,6 +36,12 @@ impl Limits {
     pub const HTTP_LINGER_READS: usize = 256;
     /// Bytes of one read of an HTTP message; with a head, the most that is kept of what a client sent ahead.
     pub const HTTP_READ: usize = 16 * 1024;
+    /// Reports and results that wait for the task of local services. When full: who brings them waits.
+    pub const SERVICE_EVENTS: usize = 64;
+    /// Between the end of the process that runs local services and the start of another.
+    pub const RELAUNCH: Duration = Duration::from_secs(1);
+    /// What a stop may take, beside the grace of services and the patience after SIGKILL.
+    pub const STOP_SLACK: Duration = Duration::from_secs(1);
     /// Empty pipes that a thread keeps for bytes between two local sockets. When full: one that is drained is closed.
     pub const PIPES: usize = 8;
     /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.

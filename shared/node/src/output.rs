@@ -182,11 +182,20 @@ fn services(rows: &[ServiceRow]) {
             s.target.clone(),
             s.cost.to_string(),
             s.source.clone(),
+            s.health.as_ref().map_or("-".to_string(), |h| format!("{} {}", h.state, duration(h.since_s))),
             or_dash(s.exported_to.join(" ")),
         ]
     };
-    let head = ["SERVICE", "PROTOCOL", "TARGET", "COST", "FROM", "EXPORTED TO"];
+    let head = ["SERVICE", "PROTOCOL", "TARGET", "COST", "FROM", "HEALTH", "EXPORTED TO"];
     table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), "this node offers no services");
+    for (service, health) in rows.iter().filter_map(|s| Some((s, s.health.as_ref()?))) {
+        let mut words = Vec::new();
+        words.extend(Some(health.why.clone()).filter(|why| !why.is_empty()));
+        words.extend(health.pid.map(|pid| format!("process {pid}")));
+        words.extend(health.restarts.map(|n| format!("{n} restart(s)")));
+        words.extend(health.checks_failed.map(|n| format!("{n} check(s) failed")));
+        line(&format!("  {}: {}", service.name, words.join(", ")));
+    }
 }
 
 fn exposed(rows: &[ExposeRow]) {

@@ -96,6 +96,11 @@ impl Overlay {
         !self.added.contains_key(label)
     }
 
+    /// Whether the node offers the service as the file has it.
+    pub(crate) fn offers_of_file(&self, label: &ServiceLabel) -> bool {
+        self.is_of_file(label) && !self.removed.contains(label)
+    }
+
     /// Takes a service in.
     pub(crate) fn add(&mut self, spec: ServiceSpec) -> Write {
         let label = spec.name.clone();

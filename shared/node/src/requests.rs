@@ -2,8 +2,8 @@
 //! answer goes out.
 
 use catalyst_config::HostPort;
-use catalyst_control::Event;
 use catalyst_control::view::RouteRow;
+use catalyst_control::{Event, LocalService};
 use catalyst_names::{NodeName, ServiceLabel, ServiceName};
 use catalyst_route_table::Store as RouteStore;
 use tracing::warn;
@@ -22,7 +22,7 @@ impl<S: RouteStore> Engine<S> {
 
     /// Offers a service, or changes one that is offered.
     pub(crate) fn offer(&mut self, spec: &ServiceSpec, target: HostPort) -> Result<(), String> {
-        let service = local(spec);
+        let service = LocalService { healthy: !self.facts.local.manages(&spec.name), ..local(spec) };
         self.tables.set_target(&self.full_name(&spec.name), Some(target));
         self.feed(&Event::ServiceUp(service.clone()));
         if self.core.state().service(&service.label) == Some(&service) {
@@ -210,6 +210,8 @@ impl<S: RouteStore> Engine<S> {
             let why = format!("a service has at most {} tags", catalyst_wire::Limits::TAGS);
             return Outcome::Done(Err(why));
         }
+        // As it is now, the file does not say how it is run or checked.
+        self.facts.local.release(&spec.name);
         match self.offer(&spec, target) {
             Ok(()) => {
                 let write = self.overlay.add(spec);
@@ -223,6 +225,7 @@ impl<S: RouteStore> Engine<S> {
         if self.core.state().service(label).is_none() {
             return Outcome::Done(Err(format!("no service '{label}' on this node; see 'service ls'")));
         }
+        self.facts.local.release(label);
         self.feed(&Event::ServiceDown(label.clone()));
         self.tables.set_target(&self.full_name(label), None);
         let in_file = boot::in_file(&self.facts.config, label);

@@ -24,6 +24,7 @@ use crate::ports;
 use crate::record::Recorder;
 use crate::renewal::Renewal;
 use crate::serve;
+use crate::services::{Launched, Services};
 use crate::shell::Shell;
 use crate::sockets::Sockets;
 use crate::tables::Tables;
@@ -40,6 +41,8 @@ pub struct Stop {
     pub prefer_chacha: bool,
     /// Called once everything listens: for a service manager, or a line to the user.
     pub ready: Box<dyn FnOnce(&str) + Send>,
+    /// What runs local services, if the configuration has any: of [`crate::services::launch`].
+    pub services: Option<Launched>,
     /// What the shell has given up, for `status`.
     pub sandbox: Vec<LayerRow>,
 }
@@ -96,6 +99,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     if let Some(notice) = &prepared.store_notice {
         tracing::warn!("{notice}");
     }
+    let (mut services, managed) = Services::prepare(&prepared.config, &prepared.overlay);
     let facts = Facts {
         config: prepared.config,
         trust: prepared.trust,
@@ -109,6 +113,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         remotes: std::collections::BTreeMap::new(),
         stopping: false,
         leaving: None,
+        local: services.board.clone(),
         sandbox: stop.sandbox,
         spread: 0,
         quiet_until: 0,
@@ -137,6 +142,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.drain();
     engine.plan_renewal(prepared.seed);
     spawn(&*shell, serve::serve(shell.clone(), admin, ask.clone()));
+    services.start(&shell, &engine.clocks, &managed, stop.services, ask.clone());
+    drop(managed);
     if let Some(listener) = metrics {
         spawn(&*shell, crate::metrics::serve(shell.clone(), listener, ask.clone()));
     }
@@ -161,6 +168,9 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.feed(&Event::Stop);
     engine.drain();
     transport.shutdown().await;
+    // Nobody is answered any more: who waits for an answer must not wait for ever.
+    asked.close();
+    services.stop().await;
     drop(socket);
     info!("the node has stopped");
     Ok(())

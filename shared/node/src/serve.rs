@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use async_channel::{Sender, bounded};
 use catalyst_identity::Credentials;
+use catalyst_names::ServiceLabel;
 use futures_lite::io::BufReader;
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
@@ -24,6 +25,8 @@ pub(crate) enum Ask {
     Admin(Request),
     /// By a node that wants a certificate.
     Enrol(Box<Enrol>),
+    /// Not a question: a service is healthy from now on, or not.
+    Health(ServiceLabel, bool),
     /// Not a question: how the renewal of this node's certificate went.
     Renewed(Box<Result<Credentials, String>>),
 }

@@ -104,6 +104,12 @@ pub trait Shell: Send + Sync + 'static {
     /// What the system says.
     fn listen_unix(&self, path: &Path) -> io::Result<Self::UnixListener>;
 
+    /// A connected Unix socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn unix(&self, socket: std::os::unix::net::UnixStream) -> io::Result<Self::Unix>;
+
     /// The next admin client.
     fn accept_unix(listener: &Self::UnixListener) -> Boxed<'_, io::Result<Self::Unix>>;
 }

@@ -4,9 +4,10 @@ use catalyst_control::{Peer, SessionId};
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_policy::{Relation, Role};
 use catalyst_route_table::Store;
+use catalyst_services::Policy;
 use catalyst_transport::SessionId as Link;
 
-use crate::admin::{ExposeRow, PeerRow, ServiceRow, Status, UdpRow};
+use crate::admin::{ExposeRow, HealthRow, PeerRow, ServiceRow, Status, UdpRow};
 use crate::engine::Engine;
 use crate::ports::OpenPort;
 
@@ -103,7 +104,9 @@ impl<S: Store> Engine<S> {
     pub(crate) fn service_rows(&self) -> Vec<ServiceRow> {
         let config = &self.facts.config;
         let specs = self.overlay.services(config);
+        let mono = self.clocks.now().mono;
         let row = |spec: &crate::admin::ServiceSpec| ServiceRow {
+            health: self.facts.local.row(&spec.name, mono),
             name: ServiceName::new(&spec.name, &config.org).to_string(),
             protocol: spec.protocol.to_string(),
             target: spec.target.clone(),
@@ -190,6 +193,12 @@ impl<S: Store> Engine<S> {
     }
 }
 
+/// The first service that is known not to work.
+fn ill(status: &Status) -> Option<(&str, &HealthRow)> {
+    let rows = status.services.iter().filter_map(|s| Some((s.name.as_str(), s.health.as_ref()?)));
+    rows.into_iter().find(|(_, health)| health.state == "unhealthy")
+}
+
 /// The one next step: what is broken first, then what is missing, then what to try. `now` is in seconds since 1970.
 pub(crate) fn next_step(status: &Status, now: u64) -> String {
     if status.certificate_until <= now {
@@ -205,6 +214,13 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
     }
     if let Some(peer) = status.peers.iter().find(|p| p.state == "down") {
         return down(peer, status.refused_connections);
+    }
+    if let Some((service, health)) = ill(status) {
+        return if health.why == Policy::LOST {
+            format!("start the node again: {}, and {service} with it", Policy::LOST)
+        } else {
+            format!("{service} is unhealthy ({}): the log says more", health.why)
+        };
     }
     if let Some(peer) = status.peers.iter().find(|p| p.refused > 0) {
         let why = peer.refused_why.as_deref().unwrap_or("a limit is reached");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
+use catalyst_control::Event;
 use catalyst_route_table::Store;
 use catalyst_transport::Event as Input;
 use futures_lite::future;
@@ -110,6 +111,7 @@ impl<Sh: Shell> Around<'_, Sh> {
         let outcome = match ask {
             Ask::Admin(request) => engine.request(request),
             Ask::Enrol(enrol) => engine.enrol(&enrol),
+            Ask::Health(label, healthy) => return engine.feed(&Event::Health { label, healthy }),
             Ask::Renewed(result) => {
                 if let Some(write) = engine.renewed(*result) {
                     self.write(write, "the new certificate");

@@ -32,6 +32,10 @@ impl Limits {
     pub const BACKOFF_MAX_MS: u64 = 60_000;
     /// A service that ran for so long, in milliseconds, is steady: the wait begins anew.
     pub const STEADY_MS: u64 = 60_000;
+    /// How long a service without a check runs, in milliseconds, after it ended early, before it counts as healthy.
+    pub const SETTLE_MS: u64 = 1_000;
+    /// Bytes of an answer to a check that are read, beside its status. When more: the connection is reset.
+    pub const ANSWER: usize = 64 * 1024;
     /// Between two checks of a service that has just started, in milliseconds, if its interval is longer.
     pub const EAGER_MS: u64 = 200;
     /// Such quick checks after one start. When used up: the interval of the check holds.

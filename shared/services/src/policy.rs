@@ -71,8 +71,12 @@ pub struct Local {
     checking: bool,
     /// The result of that check is of an earlier run.
     stale: bool,
+    /// When a service that is not checked has run for long enough after it ended early.
+    settles_at: Option<u64>,
     /// Quick checks left after a start.
     eager: u32,
+    /// It was started before.
+    begun: bool,
     /// How often it ended without having been steady.
     step: u32,
     standing: Standing,
@@ -142,6 +146,9 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Why services are not healthy whose supervisor has ended.
+    pub const LOST: &'static str = "the process that runs local services has ended";
+
     /// Services are numbered by their place. None is healthy before [`Policy::start`] and what follows from it.
     #[must_use]
     pub fn new(specs: Vec<Spec>, now: u64) -> Self {
@@ -151,7 +158,9 @@ impl Policy {
             check_at: None,
             checking: false,
             stale: false,
+            settles_at: None,
             eager: Limits::EAGER,
+            begun: false,
             step: 0,
             standing: Standing::Starting,
             since: now,
@@ -177,12 +186,16 @@ impl Policy {
     /// When something is due by itself.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
+        if self.stopping {
+            return None;
+        }
         let starts = self.services.iter().filter_map(|s| match s.process {
             Process::Waiting { until } => Some(until),
             _ => None,
         });
         let checks = self.services.iter().filter(|s| !s.checking && s.runs()).filter_map(|s| s.check_at);
-        starts.chain(checks).min()
+        let settled = self.services.iter().filter_map(|s| s.settles_at);
+        starts.chain(checks).chain(settled).min()
     }
 
     /// A supervisor is there, the first one or a new one: starts what is to run.
@@ -288,9 +301,10 @@ impl Policy {
             if service.spec.run.is_none() && !by_supervisor {
                 continue;
             }
-            service.why = "the process that runs local services has ended".to_string();
+            service.why = Self::LOST.to_string();
             if service.spec.run.is_some() {
                 service.process = Process::Over;
+                service.settles_at = None;
                 service.stale = service.checking;
             } else if let Some(health) = &mut service.health {
                 service.check_at = None;
@@ -311,6 +325,12 @@ impl Policy {
 
     fn due(&mut self, id: Id, now: u64) {
         let stopping = self.stopping;
+        if let Some(service) = self.get(id)
+            && service.settles_at.is_some_and(|at| at <= now)
+        {
+            service.settles_at = None;
+            self.judge(id, now);
+        }
         let Some(service) = self.get(id) else { return };
         if let Process::Waiting { until } = service.process
             && until <= now
@@ -319,6 +339,8 @@ impl Policy {
         {
             let order = Order::Start { id, grace_ms: run.grace_ms, program: run.program.clone() };
             service.process = Process::Ordered;
+            service.restarts = service.restarts.saturating_add(u32::from(service.begun));
+            service.begun = true;
             self.actions.push(Action::Order(order));
             return;
         }
@@ -340,10 +362,10 @@ impl Policy {
     fn started(&mut self, id: Id, pid: u32, now: u64) {
         let Some(service) = self.get(id) else { return };
         service.process = Process::Running { pid, since: now };
-        service.why = match service.spec.check {
-            Some(_) => "not checked yet".to_string(),
-            None => String::new(),
-        };
+        // One that ends again at once would be announced and withdrawn each time.
+        let young = service.step > 0 && service.spec.check.is_none();
+        service.settles_at = young.then_some(now + Limits::SETTLE_MS);
+        service.why = if young { "started again just now" } else { "not checked yet" }.to_string();
         service.eager = Limits::EAGER;
         service.check_at = service.spec.check.as_ref().map(|_| now);
         if let Some(health) = &mut service.health {
@@ -377,6 +399,7 @@ impl Policy {
             service.step = 0;
         }
         service.process = Process::Ending;
+        service.settles_at = None;
         service.stale = service.checking;
         service.why = exit.to_string();
         let again = match service.spec.run.as_ref().map(|r| r.restart) {
@@ -407,7 +430,6 @@ impl Policy {
         }
         let wait = (Limits::BACKOFF_FIRST_MS << service.step.min(32)).min(Limits::BACKOFF_MAX_MS);
         service.step = service.step.saturating_add(1);
-        service.restarts = service.restarts.saturating_add(1);
         service.process = Process::Waiting { until: now + wait };
         let text = format!("started again in {wait} ms");
         self.actions.push(Action::Say(id, false, text));
@@ -432,8 +454,8 @@ impl Policy {
         let stopping = self.stopping;
         let Some(service) = self.get(id) else { return };
         let running = match service.process {
-            Process::None => Standing::Healthy,
-            Process::Running { .. } => Standing::Healthy,
+            Process::Running { .. } if service.settles_at.is_some() => Standing::Starting,
+            Process::None | Process::Running { .. } => Standing::Healthy,
             Process::Waiting { .. } | Process::Ordered | Process::Ending | Process::Over => {
                 Standing::Unhealthy
             }

@@ -82,10 +82,12 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-store",
             "catalyst-config",
             "catalyst-http1",
+            "catalyst-services",
         ]),
     ),
     // Of the system, not of the node: it knows none of the others.
     ("catalyst-sandbox", May::Use(&[])),
+    ("catalyst-services", May::Use(&[])),
     ("catalyst-edge", May::UseAny),
     ("catalyst", May::UseAny),
     ("catalyst-e2e", May::UseAny),

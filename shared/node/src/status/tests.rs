@@ -78,6 +78,7 @@ fn the_next_step_is_the_one_that_helps() {
     s.peers = vec![peer("up", "gw:7443", "")];
     assert!(next_step(&s).contains("offer a service"), "{}", next_step(&s));
     s.services = vec![ServiceRow {
+        health: None,
         name: "inventory.acme.example".into(),
         protocol: "http".into(),
         target: "127.0.0.1:8080".into(),

@@ -83,12 +83,23 @@ fn what_ends_is_started_again_each_time_later() {
         waits.push(due - now);
         assert_eq!(bench.tick(due - 1), "");
         assert_eq!(bench.tick(due), "S");
-        now = due;
-        assert_eq!(bench.started(now), "+");
+        assert_eq!(bench.started(due), "", "it may end again at once");
+        assert_eq!(bench.one().standing(), Standing::Starting);
+        now = bench.0.deadline().unwrap();
+        assert_eq!((now, bench.tick(now).as_str()), (due + Limits::SETTLE_MS, "+"));
     }
+    // It ended before it counted: nothing is announced, nothing withdrawn.
+    assert_eq!(bench.exited(1, now), "-");
+    now = bench.0.deadline().unwrap();
+    bench.tick(now);
+    assert_eq!(bench.started(now), "");
+    assert_eq!(bench.exited(1, now + 5), "");
+    now = bench.0.deadline().unwrap();
+    bench.tick(now);
+    bench.started(now);
     assert_eq!(waits[..4], [250, 500, 1_000, 2_000]);
     assert_eq!(waits[8..], [60_000; 3]);
-    assert_eq!(bench.one().restarts(), 11);
+    assert_eq!(bench.one().restarts(), 13);
     // It was steady: the wait begins anew.
     now += Limits::STEADY_MS;
     bench.exited(1, now);
@@ -178,7 +189,17 @@ fn a_stop_stops_all_and_starts_nothing() {
     assert!(!bench.0.is_idle());
     assert_eq!(bench.exited(0, 2), "-");
     assert!(bench.0.is_idle());
-    assert_eq!(bench.tick(u64::MAX), "");
+    assert_eq!((bench.tick(u64::MAX), bench.0.deadline()), (String::new(), None));
+}
+
+#[test]
+fn while_it_stops_nothing_is_due() {
+    let mut bench = Bench::new(spec(Some(Restart::Always), Some(Probe::Net)));
+    bench.started(0);
+    bench.probed(true, 0);
+    assert!(bench.0.deadline().is_some());
+    bench.0.stop();
+    assert_eq!((bench.0.deadline(), bench.0.is_idle()), (None, false));
 }
 
 #[test]

@@ -1,0 +1,217 @@
+//! Local services that this node runs or checks: from the configuration to the board on which their state stands.
+//!
+//! ```text
+//!   engine <── healthy or not ── task (owns the policy) <── reports ── supervisor, a process of its own
+//!     │ removed at run time ──────>│  │ └── checks over the network
+//!     └── status <── board <───────┘  └── orders ──> supervisor
+//! ```
+
+mod probe;
+mod task;
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_channel::{Receiver, Sender, bounded};
+use catalyst_config::{CheckKind, Config, HostPort, Restart as Word, Service, Variables};
+use catalyst_names::ServiceLabel;
+use catalyst_services::{Check, Local, Probe, Program, Restart, Run, Spec, Supervisor};
+
+use crate::admin::HealthRow;
+use crate::adopt::spawn;
+use crate::clock::Clocks;
+use crate::error::NodeError;
+use crate::limits::Limits;
+use crate::overlay::Overlay;
+use crate::serve::Asked;
+use crate::shell::Shell;
+use task::{Task, Tell};
+
+/// The process that runs local services, and the way to it.
+#[derive(Debug)]
+pub struct Launched {
+    supervisor: Supervisor,
+    link: UnixStream,
+}
+
+/// Starts the process that runs local services, if the configuration has any to run. A shell calls it before it gives up
+/// anything and before it starts a thread.
+///
+/// # Errors
+/// The system cannot.
+pub fn launch(config: &Config) -> Result<Option<Launched>, NodeError> {
+    let programs = |s: &Service| {
+        s.run.is_some() || s.check.as_ref().is_some_and(|c| matches!(c.kind, CheckKind::Exec { .. }))
+    };
+    if !config.services.iter().any(programs) {
+        return Ok(None);
+    }
+    let (supervisor, link) = Supervisor::launch().map_err(|e| NodeError::Failed(e.to_string()))?;
+    Ok(Some(Launched { supervisor, link }))
+}
+
+/// Where a check over the network goes.
+#[derive(Clone)]
+struct Target {
+    label: ServiceLabel,
+    address: HostPort,
+    /// What is asked for by HTTP; else a connection is enough.
+    path: Option<String>,
+    timeout_ms: u32,
+}
+
+fn program(service: &Service, command: &[String], env: &Variables, directory: &std::path::Path) -> Program {
+    Program {
+        name: service.name.to_string(),
+        command: command.to_vec(),
+        env: env.0.clone(),
+        directory: directory.to_string_lossy().into_owned(),
+    }
+}
+
+fn spec(service: &Service) -> Spec {
+    let run = service.run.as_ref().map(|run| Run {
+        program: program(service, &run.command, &run.env, &run.directory),
+        grace_ms: run.stop_grace_ms,
+        restart: match run.restart {
+            Word::Always => Restart::Always,
+            Word::OnFailure => Restart::OnFailure,
+            Word::Never => Restart::Never,
+        },
+    });
+    let check = service.check.as_ref().map(|check| Check {
+        probe: match &check.kind {
+            CheckKind::Tcp | CheckKind::Http { .. } => Probe::Net,
+            CheckKind::Exec { command, env, directory } => {
+                Probe::Exec(program(service, command, env, directory))
+            }
+        },
+        interval_ms: check.interval_ms,
+        timeout_ms: check.timeout_ms,
+        rise: check.rise,
+        fall: check.fall,
+    });
+    Spec { name: service.name.to_string(), run, check }
+}
+
+fn target(service: &Service) -> Target {
+    let check = service.check.as_ref();
+    Target {
+        label: service.name.clone(),
+        address: service.target.clone(),
+        path: check.and_then(|c| match &c.kind {
+            CheckKind::Http { path } => Some(path.clone()),
+            CheckKind::Tcp | CheckKind::Exec { .. } => None,
+        }),
+        timeout_ms: check.map_or(0, |c| c.timeout_ms),
+    }
+}
+
+/// What the engine and the task both see.
+#[derive(Default)]
+pub(crate) struct Board(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    rows: BTreeMap<ServiceLabel, Option<Local>>,
+    /// Taken from the task at run time, and it does not know yet.
+    released: Vec<ServiceLabel>,
+    wake: Option<Sender<Tell>>,
+}
+
+impl Board {
+    /// Whether the health of this service is the task's to tell.
+    pub(crate) fn manages(&self, label: &ServiceLabel) -> bool {
+        self.lock().rows.contains_key(label)
+    }
+
+    /// The service was removed or replaced: it is not run or checked any more.
+    pub(crate) fn release(&self, label: &ServiceLabel) {
+        let mut state = self.lock();
+        if state.rows.remove(label).is_some() {
+            state.released.push(label.clone());
+            if let Some(wake) = &state.wake {
+                // If there is no room, the task is awake.
+                let _ = wake.try_send(Tell::Look);
+            }
+        }
+    }
+
+    /// How a service is, for people; nothing of one that is neither run nor checked.
+    pub(crate) fn row(&self, label: &ServiceLabel, mono: u64) -> Option<HealthRow> {
+        let state = self.lock();
+        let local = state.rows.get(label)?.as_ref()?;
+        Some(HealthRow {
+            state: local.standing().as_str().to_string(),
+            since_s: mono.saturating_sub(local.since()) / 1_000,
+            why: local.why().to_string(),
+            pid: local.pid(),
+            restarts: local.spec().run.as_ref().map(|_| local.restarts()),
+            checks_failed: local.spec().check.as_ref().map(|_| local.failures()),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The running task.
+pub(crate) struct Services {
+    pub(crate) board: Arc<Board>,
+    running: Option<(Sender<Tell>, Receiver<()>)>,
+}
+
+impl Services {
+    /// What the file has to run and to check, but for what was changed at run time. Nothing begins yet.
+    pub(crate) fn prepare(config: &Config, overlay: &Overlay) -> (Self, Vec<Service>) {
+        let managed =
+            |s: &&Service| (s.run.is_some() || s.check.is_some()) && overlay.offers_of_file(&s.name);
+        let all: Vec<Service> = config.services.iter().filter(managed).cloned().collect();
+        let board = Board::default();
+        board.lock().rows = all.iter().map(|s| (s.name.clone(), None)).collect();
+        (Services { board: Arc::new(board), running: None }, all)
+    }
+
+    /// Begins to run and to check them.
+    pub(crate) fn start<Sh: Shell>(
+        &mut self,
+        shell: &Arc<Sh>,
+        clocks: &Clocks,
+        services: &[Service],
+        launched: Option<Launched>,
+        engine: Sender<Asked>,
+    ) {
+        if services.is_empty() && launched.is_none() {
+            return;
+        }
+        let (tell, told) = bounded(Limits::SERVICE_EVENTS);
+        let (running, done) = bounded(1);
+        self.board.lock().wake = Some(tell.clone());
+        let task = Task::new(
+            shell.clone(),
+            clocks.clone(),
+            services.iter().map(spec).collect(),
+            services.iter().map(target).collect(),
+            self.board.clone(),
+            engine,
+            (tell.clone(), told),
+        );
+        spawn(&**shell, async move {
+            task.run(launched).await;
+            drop(running);
+        });
+        self.running = Some((tell, done));
+    }
+
+    /// Stops them all, and waits until nothing is left, or for as long as the longest grace and a little more.
+    pub(crate) async fn stop(self) {
+        let Some((tell, done)) = self.running else { return };
+        if tell.send(Tell::Stop).await.is_ok() {
+            // Nothing is ever sent: the end of the channel is the end of the task.
+            let _ = done.recv().await;
+        }
+    }
+}
