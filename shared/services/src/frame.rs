@@ -340,7 +340,7 @@ impl Inbox {
     ///
     /// # Errors
     /// What arrived is no frame; nothing that follows can be one.
-    pub fn next<M: Message>(&mut self) -> Result<Option<M>, ServicesError> {
+    pub fn message<M: Message>(&mut self) -> Result<Option<M>, ServicesError> {
         let Some((head, rest)) = self.0.split_at_checked(4) else { return Ok(None) };
         let length = head.try_into().map(u32::from_le_bytes).map_err(|_| ServicesError::Frame)?;
         let length = usize::try_from(length).map_err(|_| ServicesError::Frame)?;
@@ -383,7 +383,7 @@ mod tests {
             let (mut inbox, mut got) = (Inbox::default(), Vec::new());
             for piece in bytes.chunks(size) {
                 inbox.extend(piece);
-                while let Some(order) = inbox.next::<Order>().unwrap() {
+                while let Some(order) = inbox.message::<Order>().unwrap() {
                     got.push(order);
                 }
             }
@@ -404,8 +404,8 @@ mod tests {
         ] {
             let mut inbox = Inbox::default();
             inbox.extend(&report.encode());
-            assert_eq!(inbox.next::<Report>().unwrap(), Some(report));
-            assert_eq!(inbox.next::<Report>().unwrap(), None);
+            assert_eq!(inbox.message::<Report>().unwrap(), Some(report));
+            assert_eq!(inbox.message::<Report>().unwrap(), None);
         }
     }
 
@@ -421,6 +421,6 @@ mod tests {
         }
         let mut inbox = Inbox::default();
         inbox.extend(&u32::MAX.to_le_bytes());
-        assert!(matches!(inbox.next::<Order>(), Err(ServicesError::Frame)));
+        assert!(matches!(inbox.message::<Order>(), Err(ServicesError::Frame)));
     }
 }

@@ -68,7 +68,7 @@ impl Node {
     fn next(&mut self) -> Report {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(report) = self.inbox.next().unwrap() {
+            if let Some(report) = self.inbox.message().unwrap() {
                 return report;
             }
             assert!(Instant::now() < until, "no report");

@@ -242,7 +242,7 @@ async fn read_all<Sh: Shell>(
             return Ok(());
         }
         inbox.extend(some.get(..got).unwrap_or_default());
-        while let Some(report) = inbox.next::<Report>().map_err(io::Error::other)? {
+        while let Some(report) = inbox.message::<Report>().map_err(io::Error::other)? {
             match report {
                 Report::Line { id, line } => {
                     if let Some(target) = targets.get(usize::from(id)) {

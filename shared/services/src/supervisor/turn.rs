@@ -169,7 +169,7 @@ impl Supervisor {
                 Err(_) => return self.leave(now),
             }
             loop {
-                match self.inbox.next::<Order>() {
+                match self.inbox.message::<Order>() {
                     Ok(Some(order)) => self.order(order, now),
                     Ok(None) => break,
                     Err(ServicesError::Frame | ServicesError::Launch(_) | ServicesError::TooLarge(_)) => {
