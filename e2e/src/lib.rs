@@ -17,6 +17,7 @@
 //! | `process` | a child with its log; it never outlives the test |
 //! | `admin` | the client of the admin socket |
 //! | `wait` | waiting on a state, with a report when it does not come |
+//! | `lab` | the test itself in a network namespace, with machines beside it |
 //! | `world` | machines that are network namespaces |
 //! | `http`, `tcp` | services and clients in this process |
 
@@ -27,6 +28,7 @@ pub mod admin;
 mod ask;
 pub mod fabric;
 pub mod http;
+pub mod lab;
 mod make;
 pub mod node;
 pub mod process;

@@ -1,7 +1,7 @@
 //! Services and clients that speak bare TCP, in this process.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -22,12 +22,17 @@ pub struct Service {
 }
 
 impl Service {
-    /// Serves on a free port.
+    /// Serves on a free port of the loopback.
+    pub fn start(handler: impl Fn(TcpStream) + Send + Sync + 'static) -> Service {
+        Service::start_on(Ipv4Addr::LOCALHOST.into(), handler)
+    }
+
+    /// Serves on a free port of this address.
     ///
     /// # Panics
     /// When it cannot listen.
-    pub fn start(handler: impl Fn(TcpStream) + Send + Sync + 'static) -> Service {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    pub fn start_on(ip: IpAddr, handler: impl Fn(TcpStream) + Send + Sync + 'static) -> Service {
+        let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (taken, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, ended, handler) = (taken.clone(), stop.clone(), Arc::new(handler));

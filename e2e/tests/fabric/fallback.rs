@@ -2,39 +2,20 @@
 //! and come back to QUIC. Packets are dropped by iptables in a network namespace of the test's own.
 
 use std::io::{ErrorKind, Read, Write};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use catalyst_e2e::http::{self, Http};
+use catalyst_e2e::lab;
 use catalyst_e2e::tcp::{self, Service};
 use catalyst_e2e::{Fabric, Node, wait};
 
-/// Set for the test in its namespace: outside it would change the machine's own firewall.
-const INSIDE: &str = "CATALYST_TEST_IN_NAMESPACE";
 const SIZE: usize = 20 << 20;
 /// A probe of QUIC comes after 30 seconds at the latest.
 const PROBED: Duration = Duration::from_secs(60);
 
-/// Runs a test of this file again, in a namespace that has nothing but a loopback.
-fn in_a_namespace(test: &str) {
-    let mut command = Command::new("unshare");
-    command.env(INSIDE, "1").args(["-Urn", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
-    command.arg(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
-    let output = command.output().expect("'unshare' of util-linux starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    print!("{text}");
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "in the namespace: {text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
 fn block_udp(block: bool) {
     let what = if block { "-A" } else { "-D" };
-    let status = Command::new("iptables").args([what, "INPUT", "-p", "udp", "-j", "DROP"]).status().unwrap();
-    assert!(status.success(), "iptables {what}: {status}");
+    lab::run(&format!("iptables {what} INPUT -p udp -j DROP"));
 }
 
 fn wait_via(node: &Node, peer: &Node, via: &str, limit: Duration) {
@@ -47,8 +28,8 @@ fn wait_via(node: &Node, peer: &Node, via: &str, limit: Duration) {
 
 #[test]
 fn udp_is_blocked_and_passes_again() {
-    if std::env::var_os(INSIDE).is_none() {
-        return in_a_namespace("fallback::udp_is_blocked_and_passes_again");
+    if !lab::inside("fallback::udp_is_blocked_and_passes_again") {
+        return;
     }
     let data = tcp::pattern(SIZE, 7);
     let (web, all) = (Http::start("hello"), data.clone());

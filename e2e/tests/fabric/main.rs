@@ -16,6 +16,7 @@ mod join_killed;
 mod limits;
 mod local;
 mod loss;
+mod migration;
 mod offline;
 mod organisations;
 mod programs;
