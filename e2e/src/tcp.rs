@@ -55,7 +55,13 @@ impl Service {
     /// Sends back what it gets; ends its side when the client has ended its own.
     #[must_use]
     pub fn echo() -> Service {
-        Service::start(|mut stream| {
+        Service::echo_on(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same on a free port of this address.
+    #[must_use]
+    pub fn echo_on(ip: IpAddr) -> Service {
+        Service::start_on(ip, |mut stream| {
             let mut buffer = vec![0; 64 * 1024];
             while let Ok(n) = stream.read(&mut buffer) {
                 if n == 0 || stream.write_all(&buffer[..n]).is_err() {

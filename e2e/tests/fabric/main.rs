@@ -4,9 +4,11 @@
 
 mod admin;
 mod backpressure;
+mod blackhole;
 mod checks;
 mod commands;
 mod data;
+mod failover;
 mod fallback;
 mod hardening;
 mod hostile;
