@@ -17,7 +17,15 @@ use catalyst_route_table::{Heap, Limits};
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-const PROGRAM: Program = Program { name: "catalyst", build: Build::Cloud, compiled: Compiled::CLOUD };
+const PROGRAM: Program = Program {
+    name: "catalyst",
+    build: Build::Cloud,
+    compiled: Compiled::CLOUD,
+    table: |routes| {
+        catalyst_route_table::Limits { routes, ..catalyst_route_table::Limits::CLOUD }.max_bytes()
+    },
+    sandbox: None,
+};
 
 /// Catalyst joins the services of organisations, clouds and edge devices.
 #[derive(Parser)]

@@ -25,12 +25,20 @@ pub fn confine(prepared: &Prepared, record: Option<&Path>) -> Result<Vec<LayerRo
             layer.why
         )));
     }
-    let row = |layer: &catalyst_sandbox::Layer| LayerRow {
+    Ok(report.layers.iter().map(row).collect())
+}
+
+/// Enters the sandbox in a process that does nothing else, to see what holds here.
+pub fn tried(config: &Config) -> Vec<LayerRow> {
+    enter(&wanted(config, None, Vec::new())).layers.iter().map(row).collect()
+}
+
+fn row(layer: &catalyst_sandbox::Layer) -> LayerRow {
+    LayerRow {
         layer: layer.name.to_string(),
         state: layer.state.as_str().to_string(),
         why: layer.why.clone(),
-    };
-    Ok(report.layers.iter().map(row).collect())
+    }
 }
 
 /// The folder of a file that is replaced: a new one is made beside it.

@@ -32,7 +32,11 @@ const PROGRAM: Program = Program {
         flows: 1024,
         routes_per_peer: 1024,
         expose: 64,
+        window: 8 * 1024 * 1024,
+        http_clients: 1024,
     },
+    table: |_| size_of::<Table>(),
+    sandbox: Some(confine::tried),
 };
 
 /// The edge node of Catalyst: joins the services of a small machine to the fabric. It only dials out.
@@ -48,6 +52,7 @@ struct Arguments {
 const EXAMPLES: &str = "Examples:
   catalyst-edge join cn1.AbC...                             join with a token of 'catalyst node invite edge-1'
   catalyst-edge config check                                check catalyst.json and the files it names
+  catalyst-edge check                                       and the most memory it can take, and the sandbox
   catalyst-edge run                                         run the node
   catalyst-edge status                                      how it is, and the next step
 

@@ -5,6 +5,7 @@
 mod admin;
 mod backpressure;
 mod blackhole;
+mod bounded;
 mod checks;
 mod commands;
 mod data;

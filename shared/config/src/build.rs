@@ -83,6 +83,8 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             udp_idle_s: number(limits, "udp_idle_s")?,
             routes_per_peer: number(limits, "routes_per_peer")?,
             expose: number(limits, "expose")?,
+            window: number(limits, "window")?,
+            http_clients: number(limits, "http_clients")?,
         },
         org,
         node,

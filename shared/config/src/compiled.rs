@@ -35,6 +35,10 @@ pub struct Compiled {
     pub routes_per_peer: u32,
     /// Maximum of `limits.expose`.
     pub expose: u32,
+    /// Maximum of `limits.window`.
+    pub window: u32,
+    /// Maximum of `limits.http_clients`.
+    pub http_clients: u32,
 }
 
 impl Compiled {
@@ -46,6 +50,8 @@ impl Compiled {
         flows: 4_096,
         routes_per_peer: 4_096,
         expose: 64,
+        window: 8 * 1024 * 1024,
+        http_clients: 1_024,
     };
     /// What a server serves.
     pub const CLOUD: Compiled = Compiled {
@@ -55,5 +61,7 @@ impl Compiled {
         flows: 1_000_000,
         routes_per_peer: 1_000_000,
         expose: 4_096,
+        window: 256 * 1024 * 1024,
+        http_clients: 65_536,
     };
 }

@@ -196,6 +196,10 @@ pub struct Capacities {
     pub routes_per_peer: u32,
     /// Local ports for remote services. When full: the configuration is refused.
     pub expose: u32,
+    /// Bytes of one neighbour's flows under way to this node. When full: the neighbour waits.
+    pub window: u32,
+    /// Clients of the port for HTTP. When full: the next one waits.
+    pub http_clients: u32,
 }
 
 /// A kind of link: it sets timers and windows.

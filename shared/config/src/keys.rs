@@ -422,7 +422,7 @@ static LIMITS: &[Key] = &[
     Key::new(
         "peers",
         Kind::Capacity(|c| c.peers),
-        PerBuild { edge: 16, cloud: 1_024 },
+        PerBuild { edge: 4, cloud: 1_024 },
         "Neighbours. When full: the configuration is refused.",
         "leave it out for the default",
     ),
@@ -466,6 +466,20 @@ static LIMITS: &[Key] = &[
         Kind::Capacity(|c| c.expose),
         PerBuild { edge: 16, cloud: 256 },
         "Local ports for remote services. When full: the configuration is refused.",
+        "leave it out for the default",
+    ),
+    Key::new(
+        "window",
+        Kind::Capacity(|c| c.window),
+        PerBuild { edge: 1_048_576, cloud: 33_554_432 },
+        "Bytes of one neighbour's flows that may be under way to this node, not yet taken by their receivers. When full: the neighbour waits. At least 65536 are used.",
+        "leave it out for the default",
+    ),
+    Key::new(
+        "http_clients",
+        Kind::Capacity(|c| c.http_clients),
+        PerBuild { edge: 32, cloud: 4_096 },
+        "Clients of the port for HTTP services at one time. When full: the next one waits.",
         "leave it out for the default",
     ),
 ];

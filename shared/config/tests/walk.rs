@@ -201,6 +201,8 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
         ("limits.udp_idle_s", json!(18), |c| c.limits.udp_idle_s.to_string(), "18"),
         ("limits.routes_per_peer", json!(15), |c| c.limits.routes_per_peer.to_string(), "15"),
         ("limits.expose", json!(16), |c| c.limits.expose.to_string(), "16"),
+        ("limits.window", json!(70_000), |c| c.limits.window.to_string(), "70000"),
+        ("limits.http_clients", json!(17), |c| c.limits.http_clients.to_string(), "17"),
     ]
 }
 
@@ -364,7 +366,7 @@ fn everything_can_come_without_a_file() {
     assert_eq!(config.admin.socket, PathBuf::from("state/admin.sock"));
     assert_eq!(config.identity.key, PathBuf::from("edge-1.key"));
     assert_eq!(config.identity.bundle, PathBuf::from("acme.example.bundle.pem"));
-    assert_eq!((config.limits.routes, config.limits.peers), (1_024, 16));
+    assert_eq!((config.limits.routes, config.limits.peers), (1_024, 4));
     let small = Compiled { routes: 100, ..Compiled::EDGE };
     assert_eq!(from_text(None, &[], &sets, Build::Edge, &small).unwrap().limits.routes, 100);
 }

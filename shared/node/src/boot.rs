@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use catalyst_config::{Config, LinkProfile as Profile, PeerTransport, Selector, agreement, files};
 use catalyst_control::{Event, PeerConfig, Settings};
-use catalyst_identity::{
-    Credentials, Date, IdentityError, Limits as TrustLimits, NodeKey, PeerVerifier, TrustBundle, TrustStore,
-};
+use catalyst_identity::{Credentials, Date, IdentityError, NodeKey, PeerVerifier, TrustBundle, TrustStore};
 use catalyst_names::{NodeName, OrgId, ServiceLabel};
 use catalyst_policy::{ExportRule, ImportRule, Pattern};
 use catalyst_store::{Opened, RedbStore, Store, Table};
@@ -19,6 +17,7 @@ use crate::authority::Authority;
 use crate::clock::Clocks;
 use crate::error::NodeError;
 use crate::last_seen;
+use crate::memory;
 use crate::overlay::Overlay;
 use crate::peers::{PeerSpec, Peers};
 use crate::revocations::Revocations;
@@ -302,8 +301,8 @@ impl Prepared {
     ) -> Result<Self, NodeError> {
         let credentials = credentials(&config)?;
         // What the file says must be good before anything of the state is looked at.
-        peers(&config, &TrustStore::new(TrustLimits::default()))?;
-        let trust = TrustStore::new(TrustLimits::default());
+        peers(&config, &TrustStore::new(memory::trust(&config.limits)))?;
+        let trust = TrustStore::new(memory::trust(&config.limits));
         let (store, store_notice) = open_store(&config)?;
         let clocks = Clocks::new(0);
         let authority = Authority::load(&config, &store)?;
@@ -343,12 +342,7 @@ impl Prepared {
             name: NodeName::new(&config.node, &config.org),
             incarnation,
             border_secret,
-            limits: catalyst_control::Limits {
-                peers: config.limits.peers as usize,
-                services: config.limits.services as usize,
-                routes_per_peer: config.limits.routes_per_peer as usize,
-                ..limits
-            },
+            limits: memory::control_limits(&config.limits, limits),
         };
         Ok(Prepared {
             config,
@@ -385,7 +379,7 @@ impl Prepared {
     /// As [`Prepared::new`].
     pub fn check(config: &Config) -> Result<(), NodeError> {
         let credentials = credentials(config)?;
-        let trust = TrustStore::new(TrustLimits::default());
+        let trust = TrustStore::new(memory::trust(&config.limits));
         peers(config, &trust)?;
         let clocks = Clocks::new(last_seen::made(credentials.validity()));
         let verifier = PeerVerifier::new(trust, Arc::new(clocks));

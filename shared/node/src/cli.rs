@@ -3,7 +3,7 @@
 //! Exit codes, the same everywhere: 0 done · 1 failed · 2 wrong command line · 3 wrong configuration, key or
 //! certificate · 4 no node answers · 5 the node refused.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use catalyst_config::{Build, Compiled, Config, LoadRequest, LogLevel, environment, load, schema_json};
@@ -11,13 +11,13 @@ use catalyst_names::{Protocol, ServiceLabel};
 use clap::{Args, Subcommand};
 
 mod bundle;
+mod check;
 mod join;
 mod node;
 mod peer;
 mod policy;
 
-use crate::admin::{Answer, Request, ServiceSpec};
-use crate::boot::Prepared;
+use crate::admin::{Answer, LayerRow, Request, ServiceSpec};
 use crate::client::ask;
 use crate::error::{Exit, NodeError};
 use crate::output;
@@ -36,6 +36,10 @@ pub struct Program {
     pub build: Build,
     /// What it can serve.
     pub compiled: Compiled,
+    /// Bytes that a route table for so many routes takes.
+    pub table: fn(usize) -> usize,
+    /// Enters the sandbox as the node would and tells its layers. Nothing but output works afterwards.
+    pub sandbox: Option<fn(&Config) -> Vec<LayerRow>>,
 }
 
 /// Flags that every command takes.
@@ -101,6 +105,11 @@ pub enum Shared {
     /// Imports: services of other organisations that this node accepts
     #[command(subcommand)]
     Import(ImportCommand),
+    /// Check what can be known before a start: configuration, files, the most memory it can take, the sandbox
+    #[command(
+        after_help = "Examples:\n  catalyst-edge check\n  catalyst-edge check --set limits.peers=2 --json | jq .memory_bytes"
+    )]
+    Check,
     /// The configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -241,7 +250,8 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
             output::raw(&schema_json());
             return Ok(());
         }
-        Shared::Config(ConfigCommand::Check) => return check(program, common),
+        Shared::Config(ConfigCommand::Check) => return check::files(program, common),
+        Shared::Check => return check::all(program, common),
         Shared::Node(NodeCommand::Csr { org, node, dir }) => return node::csr(common, org, node, dir),
         Shared::Node(command) => node::request(command)?,
     };
@@ -269,25 +279,6 @@ fn command_verb(command: &Shared) -> Option<String> {
         Shared::Service(ServiceCommand::Rm { name }) => Some(format!("no longer offering '{name}'")),
         _ => None,
     }
-}
-
-fn check(program: &Program, common: &Common) -> Result<(), NodeError> {
-    let config = common.load(program)?;
-    Prepared::check(&config)?;
-    if common.json {
-        output::line("{\"ok\":true}");
-    } else {
-        let file = config.file.as_deref().unwrap_or(Path::new("catalyst.json")).display();
-        output::line(&format!(
-            "{file}: good. {}.{} with {} peer(s), {} service(s), {} local port(s)",
-            config.node,
-            config.org,
-            config.peers.len(),
-            config.services.len(),
-            config.expose.len()
-        ));
-    }
-    Ok(())
 }
 
 /// The level of the log, as the shells' subscriber takes it.

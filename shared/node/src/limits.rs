@@ -14,6 +14,8 @@ impl Limits {
     pub const REQUESTS: usize = 16;
     /// Admin connections at a time. When full: the next one waits in the socket's queue.
     pub const ADMIN_CONNECTIONS: usize = 16;
+    /// How long a client may take to read an answer. When over: it is cut off, so that others get theirs.
+    pub const ADMIN_READ: Duration = Duration::from_secs(10);
     /// Bytes of one admin request. When more: an error is answered and the connection closed.
     pub const REQUEST: usize = 64 * 1024;
     /// How long a new admin connection may take to ask. When over: closed, so that silent ones keep nobody out.
@@ -24,6 +26,12 @@ impl Limits {
     pub const TURNED_AWAY_MS: u64 = 1_000;
     /// How long connecting to a service's own socket may take. When over: the flow is refused.
     pub const CONNECT: Duration = Duration::from_secs(5);
+    /// Bytes that flows of a board have read and not handed on, all together. When full: flows read little at a time.
+    pub const EDGE_HELD: usize = 2 * 1024 * 1024;
+    /// The same of a server.
+    pub const HELD: usize = 64 * 1024 * 1024;
+    /// What an HTTP client takes at most: a head and one read in each direction, before and after they are looked at.
+    pub const HTTP_CLIENT: usize = 112 * 1024;
     /// How long an HTTP client may be silent between two requests. When over: the connection is closed.
     pub const HTTP_IDLE: Duration = Duration::from_secs(60);
     /// How long the head of a request may take after its first byte. When over: 408.
@@ -79,4 +87,10 @@ impl Limits {
     pub const REASON: usize = 512;
     /// Log records of a recording in memory before they are written. When full: the engine waits for the disk.
     pub const RECORD_BUFFER: usize = 64 * 1024;
+
+    /// Answers of the admin API in memory at one time. When full: the next question waits.
+    #[must_use]
+    pub const fn admin_answers(edge: bool) -> usize {
+        if edge { 1 } else { 8 }
+    }
 }

@@ -66,7 +66,7 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
 }
 
 /// Prints columns as wide as their widest cell; the last is not padded.
-fn table(head: &[&str], rows: &[Vec<String>], empty: &str) {
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>], empty: &str) {
     if rows.is_empty() {
         line(empty);
         return;

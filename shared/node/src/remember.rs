@@ -30,17 +30,20 @@ pub(crate) struct Remembered {
     rows: Vec<RouteRow>,
     at: u64,
     due: Option<Instant>,
+    /// The most rows to keep.
+    most: usize,
 }
 
 impl Remembered {
     /// Reads what the last run left. A file that cannot be used is as good as none.
-    pub(crate) fn load(state_dir: &Path) -> Self {
+    pub(crate) fn load(state_dir: &Path, most: usize) -> Self {
         let path = state_dir.join("routes.json");
         let saved = std::fs::read(&path).ok().filter(|text| text.len() <= Limits::REMEMBERED_BYTES);
         let saved = saved.and_then(|text| serde_json::from_slice::<Saved>(&text).ok()).filter(|s| s.v == 1);
         let (mut rows, at) = saved.map_or((Vec::new(), 0), |s| (s.routes, s.at));
-        rows.truncate(Limits::REMEMBERED);
-        Remembered { path, rows, at, due: None }
+        let most = most.min(Limits::REMEMBERED);
+        rows.truncate(most);
+        Remembered { path, rows, at, due: None, most }
     }
 
     /// Something changed: it is to be written before long.
@@ -67,7 +70,7 @@ impl Remembered {
     pub(crate) fn save(&mut self, now: impl IntoIterator<Item = RouteRow>, wall: u64) -> Option<Write> {
         self.due.take()?;
         let mut routes: Vec<RouteRow> = now.into_iter().chain(self.rows.iter().cloned()).collect();
-        routes.truncate(Limits::REMEMBERED);
+        routes.truncate(self.most);
         let text = serde_json::to_string(&Saved { v: 1, at: wall, routes }).ok()?;
         (text.len() <= Limits::REMEMBERED_BYTES).then(|| Write::default().file(self.path.clone(), text))
     }
@@ -88,12 +91,12 @@ mod tests {
     #[test]
     fn what_is_written_is_there_at_the_next_start_until_the_neighbour_speaks() {
         let dir = tempfile::tempdir().unwrap();
-        let mut first = Remembered::load(dir.path());
+        let mut first = Remembered::load(dir.path(), 10);
         assert!(first.save([row("a.x", "hub.x")], 5).is_none(), "nothing has changed");
         first.changed();
         let write = first.save([row("a.x", "hub.x"), row("b.x", "gw.y")], 5).unwrap();
         write.run(&catalyst_store::MemoryStore::default()).unwrap();
-        let mut second = Remembered::load(dir.path());
+        let mut second = Remembered::load(dir.path(), 10);
         assert_eq!((second.rows().0.len(), second.rows().1), (2, 5));
         second.keep(|via| via != "hub.x");
         assert_eq!(second.rows().0, [row("b.x", "gw.y")]);
@@ -104,7 +107,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for text in ["", "{", "{\"v\":2,\"at\":1,\"routes\":[]}", "[1,2,3]", "\u{0}\u{0}"] {
             std::fs::write(dir.path().join("routes.json"), text).unwrap();
-            assert!(Remembered::load(dir.path()).rows().0.is_empty(), "{text:?}");
+            assert!(Remembered::load(dir.path(), 10).rows().0.is_empty(), "{text:?}");
         }
     }
 }

@@ -8,8 +8,7 @@ use async_channel::{Receiver, bounded};
 use catalyst_config::Build;
 use catalyst_control::{Core, Event};
 use catalyst_route_table::Store;
-use catalyst_transport::{Limits as TransportLimits, TransportConfig};
-use catalyst_tunnel::Limits as TunnelLimits;
+use catalyst_transport::TransportConfig;
 use tracing::info;
 
 use crate::admin::LayerRow;
@@ -18,6 +17,7 @@ use crate::boot::{Prepared, link_profile};
 use crate::engine::{Engine, Facts};
 use crate::error::NodeError;
 use crate::limits::Limits;
+use crate::memory;
 use crate::persist::Persist;
 use crate::plane::{Plane, TurnedAway, UdpTerms};
 use crate::ports;
@@ -65,15 +65,10 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     let (admin, socket) = serve::listen(&*shell, &prepared.config.admin.socket)?;
     let config = transport_config(&shell, &prepared, &stop, edge);
     let transport = Arc::new(shell.transport(config, events)?);
-    let tunnel = if edge { TunnelLimits::EDGE } else { TunnelLimits::CLOUD };
-    // Every route that is held can be used: there are never more services than routes.
-    let tunnel = TunnelLimits {
-        flows: prepared.config.limits.flows as usize,
-        packet_flows: prepared.config.limits.udp_flows as usize,
-        services: max_routes,
-        ..tunnel
-    };
-    let tables = Arc::new(Tables::new(prepared.settings.name.clone(), tunnel));
+    let capacities = prepared.config.limits;
+    crate::descriptors::raise(&capacities);
+    let tunnel = memory::tunnel_limits(&capacities, edge);
+    let tables = Arc::new(Tables::new(prepared.settings.name.clone(), tunnel, memory::held(edge)));
     let plane = Arc::new(Plane {
         shell: shell.clone(),
         transport: transport.clone(),
@@ -87,7 +82,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         },
     });
     let exposed = ports::expose(&plane, &prepared.config.expose, edge, &*prepared.store)?;
-    let clients = prepared.config.limits.flows as usize;
+    let clients = capacities.http_clients as usize;
     let http =
         prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;
     let metrics = figures(&*shell, prepared.config.metrics)?;
@@ -133,7 +128,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         verifier: prepared.verifier,
         peers: prepared.peers,
         last_seen: crate::last_seen::LastSeen::default(),
-        remembered: crate::remember::Remembered::load(&facts.config.state_dir),
+        remembered: crate::remember::Remembered::load(&facts.config.state_dir, max_routes),
         facts,
         recorder,
     };
@@ -141,7 +136,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.offer_all();
     engine.drain();
     engine.plan_renewal(prepared.seed);
-    spawn(&*shell, serve::serve(shell.clone(), admin, ask.clone()));
+    spawn(&*shell, serve::serve(shell.clone(), admin, ask.clone(), Limits::admin_answers(edge)));
     services.start(&shell, &engine.clocks, &managed, stop.services, ask.clone());
     drop(managed);
     if let Some(listener) = metrics {
@@ -203,7 +198,7 @@ fn transport_config<Sh: Shell>(
         tcp: Some(Arc::new(Sockets(shell.clone()))),
         resolver: shell.resolver(),
         profile: link_profile(prepared.config.profile),
-        limits: if edge { TransportLimits::EDGE } else { TransportLimits::CLOUD },
+        limits: memory::transport_limits(&prepared.config.limits, edge),
         seed: prepared.seed,
     }
 }

@@ -71,7 +71,13 @@ pub(crate) fn listen<Sh: Shell>(
 }
 
 /// Serves clients for as long as the listener lives.
-pub(crate) async fn serve<Sh: Shell>(shell: Arc<Sh>, listener: Sh::UnixListener, engine: Sender<Asked>) {
+pub(crate) async fn serve<Sh: Shell>(
+    shell: Arc<Sh>,
+    listener: Sh::UnixListener,
+    engine: Sender<Asked>,
+    answers: usize,
+) {
+    let turns = bounded(answers);
     // One token a client: taken before the next is accepted, given back at its end.
     let (take, give) = bounded(Limits::ADMIN_CONNECTIONS);
     while take.send(()).await.is_ok() {
@@ -81,16 +87,21 @@ pub(crate) async fn serve<Sh: Shell>(shell: Arc<Sh>, listener: Sh::UnixListener,
             timeout(&*shell, Duration::from_millis(100), futures_lite::future::pending::<()>()).await;
             continue;
         };
-        let (task_shell, engine, give) = (shell.clone(), engine.clone(), give.clone());
+        let (task_shell, engine, give, turns) = (shell.clone(), engine.clone(), give.clone(), turns.clone());
         spawn(&*shell, async move {
             // What goes wrong with one client is that client's affair.
-            let _ = client_loop(&*task_shell, client, &engine).await;
+            let _ = client_loop(&*task_shell, client, &engine, &turns).await;
             let _ = give.try_recv();
         });
     }
 }
 
-async fn client_loop<Sh: Shell>(shell: &Sh, client: Sh::Unix, engine: &Sender<Asked>) -> io::Result<()> {
+async fn client_loop<Sh: Shell>(
+    shell: &Sh,
+    client: Sh::Unix,
+    engine: &Sender<Asked>,
+    turns: &Turns,
+) -> io::Result<()> {
     let (reader, mut writer) = futures_lite::io::split(client);
     let mut reader = BufReader::with_capacity(1024, reader);
     // Whoever connects has a question; who has asked one may think about the next.
@@ -103,6 +114,8 @@ async fn client_loop<Sh: Shell>(shell: &Sh, client: Sh::Unix, engine: &Sender<As
         if got? == 0 {
             return Ok(());
         }
+        // From the question until the answer is read.
+        let _turn = Turn::take(turns).await;
         let whole = line.last() == Some(&b'\n');
         let reply = if whole || line.len() < Limits::REQUEST {
             answer(&line, engine).await
@@ -111,12 +124,32 @@ async fn client_loop<Sh: Shell>(shell: &Sh, client: Sh::Unix, engine: &Sender<As
         };
         let mut text = serde_json::to_vec(&reply).map_err(io::Error::from)?;
         text.push(b'\n');
-        let sent = timeout(shell, Limits::ADMIN_IDLE, writer.write_all(&text)).await;
-        sent.unwrap_or(Ok(()))?;
+        let sent = timeout(shell, Limits::ADMIN_READ, writer.write_all(&text)).await;
+        sent.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))?;
         writer.flush().await?;
         if !whole {
             return Ok(());
         }
+    }
+}
+
+/// Places for answers in memory.
+type Turns = (Sender<()>, async_channel::Receiver<()>);
+
+/// A place, given back when dropped.
+struct Turn<'a>(&'a Turns);
+
+impl<'a> Turn<'a> {
+    async fn take(turns: &'a Turns) -> Self {
+        // Both ends live as long as the listener.
+        let _ = turns.0.send(()).await;
+        Turn(turns)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.1.try_recv();
     }
 }
 

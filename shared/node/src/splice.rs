@@ -12,7 +12,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use catalyst_transport::{FlowControl, LocalStream, PumpEnd};
+use catalyst_transport::{FlowControl, LocalStream, PumpEnd, Share};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice as splice_once};
 
@@ -82,11 +82,12 @@ struct Half {
     ended: bool,
     /// And the writing side knows.
     done: bool,
+    share: Share,
 }
 
 impl Half {
-    fn new(copies: bool) -> Self {
-        Half { held: Held::Nothing, copies, ended: false, done: false }
+    fn new(copies: bool, share: Share) -> Self {
+        Half { held: Held::Nothing, copies, ended: false, done: false, share }
     }
 
     fn poll<T: LocalSocket>(
@@ -148,9 +149,11 @@ impl Half {
             // Zeroed by the system: a page that is never filled takes no memory.
             buffer = vec![0; MOVE];
         }
-        let read = rustix::io::read(socket, buffer.as_mut_slice());
+        let most = self.share.appetite(MOVE);
+        let read = rustix::io::read(socket, buffer.get_mut(..most).unwrap_or_default());
         if let Ok(bytes @ 1..) = read {
             self.held = Held::Bytes(buffer.get(..bytes).unwrap_or_default().to_vec(), 0);
+            self.share.set(bytes);
         }
         BUFFER.set(buffer);
         read
@@ -178,7 +181,10 @@ impl Half {
                 Held::Nothing
             }
             Held::Bytes(bytes, at) if at + written < bytes.len() => Held::Bytes(bytes, at + written),
-            _ => Held::Nothing,
+            _ => {
+                self.share.set(0);
+                Held::Nothing
+            }
         };
         Poll::Ready(Ok(written))
     }
@@ -190,7 +196,7 @@ pub(crate) async fn splice<T: LocalSocket>(client: T, target: T, control: &FlowC
 }
 
 async fn join<T: LocalSocket>(mut client: T, mut target: T, control: &FlowControl, copies: bool) -> PumpEnd {
-    let (mut up, mut down) = (Half::new(copies), Half::new(copies));
+    let (mut up, mut down) = (Half::new(copies, control.share()), Half::new(copies, control.share()));
     let end = poll_fn(|cx| {
         if let Some(why) = control.poll_cut(cx) {
             return Poll::Ready(PumpEnd::Cut(why));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use catalyst_config::HostPort;
 use catalyst_control::{Forward, NextHop as Hop};
 use catalyst_names::{NodeName, OriginId, Protocol, ServiceName};
-use catalyst_transport::FlowControl;
+use catalyst_transport::{FlowControl, Held};
 use catalyst_tunnel::flows::Totals;
 use catalyst_tunnel::{
     Caller, Endpoint, FlowId, FlowKind, FlowTable, ForwardTable, Limits, NextHop, Refusal,
@@ -16,6 +16,8 @@ use catalyst_tunnel::{
 #[derive(Debug)]
 pub struct Tables {
     own: NodeName,
+    /// What all flows may hold together.
+    held: Arc<Held>,
     inner: Mutex<Inner>,
 }
 
@@ -59,7 +61,7 @@ pub struct Plan {
 impl Tables {
     /// Empty tables.
     #[must_use]
-    pub fn new(own: NodeName, limits: Limits) -> Self {
+    pub fn new(own: NodeName, limits: Limits, held: usize) -> Self {
         let inner = Inner {
             forward: ForwardTable::new(limits),
             flows: FlowTable::new(&limits),
@@ -71,7 +73,7 @@ impl Tables {
             targets: BTreeMap::new(),
             epoch: 0,
         };
-        Tables { own, inner: Mutex::new(inner) }
+        Tables { own, held: Held::new(held), inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -230,7 +232,7 @@ impl Tables {
         epoch: u64,
         now_ms: u64,
     ) -> Result<(FlowId, Arc<FlowControl>), Refusal> {
-        let control = FlowControl::new();
+        let control = FlowControl::new(&self.held);
         let id = inner.flows.open(service, from, None, epoch, now_ms)?;
         inner.controls.insert(id, control.clone());
         // A permission withdrawn between the plan and here must not slip through.

@@ -148,7 +148,7 @@ async fn over_tcp(
         _ => return Err("it speaks no protocol of this node (no common ALPN)".to_owned()),
     };
     let peer = stream.peer()?;
-    Ok(Known::Peer { connection: connect::start(shared, stream, remote, false, 0), peer, data })
+    Ok(Known::Peer { connection: connect::start(shared, stream, remote, false, 0, !data), peer, data })
 }
 
 async fn admitted(

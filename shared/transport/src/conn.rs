@@ -251,22 +251,25 @@ pub(crate) enum RecvHalf {
 }
 
 impl RecvHalf {
-    /// Hands out what has come, and returns how many chunks; `None` at the end.
+    /// Hands out what has come, and returns how many chunks; `None` at the end. With `most`, one chunk of at most so
+    /// many bytes.
     pub fn poll_read_chunks(
         &mut self,
         cx: &mut Context<'_>,
         chunks: &mut [Bytes],
+        most: usize,
     ) -> Poll<Result<Option<usize>, HalfEnd>> {
-        match self {
-            RecvHalf::Quic(r) => pin!(r.read_chunks(chunks)).poll(cx).map_err(Into::into),
-            RecvHalf::Tcp(r) => {
-                let read = ready!(r.poll_read(cx, usize::MAX))?;
-                Poll::Ready(Ok(read.zip(chunks.first_mut()).map(|(bytes, chunk)| {
-                    *chunk = bytes;
-                    1
-                })))
+        let one = match self {
+            RecvHalf::Quic(r) if most == usize::MAX => {
+                return pin!(r.read_chunks(chunks)).poll(cx).map_err(Into::into);
             }
-        }
+            RecvHalf::Quic(r) => ready!(pin!(r.read_chunk(most, true)).poll(cx))?.map(|chunk| chunk.bytes),
+            RecvHalf::Tcp(r) => ready!(r.poll_read(cx, most))?,
+        };
+        Poll::Ready(Ok(one.zip(chunks.first_mut()).map(|(bytes, chunk)| {
+            *chunk = bytes;
+            1
+        })))
     }
 
     /// Up to `most` bytes; `None` at the end.

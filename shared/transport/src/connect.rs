@@ -57,7 +57,7 @@ async fn tcp(
     }
     let found = stream.peer().map_err(handshake)?;
     let streams = if alpn == quic::DATA { shared.limits.flows_at_first() } else { 0 };
-    Ok((start(shared, stream, remote, true, streams), found))
+    Ok((start(shared, stream, remote, true, streams, alpn != quic::DATA), found))
 }
 
 /// Starts the multiplexer over a TLS stream whose peer is known.
@@ -67,8 +67,10 @@ pub(crate) fn start(
     remote: SocketAddr,
     dialled: bool,
     streams: u32,
+    control: bool,
 ) -> Conn {
     let limits = &shared.limits;
-    let windows = Windows { stream: limits.stream_window, connection: limits.receive_window, streams };
+    let (connection, one, _) = limits.windows(control);
+    let windows = Windows { stream: one, connection, streams };
     Conn::Tcp(mux::start(&shared.rt, stream, remote, dialled, windows, limits.close))
 }

@@ -10,6 +10,7 @@ use quinn::VarInt;
 
 use crate::conn::{RecvHalf, SendHalf};
 use crate::error::FlowError;
+use crate::held::{Held, Share};
 use crate::rt::lock;
 
 /// The two halves of a flow. Dropped before both ended, it is reset, so that a cut flow never looks like a whole one.
@@ -79,18 +80,30 @@ impl Drop for FlowStream {
 }
 
 /// What the rest of the node sees of a running flow: its counters, and a way to cut it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FlowControl {
+    held: Arc<Held>,
     up: AtomicU64,
     down: AtomicU64,
     cut: Mutex<(Option<Refusal>, Option<Waker>)>,
 }
 
 impl FlowControl {
-    /// For one flow.
+    /// For one flow, which holds its bytes within this budget.
     #[must_use]
-    pub fn new() -> Arc<Self> {
-        Arc::default()
+    pub fn new(held: &Arc<Held>) -> Arc<Self> {
+        Arc::new(FlowControl {
+            held: held.clone(),
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            cut: Mutex::default(),
+        })
+    }
+
+    /// A part of the budget.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        Share::of(&self.held)
     }
 
     /// Bytes from the local socket to the peer.

@@ -47,7 +47,8 @@ impl AsyncRead for FlowIo {
         let this = self.get_mut();
         while this.rest.is_empty() {
             let mut chunk = [Bytes::new()];
-            let read = ready!(this.flow.recv.poll_read_chunks(cx, &mut chunk)).map_err(|e| broken(&e))?;
+            let read = ready!(this.flow.recv.poll_read_chunks(cx, &mut chunk, into.len()))
+                .map_err(|e| broken(&e))?;
             if read.is_none() {
                 return Poll::Ready(Ok(0));
             }

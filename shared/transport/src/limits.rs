@@ -17,6 +17,8 @@ pub struct Limits {
     /// Unacknowledged and unread bytes of one connection. When full: the sender waits, with all its flows. Flows whose
     /// reader stands still hold a `stream_window` of it each, so this should be many times as much.
     pub receive_window: u32,
+    /// The same of a control connection, which carries frames of 16 KiB one after the other.
+    pub control_window: u32,
     /// The same of one stream. When full: that stream's sender waits, others go on.
     pub stream_window: u32,
     /// Bytes that QUIC keeps until they are acknowledged, for each connection. When full: writers wait.
@@ -61,6 +63,14 @@ impl Limits {
     pub const CONTROL_PER_PEER: usize = 2;
     /// Data connections of one peer. When full: the newest replaces the oldest.
     pub const DATA_PER_PEER: usize = 2;
+    /// The smallest window of a connection.
+    pub const LEAST_WINDOW: u32 = 64 * 1024;
+    /// The smallest window of a stream.
+    pub const LEAST_STREAM_WINDOW: u32 = 16 * 1024;
+    /// What QUIC keeps for a stream that the peer may open, whether it is open or not.
+    const STREAM: usize = 96;
+    /// What a connection takes without any byte in it.
+    const CONNECTION: usize = 64 * 1024;
     /// Addresses of one host name that a dialler tries in turn. When full: the rest is left out.
     pub const ADDRESSES: usize = 8;
 
@@ -69,8 +79,9 @@ impl Limits {
         sessions: 16,
         handshakes: 16,
         flows_per_peer: 1024,
-        waiting_flows: 64,
+        waiting_flows: 1024,
         receive_window: 16 * 64 * 1024,
+        control_window: 64 * 1024,
         stream_window: 64 * 1024,
         send_window: 256 * 1024,
         datagrams: 64 * 1024,
@@ -85,6 +96,7 @@ impl Limits {
         flows_per_peer: 4096,
         waiting_flows: 1024,
         receive_window: 32 * 1024 * 1024,
+        control_window: 1024 * 1024,
         stream_window: 1024 * 1024,
         send_window: 4 * 1024 * 1024,
         datagrams: 256 * 1024,
@@ -97,17 +109,48 @@ impl Limits {
         Self::FLOWS_AT_FIRST.min(self.flows_per_peer)
     }
 
+    /// Windows of a connection, of one of its streams, and of what it sends.
+    pub(crate) fn windows(&self, control: bool) -> (u32, u32, u64) {
+        if control {
+            (self.control_window, self.control_window, u64::from(self.control_window))
+        } else {
+            (self.receive_window, self.stream_window, self.send_window)
+        }
+    }
+
+    /// With another window for the flows of each peer; those of streams and of what is sent follow it.
+    #[must_use]
+    pub fn with_window(self, bytes: u32) -> Limits {
+        let receive_window = bytes.max(Self::LEAST_WINDOW);
+        let stream_window = (receive_window / 16).clamp(Self::LEAST_STREAM_WINDOW, self.stream_window);
+        let send_window =
+            u64::from(receive_window / 4).clamp(u64::from(Self::LEAST_WINDOW), self.send_window);
+        Limits { receive_window, stream_window, send_window, ..self }
+    }
+
+    /// For at most so many peers.
+    #[must_use]
+    pub fn with_peers(self, sessions: usize) -> Limits {
+        Limits { sessions, ..self }
+    }
+
     /// An upper bound of the bytes that all sessions together may hold at once.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
-        let window = self.receive_window as usize;
-        let quic = window + usize::try_from(self.send_window).unwrap_or(usize::MAX / 4) + 2 * self.datagrams;
+        let send = usize::try_from(self.send_window).unwrap_or(usize::MAX / 4);
+        let streams = (self.flows_per_peer as usize).saturating_mul(Self::STREAM);
+        // What is received in small pieces is copied together when less than half of its room is used.
+        let quic = |window: usize, send: usize| 2 * window + send + 2 * self.datagrams + Self::CONNECTION;
+        // A buffer that grows may have room for twice what it holds.
+        let tcp =
+            |window: usize| 2 * window + Self::TCP_QUEUE + Self::TCP_CONTROL + Self::TLS + Self::CONNECTION;
+        let one = |window: u32, send: usize| quic(window as usize, send).max(tcp(window as usize));
+        let control = one(self.control_window, self.control_window as usize) + Self::SESSION_CREDIT;
         // Behind QUIC's own: what waits for flows and for turns, and what is not whole.
         let packets = 2 * (self.datagrams + self.large_packets);
-        // A buffer that grows may have room for twice what it holds.
-        let tcp = window.saturating_mul(2) + Self::TCP_QUEUE + Self::TCP_CONTROL + Self::TLS;
-        let per_peer = (Self::CONTROL_PER_PEER + Self::DATA_PER_PEER)
-            .saturating_mul(quic.max(tcp).saturating_add(packets));
-        self.sessions.saturating_mul(per_peer.saturating_add(Self::SESSION_CREDIT))
+        let data = one(self.receive_window, send) + streams + packets;
+        let per_peer =
+            Self::CONTROL_PER_PEER.saturating_mul(control) + Self::DATA_PER_PEER.saturating_mul(data);
+        self.sessions.saturating_mul(per_peer)
     }
 }

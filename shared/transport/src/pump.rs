@@ -18,6 +18,7 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 use crate::conn::Stopped;
 use crate::end::HalfEnd;
 use crate::flow::{FlowControl, FlowStream};
+use crate::held::Share;
 
 /// A local socket. `poll_close` must shut down the writing half, and that half alone: `smol::net::TcpStream` and
 /// tokio's sockets do so, a bare `async_io::Async` only flushes.
@@ -71,7 +72,8 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
 
 /// Copies until both halves have ended or one breaks.
 pub async fn pump<L: LocalStream>(local: L, flow: FlowStream, control: &FlowControl) -> PumpEnd {
-    let mut pump = Pump { local, flow, control, up: Up::default(), down: Down::default() };
+    let mut pump =
+        Pump { local, flow, control, up: Up::new(control.share()), down: Down::new(control.share()) };
     let end = poll_fn(|cx| pump.poll(cx)).await;
     let Pump { mut local, flow, .. } = pump;
     match &end {
@@ -105,16 +107,16 @@ struct Up {
     done: bool,
     /// Watched when nothing else would tell that the peer does not read any more.
     stopped: Option<Stopped>,
+    share: Share,
 }
 
-impl Default for Up {
-    fn default() -> Self {
-        Up { rest: Bytes::new(), appetite: BUFFER / 4, done: false, stopped: None }
+impl Up {
+    fn new(share: Share) -> Self {
+        Up { rest: Bytes::new(), appetite: BUFFER / 4, done: false, stopped: None, share }
     }
 }
 
 /// From the peer to the local socket.
-#[derive(Default)]
 struct Down {
     /// Received, but not taken by the socket yet.
     rest: VecDeque<Bytes>,
@@ -122,6 +124,25 @@ struct Down {
     /// The peer has ended its half.
     ended: bool,
     done: bool,
+    share: Share,
+}
+
+impl Down {
+    fn new(share: Share) -> Self {
+        Down { rest: VecDeque::new(), unflushed: false, ended: false, done: false, share }
+    }
+
+    /// The socket takes no more for now: what is kept is copied out of the packets it came in, which may be much
+    /// larger than what is left of them.
+    fn settle(&mut self) {
+        let bytes = self.rest.iter().map(Bytes::len).sum();
+        if self.rest.len() > 1 || bytes > self.share.bytes() {
+            let mut whole = Vec::with_capacity(bytes);
+            self.rest.iter().for_each(|chunk| whole.extend_from_slice(chunk));
+            self.rest = VecDeque::from([Bytes::from(whole)]);
+        }
+        self.share.set(bytes);
+    }
 }
 
 /// What a direction does when it cannot go on: `Ok` when it has ended in order.
@@ -158,6 +179,7 @@ impl<L: LocalStream> Pump<'_, L> {
                 let [rest] = chunk;
                 self.up.rest = rest;
                 self.control.add_up(ready!(written).map_err(peer_ended)?);
+                self.up.share.set(self.up.rest.len());
             }
         }
         cx.waker().wake_by_ref();
@@ -170,7 +192,7 @@ impl<L: LocalStream> Pump<'_, L> {
     }
 
     fn poll_read_into(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Step {
-        let appetite = self.up.appetite.min(buffer.len());
+        let appetite = self.up.share.appetite(self.up.appetite).min(buffer.len());
         let (space, _) = buffer.split_at_mut(appetite);
         let read = ready!(Pin::new(&mut self.local).poll_read(cx, space)).map_err(|e| local_ended(&e))?;
         if read == 0 {
@@ -188,6 +210,7 @@ impl<L: LocalStream> Pump<'_, L> {
         self.control.add_up(taken);
         self.up.appetite = if taken < read { CAUTIOUS } else { (self.up.appetite * 2).min(BUFFER) };
         self.up.rest = Bytes::copy_from_slice(data.get(taken..).unwrap_or_default());
+        self.up.share.set(self.up.rest.len());
         Poll::Ready(Ok(()))
     }
 
@@ -215,7 +238,8 @@ impl<L: LocalStream> Pump<'_, L> {
 
     fn poll_read_peer(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, PumpEnd> {
         let mut chunks: [Bytes; CHUNKS] = Default::default();
-        let read = self.flow.recv.poll_read_chunks(cx, &mut chunks);
+        let most = self.down.share.appetite(usize::MAX);
+        let read = self.flow.recv.poll_read_chunks(cx, &mut chunks, most);
         match read {
             Poll::Pending => return Ok(Poll::Pending),
             Poll::Ready(Ok(None)) => self.down.ended = true,
@@ -229,7 +253,10 @@ impl<L: LocalStream> Pump<'_, L> {
         let mut slices = [IoSlice::new(&[]); CHUNKS];
         let count = self.down.rest.iter().zip(&mut slices).map(|(b, s)| *s = IoSlice::new(b)).count();
         let slices = slices.get(..count).unwrap_or_default();
-        let written = ready!(Pin::new(&mut self.local).poll_write_vectored(cx, slices));
+        let Poll::Ready(written) = Pin::new(&mut self.local).poll_write_vectored(cx, slices) else {
+            self.down.settle();
+            return Poll::Pending;
+        };
         let mut left = written.map_err(|e| local_ended(&e))?;
         if left == 0 {
             return Poll::Ready(Err(PumpEnd::LocalReset(io::ErrorKind::WriteZero)));
@@ -247,6 +274,7 @@ impl<L: LocalStream> Pump<'_, L> {
         if self.down.rest.is_empty() {
             // An idle connection holds no memory.
             self.down.rest = VecDeque::new();
+            self.down.share.set(0);
         }
         Poll::Ready(Ok(()))
     }

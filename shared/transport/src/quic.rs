@@ -25,7 +25,13 @@ pub(crate) const DATA: &[u8] = b"catalyst-data/1";
 const IDLE: VarInt = VarInt::from_u32(90_000);
 
 /// `streams` is how many the other end may open before it is told of more.
-fn transport(limits: &Limits, profile: &LinkProfile, streams: u32) -> Arc<quinn::TransportConfig> {
+fn transport(
+    limits: &Limits,
+    profile: &LinkProfile,
+    streams: u32,
+    control: bool,
+) -> Arc<quinn::TransportConfig> {
+    let (window, stream, send) = limits.windows(control);
     let mut config = quinn::TransportConfig::default();
     config
         .max_idle_timeout(Some(IdleTimeout::from(IDLE)))
@@ -33,9 +39,9 @@ fn transport(limits: &Limits, profile: &LinkProfile, streams: u32) -> Arc<quinn:
         .initial_rtt(profile.initial_rtt)
         .max_concurrent_bidi_streams(VarInt::from_u32(streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .receive_window(VarInt::from_u32(limits.receive_window))
-        .stream_receive_window(VarInt::from_u32(limits.stream_window))
-        .send_window(limits.send_window)
+        .receive_window(VarInt::from_u32(window))
+        .stream_receive_window(VarInt::from_u32(stream))
+        .send_window(send)
         .datagram_receive_buffer_size(Some(limits.datagrams))
         .datagram_send_buffer_size(limits.datagrams / 2)
         .congestion_controller_factory(Arc::new(Factory { noisy: profile.noisy }));
@@ -55,7 +61,7 @@ pub(crate) fn server(
     let crypto = QuicServerConfig::try_from(tls).map_err(|e| TransportError::Tls(e.to_string()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config
-        .transport_config(transport(limits, profile, 0))
+        .transport_config(transport(limits, profile, 0, false))
         .max_incoming(limits.handshakes)
         .incoming_buffer_size(16 * 1024)
         .incoming_buffer_size_total(limits.handshakes as u64 * 16 * 1024)
@@ -106,7 +112,7 @@ impl Dialling {
             QuicClientConfig::try_from(self.tls(alpn)?).map_err(|e| TransportError::Tls(e.to_string()))?;
         let mut config = ClientConfig::new(Arc::new(crypto));
         let streams = if alpn == DATA { limits.flows_at_first() } else { 0 };
-        config.transport_config(transport(limits, profile, streams));
+        config.transport_config(transport(limits, profile, streams, alpn != DATA));
         Ok(config)
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use catalyst_testkit::relay::Relay;
 use catalyst_transport::{
-    DialTarget, DownReason, Event, FlowControl, Limits, LinkProfile, PumpEnd, Via, relay,
+    DialTarget, DownReason, Event, FlowControl, Held, Limits, LinkProfile, PumpEnd, Via, relay,
 };
 use catalyst_tunnel::Refusal;
 use common::tcp::*;
@@ -281,7 +281,7 @@ async fn transit(
     middle: &Node,
     right: &Node,
 ) -> (End, End, Arc<FlowControl>, async_channel::Receiver<PumpEnd>) {
-    let control = FlowControl::new();
+    let control = FlowControl::new(&Held::new(usize::MAX));
     let (send, ended) = async_channel::bounded(1);
     let own = Arc::clone(&control);
     let joining = async move {

@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catalyst_transport::{FlowControl, FlowError, Limits, PacketEnd, PumpEnd, carry};
+use catalyst_transport::{FlowControl, FlowError, Held, Limits, PacketEnd, PumpEnd, carry};
 use catalyst_tunnel::{Limits as TunnelLimits, Refusal};
 use common::packets::*;
 use common::*;
@@ -137,7 +137,7 @@ on_all!(a_node_between_two_joins_their_flows, |rt: Arc<dyn Runtime>| async move 
         let (opened, accepted) = open_flow(&one, &cloud).await;
         let (onward, arrived) = open_flow(&cloud, &two).await;
         let (own, counters) = (cloud.rt.clone(), Arc::clone(cloud.transport.packets()));
-        let control = FlowControl::new();
+        let control = FlowControl::new(&Held::new(usize::MAX));
         let seen = control.clone();
         cloud.rt.spawn(Box::pin(async move {
             let (mut caller, mut service) = (accepted, onward);

@@ -81,7 +81,7 @@ struct Joined {
 
 fn joined(copies: bool) -> Joined {
     let ((client, near), (service, far)) = (pair(), pair());
-    let control = FlowControl::new();
+    let control = FlowControl::new(&catalyst_transport::Held::new(usize::MAX));
     let counted = control.clone();
     let end = thread::spawn(move || block_on(join(near, far, &counted, copies)));
     Joined { client, service, control, end }

@@ -26,7 +26,8 @@ fn forward(hops: &[NextHop]) -> Forward {
 }
 
 fn tables() -> Arc<Tables> {
-    Arc::new(Tables::new(name("cloud-1.acme.example"), Limits { flows: 2, packet_flows: 1, ..Limits::EDGE }))
+    let limits = Limits { flows: 2, packet_flows: 1, ..Limits::EDGE };
+    Arc::new(Tables::new(name("cloud-1.acme.example"), limits, 1 << 20))
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use catalyst_transport::{Dropped, Event, FlowControl, PacketEnd, PacketFlow, PacketTotals, PumpEnd, carry};
+use catalyst_transport::{
+    Dropped, Event, FlowControl, Held, PacketEnd, PacketFlow, PacketTotals, PumpEnd, carry,
+};
 use catalyst_tunnel::{FlowKind, StreamHeader};
 use futures_lite::Stream;
 use quinn::Runtime;
@@ -76,7 +78,7 @@ pub fn join(node: &Node, mut flow: PacketFlow, caller: bool, idle: Duration) -> 
     let (send, from_test) = async_channel::bounded::<Vec<u8>>(1024);
     let (to_test, heard) = async_channel::bounded(4096);
     let (tell, ended) = async_channel::bounded(1);
-    let control = FlowControl::new();
+    let control = FlowControl::new(&Held::new(usize::MAX));
     let (own, rt, transport) = (control.clone(), node.rt.clone(), node.transport.clone());
     node.rt.spawn(Box::pin(async move {
         let mut local = Local { from_test: Box::pin(from_test), to_test };

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_channel::Receiver;
-use catalyst_transport::{FlowControl, FlowStream, LocalStream, PumpEnd, pump};
+use catalyst_transport::{FlowControl, FlowStream, Held, LocalStream, PumpEnd, pump};
 use catalyst_tunnel::{FlowKind, StreamHeader, TraceContext};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use quinn::Runtime;
@@ -101,7 +101,7 @@ pub struct End {
 /// Joins a new socket with the flow.
 pub fn join(rt: &Arc<dyn Runtime>, flow: FlowStream) -> End {
     let (socket, local) = tcp_pair();
-    let control = FlowControl::new();
+    let control = FlowControl::new(&Held::new(usize::MAX));
     let (send, ended) = async_channel::bounded(1);
     let own = Arc::clone(&control);
     rt.spawn(Box::pin(async move {

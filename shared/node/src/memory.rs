@@ -1,0 +1,175 @@
+//! The most memory that a node may take, subject by subject, from its configuration: what `check` prints.
+//!
+//! Every figure is a capacity times what one of its kind takes at its largest. A test fills all of them at once and
+//! reads the process's anonymous memory, which must stay below the sum.
+
+use catalyst_config::Capacities;
+use catalyst_identity::Limits as TrustLimits;
+use catalyst_store::Limits as StoreLimits;
+use catalyst_transport::{Held, Limits as TransportLimits};
+use catalyst_tunnel::Limits as TunnelLimits;
+use serde::Serialize;
+
+use crate::limits::Limits;
+
+/// One subject's part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bound {
+    /// What takes it.
+    pub what: &'static str,
+    /// How many of what size, and which key decides.
+    pub of: String,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+/// What a program brings before anything is filled: the runtime, TLS, the allocator, the engine and its threads, and
+/// the batch of packets that one call receives (3 MiB, if ever so many come at once).
+const BASE: usize = 5 * 1024 * 1024;
+/// A flow without bytes: its task, two sockets in the runtime, its row, a stream.
+const FLOW: usize = 9 * 1024;
+/// A flow of packets: two rows, its task, a socket, a stream. What waits for it counts with the connection.
+const UDP_FLOW: usize = 6 * 1024;
+/// A route in an answer of the admin API or in the file of remembered routes, as text and in memory.
+const ROUTE_ROW: usize = 3 * 1024;
+/// A service in the configuration, in memory and in answers.
+const SERVICE: usize = 4 * 1024;
+/// A thread that resolves names: what of its stack is used.
+const THREAD: usize = 96 * 1024;
+
+/// The limits of the transport that a configuration asks for.
+#[must_use]
+pub fn transport_limits(limits: &Capacities, edge: bool) -> TransportLimits {
+    let base = if edge { TransportLimits::EDGE } else { TransportLimits::CLOUD };
+    base.with_window(limits.window).with_peers(if edge { limits.peers as usize } else { base.sessions })
+}
+
+/// The limits of the data path that a configuration asks for: every route that is held can be used.
+#[must_use]
+pub fn tunnel_limits(limits: &Capacities, edge: bool) -> TunnelLimits {
+    let base = if edge { TunnelLimits::EDGE } else { TunnelLimits::CLOUD };
+    TunnelLimits {
+        flows: limits.flows as usize,
+        packet_flows: limits.udp_flows as usize,
+        services: limits.routes as usize,
+        ..base
+    }
+}
+
+/// The limits of the core.
+#[must_use]
+pub fn control_limits(limits: &Capacities, base: catalyst_control::Limits) -> catalyst_control::Limits {
+    catalyst_control::Limits {
+        peers: limits.peers as usize,
+        services: limits.services as usize,
+        routes_per_peer: limits.routes_per_peer as usize,
+        ..base
+    }
+}
+
+/// What flows may hold together.
+#[must_use]
+pub const fn held(edge: bool) -> usize {
+    if edge { Limits::EDGE_HELD } else { Limits::HELD }
+}
+
+/// Every part. `table` is what the route table takes, `http` whether there is a port for HTTP by Host.
+#[must_use]
+pub fn bounds(limits: &Capacities, edge: bool, table: usize, http: bool) -> Vec<Bound> {
+    let (peers, flows) = (limits.peers as usize, limits.flows as usize);
+    let (services, routes) = (limits.services as usize, limits.routes as usize);
+    let control = if edge { catalyst_control::Limits::EDGE } else { catalyst_control::Limits::CLOUD };
+    let events = if edge { Limits::EDGE_EVENTS } else { Limits::EVENTS };
+    let transport = transport_limits(limits, edge);
+    let clients = limits.http_clients as usize;
+    let udp = limits.udp_flows as usize;
+    let one = |what, of: String, bytes| Bound { what, of, bytes };
+    let mut all = vec![
+        one("the program itself", String::new(), BASE),
+        one("route table", format!("limits.routes {routes}"), table),
+        one(
+            "peers and what they are told",
+            format!("limits.peers {peers}, limits.routes_per_peer {}", limits.routes_per_peer),
+            control_limits(limits, control).max_bytes(),
+        ),
+        one("ways of services", format!("limits.routes {routes}"), tunnel_limits(limits, edge).max_bytes()),
+        one(
+            "buffers of connections to peers",
+            format!("limits.peers {peers}, limits.window {}", limits.window),
+            transport.max_bytes(),
+        ),
+        one("frames that wait", format!("{events} of 16 KiB"), events * 16 * 1024),
+        one("flows", format!("limits.flows {flows}"), flows * (FLOW + 2 * Held::SIP)),
+        one("bytes that flows hold", "fixed".into(), held(edge)),
+        one("flows of UDP", format!("limits.udp_flows {udp}"), udp * UDP_FLOW),
+        one("local services", format!("limits.services {services}"), services * SERVICE),
+        one(
+            "answers of the admin API",
+            format!("{} at a time, limits.routes {routes}", Limits::admin_answers(edge)),
+            Limits::ADMIN_CONNECTIONS * 2 * Limits::REQUEST
+                + Limits::admin_answers(edge) * routes * ROUTE_ROW,
+        ),
+        one("routes remembered for the next start", format!("limits.routes {routes}"), routes * ROUTE_ROW),
+        one("store", "cache and one change".into(), StoreLimits::max_bytes()),
+        one("trust bundles", format!("limits.peers {peers}"), trust(limits).max_bytes()),
+        one("name look-ups", format!("limits.peers {peers}"), peers * THREAD),
+        one("figures for Prometheus", String::new(), Limits::METRICS_CONNECTIONS * 32 * 1024),
+    ];
+    if http {
+        all.push(one(
+            "HTTP clients",
+            format!("limits.http_clients {clients}"),
+            clients * Limits::HTTP_CLIENT,
+        ));
+    }
+    all
+}
+
+/// The organisations whose roots a node keeps: one's own, and at most one for each peer.
+#[must_use]
+pub fn trust(limits: &Capacities) -> TrustLimits {
+    TrustLimits { organisations: limits.peers as usize + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Capacities = Capacities {
+        routes: 1024,
+        peers: 4,
+        services: 64,
+        flows: 1024,
+        routes_per_peer: 1024,
+        expose: 16,
+        window: 1 << 20,
+        http_clients: 32,
+        udp_flows: 256,
+        udp_idle_s: 60,
+    };
+
+    fn sum(limits: &Capacities, http: bool) -> usize {
+        bounds(limits, true, 400_000, http).iter().map(|b| b.bytes).sum()
+    }
+
+    #[test]
+    fn a_board_of_64_mebibytes_has_room_for_the_defaults() {
+        assert!(sum(&SMALL, true) < 64 << 20, "{:#?}", bounds(&SMALL, true, 400_000, true));
+    }
+
+    #[test]
+    fn each_key_that_is_named_moves_the_sum() {
+        let least = sum(&SMALL, false);
+        for more in [
+            Capacities { routes: 2048, ..SMALL },
+            Capacities { peers: 5, ..SMALL },
+            Capacities { services: 65, ..SMALL },
+            Capacities { flows: 1025, ..SMALL },
+            Capacities { routes_per_peer: 2048, ..SMALL },
+            Capacities { window: 2 << 20, ..SMALL },
+        ] {
+            assert!(sum(&more, false) > least, "{more:?}");
+        }
+        assert!(sum(&SMALL, true) > least);
+    }
+}
