@@ -422,7 +422,7 @@ static LIMITS: &[Key] = &[
     Key::new(
         "peers",
         Kind::Capacity(|c| c.peers),
-        PerBuild { edge: 4, cloud: 1_024 },
+        PerBuild { edge: 3, cloud: 1_024 },
         "Neighbours. When full: the configuration is refused.",
         "leave it out for the default",
     ),

@@ -366,7 +366,7 @@ fn everything_can_come_without_a_file() {
     assert_eq!(config.admin.socket, PathBuf::from("state/admin.sock"));
     assert_eq!(config.identity.key, PathBuf::from("edge-1.key"));
     assert_eq!(config.identity.bundle, PathBuf::from("acme.example.bundle.pem"));
-    assert_eq!((config.limits.routes, config.limits.peers), (1_024, 4));
+    assert_eq!((config.limits.routes, config.limits.peers), (1_024, 3));
     let small = Compiled { routes: 100, ..Compiled::EDGE };
     assert_eq!(from_text(None, &[], &sets, Build::Edge, &small).unwrap().limits.routes, 100);
 }

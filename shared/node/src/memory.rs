@@ -137,7 +137,7 @@ mod tests {
 
     const SMALL: Capacities = Capacities {
         routes: 1024,
-        peers: 4,
+        peers: 3,
         services: 64,
         flows: 1024,
         routes_per_peer: 1024,
@@ -162,7 +162,7 @@ mod tests {
         let least = sum(&SMALL, false);
         for more in [
             Capacities { routes: 2048, ..SMALL },
-            Capacities { peers: 5, ..SMALL },
+            Capacities { peers: 4, ..SMALL },
             Capacities { services: 65, ..SMALL },
             Capacities { flows: 1025, ..SMALL },
             Capacities { routes_per_peer: 2048, ..SMALL },

@@ -148,7 +148,7 @@ impl PacketFlow {
     /// Hands on what came on the stream; `false` when nothing more has come.
     fn poll_read(&mut self, cx: &mut Context<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<bool, PumpEnd> {
         let mut chunks: [Bytes; CHUNKS] = Default::default();
-        let count = match self.stream.recv.poll_read_chunks(cx, &mut chunks) {
+        let count = match self.stream.recv.poll_read_chunks(cx, &mut chunks, usize::MAX) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(None)) => return Err(PumpEnd::Finished),
             Poll::Ready(Ok(Some(count))) => count,
