@@ -84,7 +84,7 @@ pub fn build(repo: &Repo, target: Option<&str>) -> Result<PathBuf> {
     if let Some(time) = build_time(repo) {
         command.env("SOURCE_DATE_EPOCH", time.to_string());
     }
-    let mut linker = Linker::Compiler;
+    let mut linker = if bundled_lld()? { Linker::Bundled } else { Linker::Compiler };
     if let Some(target) = target {
         command.args(["--target", target, "--target-dir"]).arg(folder(&target_directory));
         linker = cross(&mut command, target, &target_directory)?;
@@ -121,11 +121,17 @@ fn build_time(repo: &Repo) -> Option<u64> {
     Some(commit.min(now))
 }
 
+/// Functions that are alike are kept once: Rust does not promise that two functions have two addresses. GNU's linker
+/// does not know it.
+const FOLD: &str = "--icf=all";
+
 /// Who links, and so how flags for the linker are spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Linker {
     /// A C compiler passes them on.
     Compiler,
+    /// A C compiler passes them on, to the linker that rustup's compiler brings for this kind of machine.
+    Bundled,
     /// The linker that comes with Rust's static targets.
     Lld,
 }
@@ -134,17 +140,23 @@ impl Linker {
     fn flags(self, script: &Path) -> Vec<String> {
         let script = script.display();
         match self {
-            Linker::Compiler => {
+            Linker::Compiler | Linker::Bundled => {
                 // Relocations packed as RELR: a board's C library is glibc 2.36 (Debian 12) or later, or musl is in it.
-                vec![
+                let mut flags = vec![
                     "-Clink-arg=-Wl,--no-eh-frame-hdr".to_owned(),
                     "-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned(),
                     format!("-Clink-arg=-Wl,-T,{script}"),
-                ]
+                ];
+                if self == Linker::Bundled {
+                    flags.push(format!("-Clink-arg=-Wl,{FOLD}"));
+                }
+                flags
             }
-            Linker::Lld => {
-                vec!["-Clink-arg=--no-eh-frame-hdr".to_owned(), format!("-Clink-arg=-T{script}")]
-            }
+            Linker::Lld => vec![
+                "-Clink-arg=--no-eh-frame-hdr".to_owned(),
+                format!("-Clink-arg={FOLD}"),
+                format!("-Clink-arg=-T{script}"),
+            ],
         }
     }
 }
@@ -188,13 +200,22 @@ fn cross(command: &mut Command, target: &str, target_directory: &Path) -> Result
     Ok(Linker::Compiler)
 }
 
+/// Whether builds for this machine are linked by LLD: rustup's compiler does so on x86_64.
+fn bundled_lld() -> Result<bool> {
+    let lld = "lib/rustlib/x86_64-unknown-linux-gnu/bin/gcc-ld/ld.lld";
+    Ok(std::env::consts::ARCH == "x86_64" && sysroot()?.join(lld).exists())
+}
+
 /// Whether the compiler that is in use has the standard library of a platform.
 fn rustup_has(target: &str) -> Result<bool> {
+    let files = std::fs::read_dir(sysroot()?.join("lib/rustlib").join(target).join("lib"));
+    Ok(files.is_ok_and(|mut files| files.next().is_some()))
+}
+
+fn sysroot() -> Result<PathBuf> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).args(["--print", "sysroot"]).output().context("cannot run rustc")?;
-    let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    Ok(std::fs::read_dir(sysroot.join("lib/rustlib").join(target).join("lib"))
-        .is_ok_and(|mut files| files.next().is_some()))
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
 #[cfg(test)]
@@ -213,8 +234,13 @@ mod tests {
                 "-Clink-arg=-Wl,-T,/r/no-unwind.ld"
             ]
         );
+        let bundled = Linker::Bundled.flags(script);
+        assert_eq!((&bundled[..3], bundled[3].as_str()), (&compiler[..], "-Clink-arg=-Wl,--icf=all"));
         let lld = Linker::Lld.flags(script);
-        assert_eq!(lld, ["-Clink-arg=--no-eh-frame-hdr", "-Clink-arg=-T/r/no-unwind.ld"]);
+        assert_eq!(
+            lld,
+            ["-Clink-arg=--no-eh-frame-hdr", "-Clink-arg=--icf=all", "-Clink-arg=-T/r/no-unwind.ld"]
+        );
     }
 
     #[test]

@@ -45,12 +45,16 @@ pub fn ready(fabric: &mut Fabric, signals: &Signals) -> Result<()> {
 /// Runs every check but the last. Each prints its line; gives whether all passed.
 pub fn all(fabric: &mut Fabric, signals: &Signals) -> bool {
     type Check = fn(&mut Fabric, &Signals) -> Result<Duration>;
-    let checks: [(&str, Check); 8] = [
+    let checks: [(&str, Check); 9] = [
         ("inventory, behind an edge node that only dials out, answers at acme's cloud node", inventory),
         ("orders, which globex exports to acme, answers at acme's cloud node", orders),
         ("payroll, which globex does not export, has no route at acme and gives no answer", payroll),
         ("edge-2 joins with a one-time token, which is of no use a second time", joining::joined),
         ("edge to edge: inventory, of edge-1, answers at edge-2", joining::across),
+        (
+            "the same by UDP: clock, of edge-1, answers at edge-2, and the packets are counted",
+            joining::packets,
+        ),
         ("edge-2 revoked: its session is cut, and it stays out", joining::revoked),
         ("edge node killed (SIGKILL): loss noticed, route gone, no answer", killed),
         ("edge node started again: inventory answers", restarted),

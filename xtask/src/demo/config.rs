@@ -23,12 +23,14 @@ pub fn edge(ports: &Ports) -> String {
     {{ "node": "cloud-1", "address": "{}" }}
   ],
   "services": [
-    {{ "name": "inventory", "protocol": "http", "target": "{}" }}
+    {{ "name": "inventory", "protocol": "http", "target": "{}" }},
+    {{ "name": "clock", "protocol": "udp", "target": "{}" }}
   ]
 }}
 "#,
         ports.address(Port::AcmePeering),
         ports.address(Port::InventoryServer),
+        ports.address(Port::ClockServer),
     )
 }
 

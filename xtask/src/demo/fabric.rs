@@ -75,11 +75,16 @@ impl Node {
     }
 }
 
-/// The HTTP services: name, port, and the organisation they belong to.
-pub const SERVICES: [(&str, Port, &str); 3] = [
+/// The service of UDP.
+pub const CLOCK: &str = "clock";
+
+/// The services: name, port, and the organisation they belong to.
+pub const SERVICES: [(&str, Port, &str); 4] = [
     ("inventory", Port::InventoryServer, "acme.example"),
     ("orders", Port::OrdersServer, "globex.example"),
     ("payroll", Port::PayrollServer, "globex.example"),
+    // Of UDP; the others speak HTTP.
+    (CLOCK, Port::ClockServer, "acme.example"),
 ];
 
 /// Everything that the demo made. Dropped, it ends all of it.
@@ -190,7 +195,7 @@ impl Fabric {
         run(join.args(["join", token, "--config"]).arg(config)).map(drop)
     }
 
-    /// Gives the node that joined a local port for a service of the other edge node, and starts it.
+    /// Gives the node that joined local ports for the services of the other edge node, and starts it.
     ///
     /// # Errors
     /// When its configuration is not there, or it does not start.
@@ -198,7 +203,11 @@ impl Fabric {
         let path = self.config(Node::Joined);
         let mut config: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
         let listen = self.ports.address(Port::JoinedInventory).to_string();
-        config["expose"] = serde_json::json!([{ "service": "inventory.acme.example", "listen": listen }]);
+        let clock = self.ports.address(Port::JoinedClock).to_string();
+        config["expose"] = serde_json::json!([
+            { "service": "inventory.acme.example", "listen": listen },
+            { "service": "clock.acme.example", "listen": clock, "protocol": "udp" },
+        ]);
         write(&path, &config.to_string())?;
         self.start_node(Node::Joined)
     }
@@ -213,7 +222,7 @@ impl Fabric {
             .map(drop)
     }
 
-    /// Starts the HTTP servers, each a process of its own.
+    /// Starts the servers, each a process of its own.
     ///
     /// # Errors
     /// When one does not start.

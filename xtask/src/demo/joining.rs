@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::asking::{PATIENCE, peer_state, request};
-use super::fabric::{Fabric, Node};
+use super::fabric::{CLOCK, Fabric, Node};
 use super::ports::Port;
 use super::signals::Signals;
+use super::udp;
 use super::wait::{Look, until};
 
 /// It joins and runs; somebody who found the token does not.
@@ -43,6 +44,33 @@ pub fn across(fabric: &mut Fabric, signals: &Signals) -> Result<Duration> {
             Err(error) => Look::NotYet(format!("{error:#}")),
         }
     })?;
+    Ok(took)
+}
+
+/// The same way, in datagrams.
+pub fn packets(fabric: &mut Fabric, signals: &Signals) -> Result<Duration> {
+    let pid = fabric.process(CLOCK).context("clock does not run")?.pid();
+    let address = fabric.ports.address(Port::JoinedClock);
+    until(signals, "edge-2 knows the way to clock", PATIENCE, || {
+        fabric.look(Node::Joined, |status| {
+            let rows = status["expose"].as_array();
+            let row = rows.and_then(|rows| rows.iter().find(|row| row["service"] == "clock.acme.example"));
+            match row.and_then(|row| row["state"].as_str()) {
+                Some("reachable") => Ok(()),
+                other => Err(format!("it is {}", other.unwrap_or("unknown"))),
+            }
+        })
+    })?;
+    let (answer, took) = udp::ask(address, "what time is it?", PATIENCE)?;
+    ensure!(
+        answer.ends_with(&format!("clock, pid {pid}")),
+        "the answer is not from clock, pid {pid}: {answer}"
+    );
+    for node in [Node::Joined, Node::Cloud, Node::Edge] {
+        let udp = fabric.ask(node, &["status"])?["udp"].clone();
+        let there = udp["to_services"][0].as_u64() > Some(0) && udp["from_services"][0].as_u64() > Some(0);
+        ensure!(there, "{} has counted no packets: {udp}", node.name());
+    }
     Ok(took)
 }
 

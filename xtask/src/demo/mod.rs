@@ -12,6 +12,7 @@ mod ports;
 mod print;
 mod process;
 mod signals;
+mod udp;
 mod wait;
 
 use std::net::SocketAddr;
@@ -62,7 +63,7 @@ enum Mode {
         check: bool,
         keep: bool,
     },
-    /// Of the demo's own use: one HTTP server.
+    /// Of the demo's own use: one server, of HTTP or UDP.
     Serve(String, SocketAddr),
     /// Of the demo's own use: cleans up after a demo that was killed.
     Guard(PathBuf),
@@ -89,6 +90,9 @@ fn parse(args: &[String]) -> Result<Mode> {
 /// `cargo demo`
 pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
     match parse(args)? {
+        Mode::Serve(name, address) if name == fabric::CLOCK => {
+            udp::serve(&name, address).map(|()| ExitCode::SUCCESS)
+        }
         Mode::Serve(name, address) => http::serve(&name, address).map(|()| ExitCode::SUCCESS),
         Mode::Guard(folder) => folder::guard_main(&folder).map(|()| ExitCode::SUCCESS),
         Mode::Demo { check, keep } => demo(repo, check, keep),
@@ -167,7 +171,7 @@ fn bring_up(fabric: &mut Fabric, signals: &Signals) -> Result<()> {
     fabric.configurations().context("configurations")?;
     done("an agreement between the two, and a checked configuration for each node");
     fabric.start_services()?;
-    done("HTTP services inventory, orders and payroll");
+    done("services inventory, orders and payroll (HTTP) and clock (UDP)");
     for node in NODES {
         fabric.start_node(node)?;
     }

@@ -34,7 +34,7 @@ pub fn picture(fabric: &mut Fabric) -> String {
             indented(&server("orders", Port::OrdersServer, "  exported")),
         ],
         [
-            String::new(),
+            format!("  +- {:<10}UDP  {}", "clock", number(Port::ClockServer)),
             local("orders", Port::Orders),
             indented(&server("payroll", Port::PayrollServer, "  not exported")),
         ],

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 const FIRST: u16 = 20_000;
 /// When full: the demo does not start, and says so.
 const BLOCKS: u16 = 50;
-const BLOCK: u16 = 10;
+const BLOCK: u16 = 12;
 
 /// The ports of a demo, all on loopback.
 #[derive(Debug)]
@@ -39,9 +39,13 @@ pub enum Port {
     PayrollServer,
     /// The local port for `inventory.acme.example` at the node that joins.
     JoinedInventory,
+    /// The UDP service `clock` behind the edge node.
+    ClockServer,
+    /// The local UDP port for `clock.acme.example` at the node that joins.
+    JoinedClock,
 }
 
-const ALL: [Port; 9] = [
+const ALL: [Port; 11] = [
     Port::Inventory,
     Port::Orders,
     Port::Payroll,
@@ -51,6 +55,8 @@ const ALL: [Port; 9] = [
     Port::OrdersServer,
     Port::PayrollServer,
     Port::JoinedInventory,
+    Port::ClockServer,
+    Port::JoinedClock,
 ];
 
 impl Ports {
@@ -98,7 +104,7 @@ mod tests {
         let (one, two) = (Ports::take().unwrap(), Ports::take().unwrap());
         assert_ne!(one.base, two.base);
         assert_eq!(one.number(Port::Inventory), one.base + 1);
-        assert!(one.number(Port::JoinedInventory) < one.base + BLOCK);
+        assert!(one.number(Port::JoinedClock) < one.base + BLOCK);
     }
 
     #[test]
