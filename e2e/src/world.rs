@@ -87,6 +87,11 @@ impl World {
         assert!(out.status.success(), "{args:?}: {}", both(&out));
     }
 
+    /// Puts an empty folder of the world's own over one of the real machine.
+    pub fn fresh(&self, folder: &str) {
+        self.root(&["mount", "-t", "tmpfs", "none", folder]);
+    }
+
     /// A machine without wires.
     pub fn host(&mut self, name: &str) -> usize {
         let mut command = enter(self.holder.id());

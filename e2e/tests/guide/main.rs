@@ -1,7 +1,8 @@
-//! The two walks of `docs/guide.md`, typed from its own text: each block on its machine, in namespaces.
+//! The walks of `docs/guide.md` and `docs/services.md`, typed from their own text: each block on its machine, in namespaces.
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod services;
 mod walk;
 
 use std::fs;
@@ -31,7 +32,7 @@ fn my_laptop_and_my_pi_behind_a_router() {
     walk.world.nat(router, "10.2.0.0/24");
     walk.world.name("laptop.home.example", "10.1.0.1");
     page(&walk.home("pi"));
-    let all = walk.walk(&blocks("My laptop and my Pi"));
+    let all = walk.walk(&blocks("guide.md", "My laptop and my Pi"));
     assert_eq!(said(&all, "curl"), "the first byte\n");
     let status = said(&all, "catalyst status");
     assert!(status.contains("pi.home.example") && status.contains("web.home.example"), "{status}");
@@ -55,7 +56,7 @@ fn my_company_and_theirs() {
     walk.world.name("gateway.acme.example", "10.3.0.1");
     walk.world.name("gateway.globex.example", "10.3.0.2");
     page(&walk.home("acme"));
-    let all = walk.walk(&blocks("My company and theirs"));
+    let all = walk.walk(&blocks("guide.md", "My company and theirs"));
     assert_eq!(said(&all, "curl"), "the first byte\n");
     let why = said(&all, "catalyst export why");
     let row = |service: &str| why.lines().find(|l| l.starts_with(service)).unwrap_or_default().to_string();

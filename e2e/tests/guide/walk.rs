@@ -10,20 +10,32 @@ use std::time::Duration;
 use catalyst_e2e::process::{Process, Programs, both, output, tail};
 use catalyst_e2e::wait;
 use catalyst_e2e::world::World;
+use nix::sys::signal::Signal;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A block of the guide.
+/// A block of a page.
 #[derive(Debug)]
 pub struct Block {
     pub host: String,
-    background: bool,
+    kind: Kind,
     lines: Vec<String>,
 }
 
-/// The blocks of a section that name a machine.
-pub fn blocks(section: &str) -> Vec<Block> {
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide.md")).unwrap();
+/// What is done with a block.
+#[derive(Debug)]
+enum Kind {
+    /// Each line is typed.
+    Typed,
+    /// Each line is left running.
+    Background,
+    /// It is the text of a file of this name.
+    File(String),
+}
+
+/// The blocks of a section of a page in `docs`; each names a machine.
+pub fn blocks(page: &str, section: &str) -> Vec<Block> {
+    let text = fs::read_to_string(format!("{}/../docs/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let section = text.split("\n## ").find(|s| s.starts_with(section)).expect("the section is there");
     let mut found = Vec::new();
     let mut inside: Option<Block> = None;
@@ -32,8 +44,13 @@ pub fn blocks(section: &str) -> Vec<Block> {
             (None, Some(info)) => {
                 let words: Vec<&str> = info.split(' ').collect();
                 let [_, host, more @ ..] = &words[..] else { panic!("a block for nobody: {line}") };
-                inside =
-                    Some(Block { host: (*host).into(), background: *more == ["background"], lines: vec![] });
+                let kind = match *more {
+                    [] => Kind::Typed,
+                    ["background"] => Kind::Background,
+                    ["file", name] => Kind::File(name.into()),
+                    _ => panic!("a block of no known kind: {line}"),
+                };
+                inside = Some(Block { host: (*host).into(), kind, lines: vec![] });
             }
             (Some(_), Some(_)) => found.extend(inside.take()),
             (Some(block), None) => block.lines.push(line.to_string()),
@@ -48,7 +65,7 @@ pub struct Walk {
     dir: tempfile::TempDir,
     pub world: World,
     hosts: BTreeMap<String, usize>,
-    running: Vec<Process>,
+    running: Vec<(String, Process)>,
 }
 
 impl Walk {
@@ -102,7 +119,26 @@ impl Walk {
                 tail(&log, 100).contains("ready;").then_some(())
             });
         }
-        self.running.push(process);
+        self.running.push((line.to_string(), process));
+    }
+
+    /// Waits until a line succeeds on a machine; shows all terminals if it does not.
+    pub fn until(&self, host: &str, line: &str) {
+        let mut last = String::new();
+        let done = wait::poll(PATIENCE, || {
+            let out = output(&mut self.shell(host, line));
+            last = both(&out);
+            out.status.success().then_some(())
+        });
+        assert!(done.is_some(), "{host}: {line}\n{last}\n{}", self.terminals());
+    }
+
+    /// Ends what was left running, in order, as Ctrl-C at its terminal does.
+    pub fn stop(&mut self, line: &str) {
+        let at = self.running.iter().position(|(l, _)| l.starts_with(line)).expect("it runs");
+        let (_, mut process) = self.running.remove(at);
+        process.signal(Signal::SIGINT);
+        process.join(PATIENCE);
     }
 
     /// Types a line and expects that it succeeds. What asks for the first byte may be typed again: a person is slower.
@@ -134,11 +170,14 @@ impl Walk {
     pub fn walk(&mut self, blocks: &[Block]) -> Vec<(String, String)> {
         let mut said = Vec::new();
         for block in blocks {
+            if let Kind::File(name) = &block.kind {
+                fs::write(self.home(&block.host).join(name), block.lines.join("\n") + "\n").unwrap();
+                continue;
+            }
             for line in &block.lines {
-                if block.background {
-                    self.start(&block.host, line);
-                } else {
-                    said.push((line.clone(), self.type_in(&block.host, line)));
+                match block.kind {
+                    Kind::Background => self.start(&block.host, line),
+                    _ => said.push((line.clone(), self.type_in(&block.host, line))),
                 }
             }
         }

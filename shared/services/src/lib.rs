@@ -11,6 +11,7 @@
 //!   the node.
 #![forbid(unsafe_code)]
 
+mod again;
 mod entry;
 mod error;
 mod frame;

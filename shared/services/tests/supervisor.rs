@@ -160,13 +160,15 @@ fn what_cannot_be_started_says_why() {
     let lost = Program { directory: "/no/such/folder".into(), ..program("none", &["true"]) };
     node.order(&Order::Start { id: 2, grace_ms: 0, program: lost });
     let Report::Failed { id: 2, why } = node.next() else { panic!() };
-    assert_eq!(why, "the folder '/no/such/folder' is not there");
+    assert!(why.starts_with("the folder '/no/such/folder' cannot be entered: No such file"), "{why}");
+    assert_eq!(node.next(), Report::Exited { id: 2, exit: Exit::Code(127) });
     assert_eq!(node.next(), Report::Gone { id: 2, left: 0 });
 }
 
 fn a_service_gets_its_folder_and_variables() {
     let mut node = Node::start();
-    let script = "pwd; echo $COLOUR $CATALYST_SERVICE; ps -o sid= -p $$ | tr -d ' '; echo $$; cat";
+    let script = "pwd; echo $COLOUR $CATALYST_SERVICE; cut -d ' ' -f 6 /proc/$$/stat; echo $$; \
+                  sh -c 'kill -PIPE $$'; echo $?; echo $(grep SigBlk /proc/self/status); cat";
     let place = Program {
         env: vec!["COLOUR=a=b c".into()],
         directory: "/usr/bin".into(),
@@ -176,6 +178,9 @@ fn a_service_gets_its_folder_and_variables() {
     let pid = node.started().to_string();
     assert_eq!([node.line(), node.line()], ["/usr/bin", "a=b c place"]);
     assert_eq!([node.line(), node.line()], [pid.clone(), pid], "it leads a session of its own");
+    // Signals are as they should be: SIGPIPE ends who gets it, and none is blocked.
+    assert_eq!(node.line(), "141");
+    assert_eq!(node.line(), "SigBlk: 0000000000000000");
     // Its standard input is empty: `cat` ends.
     assert_eq!(node.next(), Report::Exited { id: 0, exit: Exit::Code(0) });
 }

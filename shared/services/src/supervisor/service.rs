@@ -1,10 +1,9 @@
 //! One program that was started: a service, or a check.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
@@ -13,12 +12,14 @@ use nix::unistd::Pid;
 
 use super::output::Output;
 use super::processes::{MARK, Table, signal};
-use crate::frame::{Exit, Program};
+use crate::again::{environment, spawn};
+use crate::frame::{Exit, Id as Number, Program};
 use crate::limits::Limits;
 use crate::starter::START;
 
 /// A program that runs, or ends.
 pub(super) struct Service {
+    pub(super) id: Number,
     pub(super) name: String,
     pub(super) pid: i32,
     /// Open until the program is there, or has failed to be.
@@ -44,37 +45,30 @@ pub(super) struct Ending {
 
 /// Starts a program by way of the starter.
 pub(super) fn start(
+    id: Number,
     program: &Program,
     grace: Duration,
     keep_output: bool,
     now: Instant,
 ) -> Result<Service, String> {
-    let directory = Path::new(&program.directory);
-    if !program.directory.is_empty() && !directory.is_dir() {
-        return Err(format!("the folder '{}' is not there", program.directory));
-    }
     let failed = |error: io::Error| format!("the system cannot start a process: {error}");
     let (status, its_status) = io::pipe().map_err(failed)?;
-    let mut command = Command::new("/proc/self/exe");
-    command.arg(START).arg(std::process::id().to_string()).args(&program.command);
-    command.env(MARK, &program.name);
-    command.envs(program.env.iter().filter_map(|variable| variable.split_once('=')));
-    if !program.directory.is_empty() {
-        command.current_dir(directory);
-    }
-    command.stdin(Stdio::from(its_status)).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut pipe = None;
-    if keep_output {
-        let (ours, its) = io::pipe().map_err(failed)?;
-        command.stderr(its.try_clone().map_err(failed)?).stdout(its);
-        pipe = Some(OwnedFd::from(ours));
-    }
-    let child: Child = command.spawn().map_err(failed)?;
+    let (pipe, its_pipe) = keep_output.then(io::pipe).transpose().map_err(failed)?.unzip();
+    let mut arguments: Vec<OsString> =
+        vec![START.into(), std::process::id().to_string().into(), program.directory.clone().into()];
+    arguments.extend(program.command.iter().map(OsString::from));
+    let mut more = program.env.clone();
+    more.push(format!("{MARK}={}", program.name));
+    let environment = environment(more, |_| true).map_err(failed)?;
+    let its_pipe = its_pipe.as_ref().map(AsFd::as_fd);
+    let pid =
+        spawn(arguments, &environment, [Some(its_status.as_fd()), its_pipe, its_pipe]).map_err(failed)?;
     Ok(Service {
+        id,
         name: program.name.clone(),
-        pid: child.id().cast_signed(),
+        pid: pid.as_raw(),
         status: Some(OwnedFd::from(status)),
-        pipe,
+        pipe: pipe.map(OwnedFd::from),
         output: Output::new(now),
         grace,
         exit: None,

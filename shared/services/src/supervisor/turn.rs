@@ -1,6 +1,5 @@
 //! The loop: orders, ends of processes, output, time.
 
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -28,8 +27,8 @@ pub(super) struct Supervisor {
     signals: SignalFd,
     inbox: Inbox,
     outbox: Outbox,
-    services: BTreeMap<Id, Service>,
-    checks: BTreeMap<Id, (Service, Instant)>,
+    services: Vec<Service>,
+    checks: Vec<(Service, Instant)>,
     /// Set when the node has gone: until when what is left may take to go.
     leaving: Option<Instant>,
     has_proc: bool,
@@ -64,8 +63,8 @@ impl Supervisor {
             signals,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
-            services: BTreeMap::new(),
-            checks: BTreeMap::new(),
+            services: Vec::new(),
+            checks: Vec::new(),
             leaving: None,
             has_proc: has_proc(),
         })
@@ -75,7 +74,7 @@ impl Supervisor {
     pub(super) fn turn(&mut self) -> bool {
         let ready = self.wait();
         let now = Instant::now();
-        let mut children = self.leaving.is_some() || self.services.values().any(|s| s.ending.is_some());
+        let mut children = self.leaving.is_some() || self.services.iter().any(|s| s.ending.is_some());
         for source in ready {
             match source {
                 Source::Link => self.orders(now),
@@ -92,9 +91,9 @@ impl Supervisor {
         if children {
             self.children(now);
         }
-        for (id, service) in &mut self.services {
+        for service in &mut self.services {
             if let Some(lines) = service.output.dropped(now) {
-                self.outbox.report(&Report::Dropped { id: *id, lines });
+                self.outbox.report(&Report::Dropped { id: service.id, lines });
             }
         }
         if self.leaving.is_none() && !self.outbox.flush(&mut self.link) {
@@ -113,19 +112,19 @@ impl Supervisor {
             fds.push(PollFd::new(self.link.as_fd(), wanted));
             sources.push(Source::Link);
         }
-        for (id, service) in &self.services {
-            for (fd, source) in [(&service.status, Source::Status(*id)), (&service.pipe, Source::Output(*id))]
-            {
+        for service in &self.services {
+            let id = service.id;
+            for (fd, source) in [(&service.status, Source::Status(id)), (&service.pipe, Source::Output(id))] {
                 if let Some(fd) = fd {
                     fds.push(PollFd::new(fd.as_fd(), PollFlags::POLLIN));
                     sources.push(source);
                 }
             }
         }
-        for (id, (check, _)) in &self.checks {
+        for (check, _) in &self.checks {
             if let Some(fd) = &check.status {
                 fds.push(PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-                sources.push(Source::CheckStatus(*id));
+                sources.push(Source::CheckStatus(check.id));
             }
         }
         // Nothing ready, and an interruption, are the same: a look at the time.
@@ -139,7 +138,7 @@ impl Supervisor {
         let now = Instant::now();
         let mut due: Option<Instant> = None;
         let mut at = |when: Instant| due = Some(due.map_or(when, |due| due.min(when)));
-        for service in self.services.values() {
+        for service in &self.services {
             match service.kill_at() {
                 // While its first process lives, the kernel says when it ends.
                 Some(kill_at) if service.exit.is_none() && now < kill_at => at(kill_at),
@@ -148,7 +147,7 @@ impl Supervisor {
                 None => {}
             }
         }
-        self.checks.values().for_each(|(_, until)| at(*until));
+        self.checks.iter().for_each(|(_, until)| at(*until));
         if self.leaving.is_some() {
             at(now + Limits::LOOK);
         }
@@ -184,12 +183,12 @@ impl Supervisor {
         match order {
             Order::Start { id, grace_ms, program } => {
                 // A second start of what is still there is a mistake of the node's, and must not make it two.
-                if self.services.contains_key(&id) {
+                if self.services.iter().any(|s| s.id == id) {
                     return;
                 }
                 let grace = Duration::from_millis(grace_ms.into());
-                match self.room().and_then(|()| start(&program, grace, true, now)) {
-                    Ok(service) => drop(self.services.insert(id, service)),
+                match self.room().and_then(|()| start(id, &program, grace, true, now)) {
+                    Ok(service) => self.services.push(service),
                     Err(why) => {
                         self.outbox.report(&Report::Failed { id, why });
                         self.outbox.report(&Report::Gone { id, left: 0 });
@@ -198,13 +197,17 @@ impl Supervisor {
             }
             Order::Stop { id } => {
                 let (table, known) = (self.table(), self.known());
-                if let Some(service) = self.services.get_mut(&id) {
+                if let Some(service) = self.service(id) {
                     let grace = service.grace;
                     service.end(table.as_ref(), &known, grace, now);
                 }
             }
             Order::Check { id, timeout_ms, program } => self.check(id, timeout_ms, &program, now),
         }
+    }
+
+    fn service(&mut self, id: Id) -> Option<&mut Service> {
+        self.services.iter_mut().find(|s| s.id == id)
     }
 
     fn room(&self) -> Result<(), String> {
@@ -215,13 +218,13 @@ impl Supervisor {
     }
 
     fn check(&mut self, id: Id, timeout_ms: u32, program: &Program, now: Instant) {
-        if self.checks.contains_key(&id) {
+        if self.checks.iter().any(|(c, _)| c.id == id) {
             return;
         }
-        match self.room().and_then(|()| start(program, Duration::ZERO, false, now)) {
+        match self.room().and_then(|()| start(id, program, Duration::ZERO, false, now)) {
             Ok(check) => {
                 let until = now + Duration::from_millis(timeout_ms.into());
-                self.checks.insert(id, (check, until));
+                self.checks.push((check, until));
             }
             Err(why) => self.outbox.report(&Report::Checked { id, checked: Checked::Failed(why) }),
         }
@@ -229,7 +232,7 @@ impl Supervisor {
 
     /// The starter has become the service, or says why not.
     fn status(&mut self, id: Id) {
-        let Some(service) = self.services.get_mut(&id) else { return };
+        let Some(service) = self.service(id) else { return };
         let said = said(service);
         let pid = service.pid.unsigned_abs();
         match said {
@@ -240,14 +243,14 @@ impl Supervisor {
     }
 
     fn check_status(&mut self, id: Id) {
-        let Some((check, _)) = self.checks.get_mut(&id) else { return };
+        let Some((check, _)) = self.checks.iter_mut().find(|(c, _)| c.id == id) else { return };
         if let Said::Failed(why) = said(check) {
             self.checked(id, Checked::Failed(why));
         }
     }
 
     fn output(&mut self, id: Id, now: Instant) {
-        let Some(service) = self.services.get_mut(&id) else { return };
+        let Some(service) = self.services.iter_mut().find(|s| s.id == id) else { return };
         let Some(pipe) = &service.pipe else { return };
         let mut some = [0; Limits::READ];
         let outbox = &mut self.outbox;
@@ -263,7 +266,7 @@ impl Supervisor {
     }
 
     fn checks(&mut self, now: Instant) {
-        let over = self.checks.iter().filter(|(_, (_, until))| *until <= now).map(|(id, _)| *id);
+        let over = self.checks.iter().filter(|(_, until)| *until <= now).map(|(check, _)| check.id);
         for id in over.collect::<Vec<_>>() {
             self.checked(id, Checked::TooLong);
         }
@@ -271,7 +274,8 @@ impl Supervisor {
 
     /// A check is over, and goes with all of its group.
     fn checked(&mut self, id: Id, checked: Checked) {
-        let Some((check, _)) = self.checks.remove(&id) else { return };
+        let Some(at) = self.checks.iter().position(|(c, _)| c.id == id) else { return };
+        let (check, _) = self.checks.swap_remove(at);
         check.kill();
         check.reap();
         self.outbox.report(&Report::Checked { id, checked });
@@ -280,19 +284,19 @@ impl Supervisor {
     /// Looks after ends of processes, and what is left of services that end.
     fn children(&mut self, now: Instant) {
         let mut over: Vec<(Id, Exit)> = Vec::new();
-        for (id, (check, _)) in &mut self.checks {
-            over.extend(check.look().map(|exit| (*id, exit)));
+        for (check, _) in &mut self.checks {
+            over.extend(check.look().map(|exit| (check.id, exit)));
         }
         for (id, exit) in over {
             // What it said at the last moment counts for more.
             self.check_status(id);
             self.checked(id, Checked::Ended(exit));
         }
-        let ids: Vec<Id> = self.services.keys().copied().collect();
+        let ids: Vec<Id> = self.services.iter().map(|s| s.id).collect();
         let mut exits = Vec::new();
         for id in &ids {
             self.drain(*id, now);
-            exits.push(self.services.get_mut(id).and_then(Service::look));
+            exits.push(self.service(*id).and_then(Service::look));
         }
         // Read after the ends are known: who was started by the dead is in it.
         let table = self.table();
@@ -300,7 +304,7 @@ impl Supervisor {
         let leaving = self.leaving.is_some();
         let empty = Table::empty();
         for (id, exit) in ids.into_iter().zip(exits) {
-            let Some(service) = self.services.get_mut(&id) else { continue };
+            let Some(service) = self.services.iter_mut().find(|s| s.id == id) else { continue };
             if let Some(exit) = exit {
                 self.outbox.report(&Report::Exited { id, exit });
                 let grace = if leaving { service.grace.min(Limits::ORPHAN_GRACE) } else { service.grace };
@@ -308,7 +312,7 @@ impl Supervisor {
             }
             if let Some(left) = service.ended(table.as_ref().unwrap_or(&empty), &known, now) {
                 service.reap();
-                self.services.remove(&id);
+                self.services.retain(|s| s.id != id);
                 self.outbox.report(&Report::Gone { id, left });
             }
         }
@@ -319,11 +323,11 @@ impl Supervisor {
 
     /// What a service said before it ended is told before its end is.
     fn drain(&mut self, id: Id, now: Instant) {
-        let ended = self.services.get(&id).and_then(Service::peek).is_some();
+        let ended = self.service(id).and_then(|s| s.peek()).is_some();
         if ended {
             self.status(id);
             for _ in 0..32 {
-                let Some(pipe) = self.services.get(&id).and_then(|s| s.pipe.as_ref()) else { return };
+                let Some(pipe) = self.service(id).and_then(|s| s.pipe.as_ref()) else { return };
                 let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
                 if !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1)) {
                     return;
@@ -339,8 +343,8 @@ impl Supervisor {
 
     /// First processes of services and checks.
     fn known(&self) -> Vec<i32> {
-        let checks = self.checks.values().map(|(check, _)| check.pid);
-        self.services.values().map(|service| service.pid).chain(checks).collect()
+        let checks = self.checks.iter().map(|(check, _)| check.pid);
+        self.services.iter().map(|service| service.pid).chain(checks).collect()
     }
 
     /// The node has gone: everything goes.
@@ -349,12 +353,12 @@ impl Supervisor {
             return;
         }
         self.leaving = Some(now + Limits::ORPHAN_GRACE + Limits::KILL_PATIENCE);
-        for (check, _) in std::mem::take(&mut self.checks).into_values() {
+        for (check, _) in std::mem::take(&mut self.checks) {
             check.kill();
             check.reap();
         }
         let (table, known) = (self.table(), self.known());
-        for service in self.services.values_mut() {
+        for service in &mut self.services {
             let grace = service.grace.min(Limits::ORPHAN_GRACE);
             service.end(table.as_ref(), &known, grace, now);
         }
@@ -395,7 +399,7 @@ fn said(program: &mut Service) -> Said {
         Ok(n) if n > 0 => {
             let why = String::from_utf8_lossy(some.get(..n).unwrap_or_default()).into_owned();
             program.status = None;
-            return Said::Failed(format!("the program cannot be started: {why}"));
+            return Said::Failed(why);
         }
         _ => {}
     }
