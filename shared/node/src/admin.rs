@@ -362,17 +362,13 @@ pub struct HealthRow {
     /// Seconds in this state.
     pub since_s: u64,
     /// Why it is not healthy; empty if it is.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
     /// Its process, if this node runs it and it is there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// How often it was started again, if this node runs it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restarts: Option<u32>,
-    /// How many of its checks have failed, if it is checked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checks_failed: Option<u64>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How many of its checks have failed.
+    pub checks_failed: u64,
 }
 
 /// What is carried for clients and services of UDP. A flow is one client of one service.

@@ -173,27 +173,27 @@ pub(crate) fn text(s: &Status) -> String {
         &one(s.joins_refused),
     );
     family("services", "gauge", "Services of this node.", &count(s.services.len()));
-    let of_services = |value: &dyn Fn(&HealthRow) -> Option<u64>| -> Vec<(String, u64)> {
-        let rows = s.services.iter().filter_map(|row| Some((row, value(row.health.as_ref()?)?)));
+    let of_services = |value: fn(&HealthRow) -> u64| -> Vec<(String, u64)> {
+        let rows = s.services.iter().filter_map(|row| Some((row, value(row.health.as_ref()?))));
         rows.map(|(row, value)| (format!("{{service=\"{}\"}}", escaped(&row.name)), value)).collect()
     };
     family(
         "service_healthy",
         "gauge",
         "Whether a service that is run or checked here works.",
-        &of_services(&|h| Some(u64::from(h.state == "healthy"))),
+        &of_services(|h| u64::from(h.state == "healthy")),
     );
     family(
         "service_restarts_total",
         "counter",
         "How often a service was started again.",
-        &of_services(&|h| h.restarts.map(u64::from)),
+        &of_services(|h| u64::from(h.restarts)),
     );
     family(
         "service_checks_failed_total",
         "counter",
         "Checks of a service that failed.",
-        &of_services(&|h| h.checks_failed),
+        &of_services(|h| h.checks_failed),
     );
     family("process_resident_memory_bytes", "gauge", "Resident memory.", &one(resident()));
     let of_peers = |value: &dyn Fn(&crate::admin::PeerRow) -> u64| -> Vec<(String, u64)> {

@@ -192,8 +192,7 @@ fn services(rows: &[ServiceRow]) {
         let mut words = Vec::new();
         words.extend(Some(health.why.clone()).filter(|why| !why.is_empty()));
         words.extend(health.pid.map(|pid| format!("process {pid}")));
-        words.extend(health.restarts.map(|n| format!("{n} restart(s)")));
-        words.extend(health.checks_failed.map(|n| format!("{n} check(s) failed")));
+        words.push(format!("{} restart(s), {} check(s) failed", health.restarts, health.checks_failed));
         line(&format!("  {}: {}", service.name, words.join(", ")));
     }
 }

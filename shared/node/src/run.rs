@@ -94,7 +94,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     if let Some(notice) = &prepared.store_notice {
         tracing::warn!("{notice}");
     }
-    let (mut services, managed) = Services::prepare(&prepared.config, &prepared.overlay);
+    let mut services = Services::prepare(&prepared.config, &prepared.overlay, &prepared.clocks);
     let facts = Facts {
         config: prepared.config,
         trust: prepared.trust,
@@ -137,8 +137,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.drain();
     engine.plan_renewal(prepared.seed);
     spawn(&*shell, serve::serve(shell.clone(), admin, ask.clone(), Limits::admin_answers(edge)));
-    services.start(&shell, &engine.clocks, &managed, stop.services, ask.clone());
-    drop(managed);
+    services.start(&shell, &engine.clocks, stop.services, ask.clone());
     if let Some(listener) = metrics {
         spawn(&*shell, crate::metrics::serve(shell.clone(), listener, ask.clone()));
     }

@@ -9,14 +9,13 @@
 mod probe;
 mod task;
 
-use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_channel::{Receiver, Sender, bounded};
 use catalyst_config::{CheckKind, Config, HostPort, Restart as Word, Service, Variables};
 use catalyst_names::ServiceLabel;
-use catalyst_services::{Check, Local, Probe, Program, Restart, Run, Spec, Supervisor};
+use catalyst_services::{Check, Local, Policy, Probe, Program, Restart, Run, Spec, Supervisor};
 
 use crate::admin::HealthRow;
 use crate::adopt::spawn;
@@ -114,7 +113,8 @@ pub(crate) struct Board(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    rows: BTreeMap<ServiceLabel, Option<Local>>,
+    /// How each service is; the time is by the monotonic clock here.
+    rows: Vec<(ServiceLabel, HealthRow)>,
     /// Taken from the task at run time, and it does not know yet.
     released: Vec<ServiceLabel>,
     wake: Option<Sender<Tell>>,
@@ -123,13 +123,15 @@ struct State {
 impl Board {
     /// Whether the health of this service is the task's to tell.
     pub(crate) fn manages(&self, label: &ServiceLabel) -> bool {
-        self.lock().rows.contains_key(label)
+        self.lock().rows.iter().any(|(l, _)| l == label)
     }
 
     /// The service was removed or replaced: it is not run or checked any more.
     pub(crate) fn release(&self, label: &ServiceLabel) {
         let mut state = self.lock();
-        if state.rows.remove(label).is_some() {
+        let before = state.rows.len();
+        state.rows.retain(|(l, _)| l != label);
+        if state.rows.len() < before {
             state.released.push(label.clone());
             if let Some(wake) = &state.wake {
                 // If there is no room, the task is awake.
@@ -141,15 +143,8 @@ impl Board {
     /// How a service is, for people; nothing of one that is neither run nor checked.
     pub(crate) fn row(&self, label: &ServiceLabel, mono: u64) -> Option<HealthRow> {
         let state = self.lock();
-        let local = state.rows.get(label)?.as_ref()?;
-        Some(HealthRow {
-            state: local.standing().as_str().to_string(),
-            since_s: mono.saturating_sub(local.since()) / 1_000,
-            why: local.why().to_string(),
-            pid: local.pid(),
-            restarts: local.spec().run.as_ref().map(|_| local.restarts()),
-            checks_failed: local.spec().check.as_ref().map(|_| local.failures()),
-        })
+        let (_, row) = state.rows.iter().find(|(l, _)| l == label)?;
+        Some(HealthRow { since_s: (mono / 1_000).saturating_sub(row.since_s), ..row.clone() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -158,21 +153,40 @@ impl Board {
     }
 }
 
-/// The running task.
+fn row(local: &Local) -> HealthRow {
+    HealthRow {
+        state: local.standing().as_str().to_string(),
+        since_s: local.since() / 1_000,
+        why: local.why().to_string(),
+        pid: local.pid(),
+        restarts: local.restarts(),
+        checks_failed: local.failures(),
+    }
+}
+
+/// What is run and checked.
 pub(crate) struct Services {
     pub(crate) board: Arc<Board>,
+    policy: Policy,
+    targets: Vec<Target>,
     running: Option<(Sender<Tell>, Receiver<()>)>,
 }
 
 impl Services {
     /// What the file has to run and to check, but for what was changed at run time. Nothing begins yet.
-    pub(crate) fn prepare(config: &Config, overlay: &Overlay) -> (Self, Vec<Service>) {
-        let managed =
-            |s: &&Service| (s.run.is_some() || s.check.is_some()) && overlay.offers_of_file(&s.name);
-        let all: Vec<Service> = config.services.iter().filter(managed).cloned().collect();
+    pub(crate) fn prepare(config: &Config, overlay: &Overlay, clocks: &Clocks) -> Self {
+        let (mut specs, mut targets) = (Vec::new(), Vec::new());
+        for service in &config.services {
+            if (service.run.is_some() || service.check.is_some()) && overlay.offers_of_file(&service.name) {
+                specs.push(spec(service));
+                targets.push(target(service));
+            }
+        }
         let board = Board::default();
-        board.lock().rows = all.iter().map(|s| (s.name.clone(), None)).collect();
-        (Services { board: Arc::new(board), running: None }, all)
+        let policy = Policy::new(specs, clocks.now().mono);
+        let rows = targets.iter().zip(policy.services()).map(|(t, local)| (t.label.clone(), row(local)));
+        board.lock().rows = rows.collect();
+        Services { board: Arc::new(board), policy, targets, running: None }
     }
 
     /// Begins to run and to check them.
@@ -180,25 +194,28 @@ impl Services {
         &mut self,
         shell: &Arc<Sh>,
         clocks: &Clocks,
-        services: &[Service],
         launched: Option<Launched>,
         engine: Sender<Asked>,
     ) {
-        if services.is_empty() && launched.is_none() {
+        let policy = std::mem::take(&mut self.policy);
+        if policy.services().is_empty() && launched.is_none() {
             return;
         }
         let (tell, told) = bounded(Limits::SERVICE_EVENTS);
         let (running, done) = bounded(1);
         self.board.lock().wake = Some(tell.clone());
-        let task = Task::new(
-            shell.clone(),
-            clocks.clone(),
-            services.iter().map(spec).collect(),
-            services.iter().map(target).collect(),
-            self.board.clone(),
+        let task = Task {
+            shell: shell.clone(),
+            clocks: clocks.clone(),
+            policy,
+            targets: std::mem::take(&mut self.targets).into(),
+            board: self.board.clone(),
             engine,
-            (tell.clone(), told),
-        );
+            tell: tell.clone(),
+            told,
+            supervisor: None,
+            stop_by: None,
+        };
         spawn(&**shell, async move {
             task.run(launched).await;
             drop(running);

@@ -60,7 +60,6 @@ enum Process {
 }
 
 /// One service.
-#[derive(Clone, Debug)]
 pub struct Local {
     spec: Spec,
     process: Process,
@@ -138,7 +137,7 @@ impl Local {
 }
 
 /// All services that are run or checked.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Policy {
     services: Vec<Local>,
     actions: Vec<Action>,

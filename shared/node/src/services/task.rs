@@ -1,16 +1,17 @@
 //! The task that runs the policy: reports and results in, orders and checks out.
 
+use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender, bounded};
-use catalyst_services::{Action, Id, Inbox, Limits as Rules, Message, Policy, Report, Spec, Supervisor};
+use catalyst_services::{Action, Id, Inbox, Limits as Rules, Message, Policy, Report, Supervisor};
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::probe::probe;
-use super::{Board, Launched, Target};
+use super::{Board, Launched, Target, row};
 use crate::adopt::{sleep_until, spawn, timeout};
 use crate::clock::Clocks;
 use crate::limits::Limits;
@@ -32,34 +33,20 @@ pub(super) enum Tell {
 }
 
 pub(super) struct Task<Sh: Shell> {
-    shell: Arc<Sh>,
-    clocks: Clocks,
-    policy: Policy,
-    targets: Arc<[Target]>,
-    board: Arc<Board>,
-    engine: Sender<Asked>,
-    tell: Sender<Tell>,
-    told: Receiver<Tell>,
-    supervisor: Option<(Supervisor, WriteHalf<Sh::Unix>)>,
+    pub(super) shell: Arc<Sh>,
+    pub(super) clocks: Clocks,
+    pub(super) policy: Policy,
+    pub(super) targets: Arc<[Target]>,
+    pub(super) board: Arc<Board>,
+    pub(super) engine: Sender<Asked>,
+    pub(super) tell: Sender<Tell>,
+    pub(super) told: Receiver<Tell>,
+    pub(super) supervisor: Option<(Supervisor, WriteHalf<Sh::Unix>)>,
     /// Set when the node stops: until when that may take.
-    stop_by: Option<Instant>,
+    pub(super) stop_by: Option<Instant>,
 }
 
 impl<Sh: Shell> Task<Sh> {
-    pub(super) fn new(
-        shell: Arc<Sh>,
-        clocks: Clocks,
-        specs: Vec<Spec>,
-        targets: Vec<Target>,
-        board: Arc<Board>,
-        engine: Sender<Asked>,
-        (tell, told): (Sender<Tell>, Receiver<Tell>),
-    ) -> Self {
-        let policy = Policy::new(specs, clocks.now().mono);
-        let targets = targets.into();
-        Task { shell, clocks, policy, targets, board, engine, tell, told, supervisor: None, stop_by: None }
-    }
-
     /// Runs until a stop, and until nothing is left after it.
     pub(super) async fn run(mut self, launched: Option<Launched>) {
         if let Some(launched) = launched {
@@ -151,19 +138,14 @@ impl<Sh: Shell> Task<Sh> {
                 }
                 Action::Say(id, bad, text) => {
                     let Some(target) = self.targets.get(usize::from(id)) else { continue };
-                    let service = &target.label;
-                    if bad {
-                        warn!(%service, "{text}");
-                    } else {
-                        info!(%service, "{text}");
-                    }
+                    say(bad, &target.label, &text);
                 }
             }
         }
         let mut state = self.board.lock();
         for (target, local) in self.targets.iter().zip(self.policy.services()) {
-            if let Some(row) = state.rows.get_mut(&target.label) {
-                *row = Some(local.clone());
+            if let Some((_, shown)) = state.rows.iter_mut().find(|(label, _)| *label == target.label) {
+                *shown = row(local);
             }
         }
     }
@@ -176,7 +158,7 @@ impl<Sh: Shell> Task<Sh> {
                 spawn(&*self.shell, read::<Sh>(reader, self.targets.clone(), self.tell.clone()));
                 self.supervisor = Some((launched.supervisor, writer));
             }
-            Err(error) => error!(%error, "cannot speak to the process that runs local services"),
+            Err(error) => say(true, &SUPERVISOR, &format!("it cannot be spoken to: {error}")),
         }
     }
 
@@ -184,7 +166,7 @@ impl<Sh: Shell> Task<Sh> {
     /// started by the node. A new one is started, if the node has not given up the right to.
     async fn lost(&mut self) {
         let Some((mut supervisor, _)) = self.supervisor.take() else { return };
-        error!(pid = supervisor.pid(), "the process that runs local services has ended, and they with it");
+        say(true, &SUPERVISOR, &format!("{}, and they with it", Policy::LOST));
         self.sweep(&mut supervisor).await;
         self.policy.lost(self.now());
         if self.stop_by.is_some() {
@@ -193,11 +175,14 @@ impl<Sh: Shell> Task<Sh> {
         sleep_until(&*self.shell, Instant::now() + Limits::RELAUNCH).await;
         match Supervisor::launch() {
             Ok((supervisor, link)) => {
-                info!(pid = supervisor.pid(), "a new process runs local services");
+                say(false, &SUPERVISOR, "a new process runs local services");
                 self.adopt(Launched { supervisor, link });
                 self.policy.start(self.now());
             }
-            Err(error) => error!(%error, "local services stay down until the node is started again"),
+            Err(error) => {
+                let text = format!("local services stay down until the node is started again: {error}");
+                say(true, &SUPERVISOR, &text);
+            }
         }
     }
 
@@ -215,7 +200,7 @@ impl<Sh: Shell> Task<Sh> {
         let lost = async { while !matches!(self.told.recv().await, Ok(Tell::Lost) | Err(_)) {} };
         let patience = Rules::ORPHAN_GRACE + Rules::KILL_PATIENCE;
         if timeout(&*self.shell, patience, lost).await.is_none() {
-            warn!("the process that runs local services does not end; it is killed");
+            say(true, &SUPERVISOR, "it does not end; it is killed");
         }
         self.sweep(&mut supervisor).await;
     }
@@ -224,7 +209,7 @@ impl<Sh: Shell> Task<Sh> {
 /// Reads what the supervisor says, for as long as it speaks.
 async fn read<Sh: Shell>(link: ReadHalf<Sh::Unix>, targets: Arc<[Target]>, tell: Sender<Tell>) {
     if let Err(error) = read_all::<Sh>(link, &targets, &tell).await {
-        warn!(%error, "the process that runs local services cannot be heard");
+        say(true, &SUPERVISOR, &format!("it cannot be heard: {error}"));
     }
     let _ = tell.send(Tell::Lost).await;
 }
@@ -246,17 +231,33 @@ async fn read_all<Sh: Shell>(
             match report {
                 Report::Line { id, line } => {
                     if let Some(target) = targets.get(usize::from(id)) {
-                        info!(service = %target.label, "| {}", printable(&line));
+                        say(false, &target.label, &format!("| {}", printable(&line)));
                     }
                 }
                 Report::Dropped { id, lines } => {
                     if let Some(target) = targets.get(usize::from(id)) {
-                        warn!(service = %target.label, lines, "it wrote more than is logged: lines were left out");
+                        say(
+                            true,
+                            &target.label,
+                            &format!("{lines} lines were left out: it wrote more than is logged"),
+                        );
                     }
                 }
                 report => drop(tell.send(Tell::Report(report)).await),
             }
         }
+    }
+}
+
+/// In the log's lines about the supervisor, where the name of a service stands else.
+const SUPERVISOR: &str = "supervisor";
+
+/// A line of the log; `bad` if a person should look at it.
+fn say(bad: bool, service: &dyn Display, text: &str) {
+    if bad {
+        warn!(%service, "{text}");
+    } else {
+        info!(%service, "{text}");
     }
 }
 
