@@ -67,6 +67,9 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-wire",
         ]),
     ),
+    // Of the system, not of the node: they know none of the others.
+    ("catalyst-sandbox", May::Use(&[])),
+    ("catalyst-services", May::Use(&[])),
     (
         "catalyst-node",
         May::Use(&[
@@ -85,9 +88,6 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-services",
         ]),
     ),
-    // Of the system, not of the node: it knows none of the others.
-    ("catalyst-sandbox", May::Use(&[])),
-    ("catalyst-services", May::Use(&[])),
     ("catalyst-edge", May::UseAny),
     ("catalyst", May::UseAny),
     ("catalyst-e2e", May::UseAny),
