@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catalyst_e2e::http::{self, Http};
+use catalyst_e2e::lab;
 use catalyst_e2e::process::{both, output};
 use catalyst_e2e::{Build, Fabric, Node, Org, wait};
 use serde_json::{Value, json};
@@ -208,4 +209,50 @@ fn a_revoked_node_is_cut_off_at_once_and_stays_out_until_it_is_invited_again() {
     cloud.start();
     new.wait_up(&cloud);
     board.wait_peer(&cloud, "the reason", revoked);
+}
+
+#[test]
+fn where_udp_is_blocked_a_board_joins_serves_and_renews_over_tcp() {
+    if !lab::inside("join::where_udp_is_blocked_a_board_joins_serves_and_renews_over_tcp") {
+        return;
+    }
+    lab::run("iptables -A INPUT -p udp -j DROP");
+    let fabric = Fabric::new();
+    let acme = fabric.org("acme.example");
+    let mut cloud = authority(&fabric, &acme);
+    cloud.config["authority"]["lifetime_s"] = json!(20);
+    cloud.exposes("inventory.acme.example");
+    cloud.start();
+    let inventory = Http::start("inventory");
+    let token = invite(&cloud, "edge-1", &[]);
+    let dir = fabric.dir().join("edge-1.acme.example");
+    let asked = Instant::now();
+    let (said, code) = join_in(&fabric, &dir, &token);
+    assert_eq!(code, 0, "{said}");
+    println!("joined over TCP after {:?}", asked.elapsed());
+    // The token is as good only once over TCP, and the refusal is as clear.
+    let (said, code) = join_in(&fabric, &fabric.dir().join("second"), &token);
+    assert!(code == 5 && said.contains("used already"), "{code}: {said}");
+
+    let mut board = fabric.adopt(&acme, Build::Edge, "edge-1", dir);
+    board.offers("inventory", "http", inventory.address());
+    board.start();
+    let port = cloud.wait_reachable("inventory.acme.example");
+    assert_eq!(http::get(port).unwrap(), "inventory");
+    assert_eq!(board.peer(&cloud)["via"], "tcp");
+    let first = board.status()["certificate_until"].as_u64().unwrap();
+    board.wait_for("a renewed certificate", Duration::from_secs(60), json!({ "do": "status" }), |status| {
+        status["certificate_until"].as_u64().unwrap() > first
+    });
+    assert!(board.status()["renewal_error"].is_null());
+
+    // A node that issues nothing says so, and one that is not there is named with both ways.
+    let mut plain = fabric.cloud(&acme, "plain");
+    plain.start();
+    let token = invite(&cloud, "edge-2", &["--address", &plain.address().to_string()]);
+    let (said, code) = join_in(&fabric, &fabric.dir().join("plain"), &token);
+    assert!(code == 1 && said.contains("issues no certificates"), "{code}: {said}");
+    let token = invite(&cloud, "edge-3", &["--address", &fabric.address().to_string()]);
+    let (said, code) = join_in(&fabric, &fabric.dir().join("nobody"), &token);
+    assert!(code == 1 && said.contains("over UDP") && said.contains("over TCP"), "{code}: {said}");
 }

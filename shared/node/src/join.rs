@@ -12,6 +12,7 @@ use crate::clock::Clocks;
 use crate::enrolment::{Proof, Question, Reply, VERSION, greeted, hex};
 use crate::error::NodeError;
 use crate::shell::Shell;
+use crate::sockets::connect;
 
 /// What the command is given.
 pub struct Join<'a> {
@@ -129,7 +130,8 @@ async fn ask<Sh: Shell>(
     let words = |e: &dyn std::fmt::Display| NodeError::Failed(format!("{}: {e}", token.address));
     let csr = key.csr(&token.org, &token.node).map_err(|e| words(&e))?;
     let tls = joining_config(JOIN_ALPN, prefer_chacha).map_err(|e| words(&e))?;
-    let mut stream = enrol(shell.runtime(), &shell.resolver(), &token.address, tls)
+    let tcp = |to| connect(shell, to);
+    let mut stream = enrol(shell.runtime(), &tcp, &shell.resolver(), &token.address, tls)
         .await
         .map_err(|e| NodeError::Failed(e.to_string()))?;
     let greeting = greeted(&mut stream).await.map_err(|e| words(&e))?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use catalyst_config::files;
 use catalyst_identity::{Credentials, NodeKey, PeerVerifier, client_config};
 use catalyst_names::{NodeId, OrgId};
-use catalyst_transport::{JOIN_ALPN, Resolver, enrol};
+use catalyst_transport::{JOIN_ALPN, Resolver, TcpConnect, enrol};
 
 use crate::enrolment::{Question, Reply, VERSION, greeted};
 use crate::limits::Limits;
@@ -87,6 +87,7 @@ pub(crate) fn key_of(path: &std::path::Path) -> Result<NodeKey, String> {
 /// Why there is no new certificate, in words for `status`.
 pub(crate) async fn renew(
     runtime: Arc<dyn quinn::Runtime>,
+    tcp: TcpConnect<'_>,
     resolver: Resolver,
     this: Try,
 ) -> Result<Credentials, String> {
@@ -95,7 +96,7 @@ pub(crate) async fn renew(
     let tls = client_config(&this.credentials, &this.verifier, JOIN_ALPN, this.prefer_chacha)
         .map_err(|e| e.to_string())?;
     let words = |e: &dyn std::fmt::Display| format!("{}: {e}", this.address);
-    let mut stream = enrol(runtime, &resolver, &this.address, tls).await.map_err(|e| e.to_string())?;
+    let mut stream = enrol(runtime, tcp, &resolver, &this.address, tls).await.map_err(|e| e.to_string())?;
     greeted(&mut stream).await.map_err(|e| words(&e))?;
     // Its own organisation was verified in the handshake; another one has no say.
     if stream.peer().is_none_or(|p| p.org() != this.org.as_str()) {

@@ -14,10 +14,15 @@ pub(crate) struct Sockets<Sh>(pub(crate) Arc<Sh>);
 
 struct Acceptor<Sh: Shell>(Sh::TcpListener);
 
+/// Connects without delay for small writes.
+pub(crate) fn connect<Sh: Shell>(shell: &Sh, to: SocketAddr) -> TcpFuture<'static, Box<dyn TcpSocket>> {
+    let connecting = shell.connect(HostPort { host: to.ip().to_string(), port: to.port() });
+    Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn TcpSocket>) })
+}
+
 impl<Sh: Shell> TcpRuntime for Sockets<Sh> {
     fn connect(&self, to: SocketAddr) -> TcpFuture<'static, Box<dyn TcpSocket>> {
-        let connecting = self.0.connect(HostPort { host: to.ip().to_string(), port: to.port() });
-        Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn TcpSocket>) })
+        connect(&*self.0, to)
     }
 
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn TcpAcceptor>> {

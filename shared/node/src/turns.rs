@@ -18,6 +18,7 @@ use crate::plane::Plane;
 use crate::renewal::{Due, renew};
 use crate::serve::{Ask, Asked};
 use crate::shell::Shell;
+use crate::sockets::connect;
 use crate::watchdog::Watchdog;
 use crate::write::Write;
 
@@ -160,7 +161,8 @@ impl<Sh: Shell> Around<'_, Sh> {
         };
         let (shell, ask) = (self.plane.shell.clone(), self.ask.clone());
         spawn(&*self.plane.shell, async move {
-            let result = renew(shell.runtime(), shell.resolver(), *this).await;
+            let tcp = |to| connect(&*shell, to);
+            let result = renew(shell.runtime(), &tcp, shell.resolver(), *this).await;
             let (reply, _) = async_channel::bounded(1);
             // The node may be stopping.
             let _ = ask.send(Asked { ask: Ask::Renewed(Box::new(result)), reply }).await;

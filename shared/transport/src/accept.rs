@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use catalyst_tunnel::names::NodeName;
 use futures_lite::future;
-use quinn::{Connection, Incoming};
+use quinn::Incoming;
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::code;
 use crate::conn::Conn;
 use crate::connect;
 use crate::data;
-use crate::enrol::EnrolStream;
 use crate::error::explain;
 use crate::event::Event;
+use crate::exchange::{EnrolStream, Line};
 use crate::limits::Limits;
 use crate::quic;
 use crate::session::{self, Link};
@@ -91,13 +91,13 @@ enum Known {
     /// A connection whose peer is known, and which of the two protocols it wants.
     Peer { connection: Conn, peer: NodeName, data: bool },
     /// One that wants a certificate, and may have none.
-    Enrol(Connection),
+    Enrol(Line),
 }
 
 enum Arrived {
     Control(Box<Link>),
     Data(NodeName, Conn),
-    Enrol(Connection, Arc<()>),
+    Enrol(Line, Arc<()>),
 }
 
 async fn incoming_connection(
@@ -111,12 +111,10 @@ async fn incoming_connection(
     match arrived {
         Ok(Arrived::Control(link)) => drop(session::run(shared, *link).await),
         Ok(Arrived::Data(peer, connection)) => data::accepted(shared, &peer, connection).await,
-        Ok(Arrived::Enrol(connection, place)) => {
-            match EnrolStream::accept(&shared.rt, connection, place).await {
-                Ok(stream) => shared.emit(Event::Enrol { stream }).await,
-                Err(reason) => shared.refuse(remote, reason),
-            }
-        }
+        Ok(Arrived::Enrol(line, place)) => match EnrolStream::accept(&shared.rt, line, place).await {
+            Ok(stream) => shared.emit(Event::Enrol { stream }).await,
+            Err(reason) => shared.refuse(remote, reason),
+        },
         Err(reason) => shared.refuse(remote, reason),
     }
 }
@@ -125,7 +123,7 @@ async fn over_quic(incoming: Incoming) -> Result<Known, String> {
     let connection = incoming.accept().map_err(|e| explain(&e))?.await.map_err(|e| explain(&e))?;
     let alpn = quic::alpn_of(&connection);
     if alpn.as_deref() == Some(quic::JOIN) {
-        return Ok(Known::Enrol(connection));
+        return Ok(Known::Enrol(Line::Quic { connection, streams: None, endpoint: None }));
     }
     let peer = quic::name_of(&connection).inspect_err(|_| {
         connection
@@ -145,6 +143,7 @@ async fn over_tcp(
     let data = match stream.alpn() {
         Some(quic::DATA) => true,
         Some(quic::PEER) => false,
+        Some(quic::JOIN) => return Ok(Known::Enrol(Line::Tcp { stream: Box::new(stream), remote })),
         _ => return Err("it speaks no protocol of this node (no common ALPN)".to_owned()),
     };
     let peer = stream.peer()?;
@@ -161,14 +160,14 @@ async fn admitted(
     let late = |_| format!("the handshake took longer than {limit:?}");
     let (connection, peer, data) = match known.map_err(late)?? {
         Known::Peer { connection, peer, data } => (connection, peer, data),
-        Known::Enrol(connection) => {
+        Known::Enrol(line) => {
             let place = Arc::clone(&shared.enrolling);
             if Arc::strong_count(&place) > Limits::ENROL + 1 {
                 let text = "too many nodes ask for certificates at once; try again in a few seconds";
-                connection.close(code::FULL, text.as_bytes());
+                line.refuse(code::FULL, text);
                 return Err(text.to_owned());
             }
-            return Ok(Arrived::Enrol(connection, place));
+            return Ok(Arrived::Enrol(line, place));
         }
     };
     let profile = shared.profile_of(&peer);

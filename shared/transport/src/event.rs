@@ -9,7 +9,7 @@ use catalyst_tunnel::StreamHeader;
 use catalyst_tunnel::names::NodeName;
 
 use crate::config::Carrier;
-use crate::enrol::EnrolStream;
+use crate::exchange::EnrolStream;
 use crate::flow::FlowStream;
 use crate::packets::PacketFlow;
 

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | `transport` | the handle |
 //! | `dial`, `accept` | how a control connection comes to be |
-//! | `enrol` | the exchange of a node that wants a certificate |
+//! | `exchange`, `enrol` | the exchange of a node that wants a certificate, and the way to who answers |
 //! | `session`, `outbox`, `frame`, `watch` | its life: credit, frames, silence |
 //! | `connect`, `conn`, `end` | a connection and its streams, whatever carries them |
 //! | `quic`, `congestion`; `tcp`, `tls`, `mux` | the two carriers |
@@ -42,6 +42,7 @@ mod end;
 mod enrol;
 mod error;
 mod event;
+mod exchange;
 mod flow;
 mod flow_io;
 mod frame;
@@ -63,9 +64,10 @@ mod transport;
 mod watch;
 
 pub use config::{Carrier, DialTarget, Resolver, Resolving, TransportConfig, Via};
-pub use enrol::{EnrolError, EnrolStream, JOIN_ALPN, enrol};
+pub use enrol::{JOIN_ALPN, TcpConnect, enrol};
 pub use error::{FlowError, SendError, TransportError};
 pub use event::{DownReason, Event, SessionId};
+pub use exchange::{EnrolError, EnrolStream};
 pub use flow::{FlowControl, FlowStream};
 pub use flow_io::FlowIo;
 pub use held::{Held, Share};

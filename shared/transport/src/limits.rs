@@ -40,8 +40,10 @@ impl Limits {
     pub const ENROL: usize = 64;
     /// Bytes of one message of such an exchange. When more: it ends.
     pub const ENROL_MESSAGE: usize = 32 * 1024;
+    /// QUIC may go without an answer for so long before the asking side of an exchange tries TCP as well.
+    pub const ENROL_HEAD_START: Duration = Duration::from_secs(3);
     /// How long each step of such an exchange may take. When over: it ends.
-    pub const ENROL_PATIENCE: Duration = Duration::from_secs(10);
+    pub const ENROL_PATIENCE: Duration = Duration::from_secs(15);
     /// Flows that a peer may open on a new data connection; doubled, up to [`Limits::flows_per_peer`], whenever half
     /// of what it may open is open: QUIC keeps 84 bytes for each stream that is allowed, open or not. When full:
     /// the peer's next flow waits for the doubling, one round trip.

@@ -48,6 +48,11 @@ fn transport(
     Arc::new(config)
 }
 
+/// What the accepting side speaks: a node that issues certificates lets strangers in, to ask for one.
+fn protocols(verifier: &PeerVerifier) -> &'static [&'static [u8]] {
+    if verifier.lets_strangers_in() { &[PEER, DATA, JOIN] } else { &[PEER, DATA] }
+}
+
 /// For the accepting side. Nobody may open a stream until this node has looked at the certificate: the dialling
 /// side learns by its first stream that it was let in.
 pub(crate) fn server(
@@ -56,8 +61,7 @@ pub(crate) fn server(
     limits: &Limits,
     profile: &LinkProfile,
 ) -> Result<ServerConfig, TransportError> {
-    let alpn: &[&[u8]] = if verifier.lets_strangers_in() { &[PEER, DATA, JOIN] } else { &[PEER, DATA] };
-    let tls = server_config(credentials, verifier, alpn)?;
+    let tls = server_config(credentials, verifier, protocols(verifier))?;
     let crypto = QuicServerConfig::try_from(tls).map_err(|e| TransportError::Tls(e.to_string()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config
@@ -74,7 +78,7 @@ pub(crate) fn tcp_server(
     credentials: &Credentials,
     verifier: &PeerVerifier,
 ) -> Result<Arc<rustls::ServerConfig>, TransportError> {
-    Ok(Arc::new(server_config(credentials, verifier, &[PEER, DATA])?))
+    Ok(Arc::new(server_config(credentials, verifier, protocols(verifier))?))
 }
 
 /// For the dialling side.

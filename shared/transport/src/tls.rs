@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use catalyst_identity::peer_name;
 use catalyst_tunnel::names::NodeName;
+use rustls::pki_types::CertificateDer;
 use rustls::{ConnectionCommon, SideData};
 
 use crate::error::alert_text;
@@ -27,6 +28,7 @@ pub(crate) trait Tls: Send {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     fn close_notify(&mut self);
     fn peer(&self) -> Result<NodeName, String>;
+    fn chain(&self) -> Vec<CertificateDer<'static>>;
     fn alpn(&self) -> Option<&[u8]>;
 }
 
@@ -76,6 +78,10 @@ where
             Some(chain) => peer_name(chain).map_err(|e| e.to_string()),
             None => Err("the peer showed no certificate".to_owned()),
         }
+    }
+
+    fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.peer_certificates().unwrap_or_default().to_vec()
     }
 
     fn alpn(&self) -> Option<&[u8]> {
@@ -157,6 +163,11 @@ impl TlsStream {
     /// Who the verified certificate says it is.
     pub fn peer(&self) -> Result<NodeName, String> {
         self.tls.peer()
+    }
+
+    /// The certificates that the other side showed, leaf first.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.tls.chain()
     }
 
     /// The protocol that both ends agreed on.
