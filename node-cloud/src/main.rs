@@ -2,6 +2,7 @@
 
 mod agreement;
 mod init;
+mod log;
 mod org;
 mod shell;
 
@@ -9,8 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use async_channel::bounded;
-use catalyst_config::{Build, Compiled, Config};
-use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish, level};
+use catalyst_config::{Build, Compiled};
+use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish};
 use catalyst_node::services::launch;
 use catalyst_node::{NodeError, Prepared, Stop, replay, run};
 use catalyst_route_table::{Heap, Limits};
@@ -114,17 +115,9 @@ fn join(common: &Common, arguments: &JoinArguments) -> Result<(), NodeError> {
     runtime.block_on(arguments.run(&shell::Tokio, &PROGRAM, common, false))
 }
 
-fn log(config: &Config) {
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level(config.log))
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    log.with_target(false).init();
-}
-
 fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     let config = common.load(&PROGRAM)?;
-    log(&config);
+    log::start(&config);
     let failed = |e: std::io::Error| NodeError::Failed(format!("cannot start the runtime: {e}"));
     let routes = config.limits.routes as usize;
     let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::CLOUD)?;

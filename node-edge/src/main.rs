@@ -1,6 +1,7 @@
 //! `catalyst-edge`: the edge node.
 
 mod confine;
+mod cpu;
 mod shell;
 mod timer;
 
@@ -102,7 +103,7 @@ fn main() -> ExitCode {
 fn join(common: &Common, arguments: &JoinArguments) -> Result<(), NodeError> {
     let executor = Arc::new(Executor::new());
     let shell = shell::Smol::new(executor.clone());
-    smol::block_on(executor.run(arguments.run(&shell, &PROGRAM, common, prefer_chacha())))
+    smol::block_on(executor.run(arguments.run(&shell, &PROGRAM, common, cpu::prefer_chacha())))
 }
 
 fn log(config: &Config) {
@@ -111,16 +112,6 @@ fn log(config: &Config) {
         .with_writer(std::io::stderr)
         .with_ansi(false);
     log.with_target(false).without_time().init();
-}
-
-/// Whether the processor lacks instructions for AES, so that ChaCha20 is the faster cipher.
-fn prefer_chacha() -> bool {
-    #[cfg(target_arch = "aarch64")]
-    return !std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(target_arch = "x86_64")]
-    return !std::arch::is_x86_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
-    return true;
 }
 
 fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
@@ -143,7 +134,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
             let _ = stopper.send(()).await;
         });
         let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
-        let stop = Stop { stop, record, prefer_chacha: prefer_chacha(), ready, services, sandbox };
+        let stop = Stop { stop, record, prefer_chacha: cpu::prefer_chacha(), ready, services, sandbox };
         let table = Box::new(Table::new(routes));
         let result = run(shell, prepared, table, routes, stop).await;
         waiting.cancel().await;

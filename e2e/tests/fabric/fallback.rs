@@ -2,20 +2,26 @@
 //! and come back to QUIC. Packets are dropped by iptables in a network namespace of the test's own.
 
 use std::io::{ErrorKind, Read, Write};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use catalyst_e2e::http::{self, Http};
 use catalyst_e2e::lab;
 use catalyst_e2e::tcp::{self, Service};
-use catalyst_e2e::{Fabric, Node, wait};
+use catalyst_e2e::{Fabric, Node, udp, wait};
 
 const SIZE: usize = 20 << 20;
 /// A probe of QUIC comes after 30 seconds at the latest.
 const PROBED: Duration = Duration::from_secs(60);
 
-fn block_udp(block: bool) {
-    let what = if block { "-A" } else { "-D" };
-    lab::run(&format!("iptables {what} INPUT -p udp -j DROP"));
+/// Between the nodes alone: clients and services of UDP are on the same loopback.
+fn block_udp(cloud: &Node, block: bool) {
+    let (what, port) = (if block { "-A" } else { "-D" }, cloud.address().port().to_string());
+    for end in ["--dport", "--sport"] {
+        let rule = [what, "INPUT", "-p", "udp", end, &port, "-j", "DROP"];
+        let status = Command::new("iptables").args(rule).status().unwrap();
+        assert!(status.success(), "iptables {rule:?}: {status}");
+    }
 }
 
 fn wait_via(node: &Node, peer: &Node, via: &str, limit: Duration) {
@@ -37,6 +43,7 @@ fn udp_is_blocked_and_passes_again() {
         // The client may go away in the middle.
         let _ = stream.write_all(&all);
     });
+    let echo = udp::Service::echo();
     let fabric = Fabric::new();
     let org = fabric.org("acme.example");
     let mut cloud = fabric.cloud(&org, "cloud-1");
@@ -44,10 +51,12 @@ fn udp_is_blocked_and_passes_again() {
     edge.joins(&mut cloud);
     edge.offers("hello", "http", web.address());
     edge.offers("bulk", "tcp", bulk.address());
+    edge.offers("echo", "udp", echo.address());
+    cloud.exposes_udp("echo.acme.example");
     cloud.exposes("hello.acme.example");
     cloud.exposes("bulk.acme.example");
 
-    block_udp(true);
+    block_udp(&cloud, true);
     cloud.start();
     edge.start();
     let from = Instant::now();
@@ -56,20 +65,24 @@ fn udp_is_blocked_and_passes_again() {
     println!("UDP blocked at the start: up over TCP after {:?}", from.elapsed());
     let port = cloud.wait_reachable("hello.acme.example");
     assert_eq!(http::get(port).unwrap(), web.words());
+    // One client of UDP, all the way through: it goes on by whatever carries it.
+    let packets = udp::Client::new(cloud.wait_reachable("echo.acme.example"));
+    packets.echo(&tcp::pattern(1_000, 1));
 
-    block_udp(false);
+    block_udp(&cloud, false);
     let from = Instant::now();
     wait_via(&edge, &cloud, "quic", PROBED);
     wait_via(&cloud, &edge, "quic", PROBED);
     println!("UDP passes again: back on QUIC after {:?}", from.elapsed());
     wait::until("an answer over QUIC", wait::SOON, || http::get(port).ok().filter(|t| t == web.words()));
     assert_eq!(edge.status()["peers"].as_array().unwrap().len(), 1);
+    packets.echo(&tcp::pattern(1_000, 2));
 
     let bulk_port = cloud.wait_reachable("bulk.acme.example");
     let mut client = tcp::connect(bulk_port);
     let mut start = vec![0; 1 << 20];
     client.read_exact(&mut start).unwrap();
-    block_udp(true);
+    block_udp(&cloud, true);
     let from = Instant::now();
     let mut got = start;
     let broken = client.read_to_end(&mut got).unwrap_err();
@@ -77,6 +90,9 @@ fn udp_is_blocked_and_passes_again() {
     println!("UDP blocked after {} bytes: flow reset after {:?}", got.len(), from.elapsed());
     assert!(got.len() < SIZE);
     tcp::same(&got, &data[..got.len()]);
+    let tries = packets.try_ask(b"after the block", b"after the block", Duration::from_secs(30));
+    println!("a client of UDP was answered {:?} after the block, by packet {tries:?}", from.elapsed());
+    assert!(tries.is_some());
     // A client's retry, and all its others until one finds the way.
     let whole = wait::until("the whole transfer by a retry", Duration::from_secs(30), || {
         let client = tcp::try_connect(bulk_port).ok()?;

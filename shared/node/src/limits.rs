@@ -54,11 +54,18 @@ impl Limits {
     pub const PIPES: usize = 8;
     /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.
     pub const TRIES: usize = 3;
-    /// Bytes of packets of the clients of one local UDP port that wait for their flows, on a board. When full: the
+    /// Bytes of packets of the clients of all local UDP ports that wait for their flows, on a board. When full: the
     /// client that holds most loses its oldest packet, which is counted.
     pub const EDGE_PORT_PACKETS: usize = 256 * 1024;
     /// The same on a server.
     pub const PORT_PACKETS: usize = 4 * 1024 * 1024;
+
+    /// Which of the two.
+    #[must_use]
+    pub const fn port_packets(edge: bool) -> usize {
+        if edge { Self::EDGE_PORT_PACKETS } else { Self::PORT_PACKETS }
+    }
+
     /// After a client of a UDP service was refused a flow its packets are dropped for so long, and counted.
     pub const PACKETS_HOLD_OFF: Duration = Duration::from_millis(250);
     /// Addresses of one peer that are remembered. When full: the oldest is forgotten.

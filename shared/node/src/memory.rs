@@ -102,6 +102,7 @@ pub fn bounds(limits: &Capacities, edge: bool, table: usize, http: bool) -> Vec<
         one("flows", format!("limits.flows {flows}"), flows * (FLOW + 2 * Held::SIP)),
         one("bytes that flows hold", "fixed".into(), held(edge)),
         one("flows of UDP", format!("limits.udp_flows {udp}"), udp * UDP_FLOW),
+        one("packets of local clients that wait", "fixed".into(), Limits::port_packets(edge)),
         one("local services", format!("limits.services {services}"), services * SERVICE),
         one(
             "answers of the admin API",

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use catalyst_names::{NodeName, ServiceName};
-use catalyst_transport::{Dropped, Inboxes, PacketEnd, PacketFlow, PumpEnd, carry, with_buffer};
+use catalyst_transport::{Dropped, PacketEnd, PacketFlow, PumpEnd, carry, with_buffer};
 use catalyst_tunnel::{FlowKind, Limits as TunnelLimits, NextHop, Refusal, StreamHeader};
 use futures_lite::future;
 use tracing::{debug, info};
@@ -21,7 +22,7 @@ use crate::limits::Limits;
 use crate::plane::{Plane, ended};
 use crate::shell::{Shell, UdpPort};
 use crate::tables::{Live, Plan, Step};
-use crate::udp::{self, Service};
+use crate::udp::{self, Service, UdpPorts};
 
 /// Packets that are read before others get their turn.
 const TURNS: usize = 32;
@@ -30,15 +31,7 @@ const TURNS: usize = 32;
 pub(crate) struct Port<U> {
     socket: U,
     service: ServiceName,
-    /// Packets of clients, until their flows take them.
-    inboxes: Inboxes,
-    clients: Mutex<Clients>,
-}
-
-#[derive(Default)]
-struct Clients {
-    by_address: BTreeMap<SocketAddr, u64>,
-    last: u64,
+    clients: Mutex<BTreeMap<SocketAddr, u64>>,
 }
 
 /// What became of a client's packet.
@@ -52,35 +45,34 @@ enum Taken {
 }
 
 impl<U: UdpPort> Port<U> {
-    pub fn new(socket: U, service: ServiceName, edge: bool) -> Arc<Self> {
-        let waiting = if edge { Limits::EDGE_PORT_PACKETS } else { Limits::PORT_PACKETS };
-        Arc::new(Port { socket, service, inboxes: Inboxes::new(waiting), clients: Mutex::default() })
+    pub fn new(socket: U, service: ServiceName) -> Arc<Self> {
+        Arc::new(Port { socket, service, clients: Mutex::default() })
     }
 
-    fn take(&self, packet: &[u8], from: SocketAddr, most: usize) -> Taken {
+    fn take(&self, packet: &[u8], from: SocketAddr, all: &UdpPorts) -> Taken {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(id) = clients.by_address.get(&from) {
-            return self.inboxes.deliver(*id, packet).map_or(Taken::NoFlow, Taken::Queued);
+        if let Some(id) = clients.get(&from) {
+            return all.inboxes.deliver(*id, packet).map_or(Taken::NoFlow, Taken::Queued);
         }
-        if clients.by_address.len() >= most {
+        if clients.len() >= all.flows {
             return Taken::Full;
         }
-        clients.last += 1;
-        let id = clients.last;
-        clients.by_address.insert(from, id);
-        self.inboxes.open(id);
-        self.inboxes.deliver(id, packet);
+        let id = all.last.fetch_add(1, Ordering::Relaxed);
+        clients.insert(from, id);
+        all.inboxes.open(id);
+        all.inboxes.deliver(id, packet);
         Taken::New(id)
     }
 
     fn forget(&self, client: SocketAddr) {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner).by_address.remove(&client);
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(&client);
     }
 }
 
 /// A client's end of a flow.
 struct Client<U> {
     port: Arc<Port<U>>,
+    all: Arc<UdpPorts>,
     id: u64,
     address: SocketAddr,
 }
@@ -88,7 +80,7 @@ struct Client<U> {
 impl<U: UdpPort> PacketEnd for Client<U> {
     fn poll(&mut self, cx: &mut Context<'_>, sink: &mut dyn FnMut(&[u8])) -> Poll<PumpEnd> {
         for _ in 0..TURNS {
-            match self.port.inboxes.poll_take(self.id, cx) {
+            match self.all.inboxes.poll_take(self.id, cx) {
                 Poll::Ready(packet) => sink(&packet),
                 Poll::Pending => return Poll::Pending,
             }
@@ -114,7 +106,7 @@ impl<Sh: Shell> Plane<Sh> {
                         let read = port.socket.poll_recv_from(cx, buffer);
                         read.map_ok(|(len, from)| {
                             let packet = buffer.get(..len).unwrap_or_default();
-                            (port.take(packet, from, self.udp.flows), from)
+                            (port.take(packet, from, &self.udp), from)
                         })
                     })
                 })
@@ -122,7 +114,7 @@ impl<Sh: Shell> Plane<Sh> {
                 let counters = self.transport.packets();
                 match taken {
                     Ok((Taken::New(id), address)) => {
-                        let client = Client { port: port.clone(), id, address };
+                        let client = Client { port: port.clone(), all: self.udp.clone(), id, address };
                         spawn(&*self.shell, self.clone().packet_client(client));
                     }
                     Ok((Taken::Queued(dropped), _)) => counters.dropped(Dropped::Full, dropped),
@@ -152,7 +144,7 @@ impl<Sh: Shell> Plane<Sh> {
                 }
             }
         }
-        self.transport.packets().dropped(Dropped::NoFlow, port.inboxes.close(id));
+        self.transport.packets().dropped(Dropped::NoFlow, self.udp.inboxes.close(id));
         if !found {
             // A client that goes on all the same must not ask again with every packet.
             timeout(&*self.shell, Limits::PACKETS_HOLD_OFF, future::pending::<()>()).await;

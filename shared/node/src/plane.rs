@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::shell::Shell;
 use crate::splice::splice;
 use crate::tables::{Live, Plan, Step, Tables};
+use crate::udp::UdpPorts;
 
 /// The moving parts of the data plane; cheap to share.
 pub(crate) struct Plane<Sh> {
@@ -25,16 +26,7 @@ pub(crate) struct Plane<Sh> {
     pub(crate) own: NodeName,
     pub(crate) clocks: Clocks,
     pub(crate) turned_away: TurnedAway,
-    pub(crate) udp: UdpTerms,
-}
-
-/// What the configuration says of UDP.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct UdpTerms {
-    /// Clients at a time.
-    pub flows: usize,
-    /// How long a flow may be idle.
-    pub idle: Duration,
+    pub(crate) udp: Arc<UdpPorts>,
 }
 
 /// Log lines about local clients that are turned away: one in [`Limits::TURNED_AWAY_MS`], with how many there were.

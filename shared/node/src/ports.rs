@@ -54,7 +54,6 @@ impl<Sh: Shell> Listener<Sh> {
 pub(crate) fn expose<Sh: Shell>(
     plane: &Arc<Plane<Sh>>,
     ports: &[Expose],
-    edge: bool,
     store: &dyn Store,
 ) -> Result<Vec<OpenPort>, NodeError> {
     let mut open = Vec::new();
@@ -86,7 +85,7 @@ pub(crate) fn expose<Sh: Shell>(
             match listener {
                 Listener::Tcp(listener) => spawn(&*shell, plane.serve(listener, service)),
                 Listener::Udp(socket) => {
-                    spawn(&*shell, plane.serve_packets(Port::new(socket, service, edge)));
+                    spawn(&*shell, plane.serve_packets(Port::new(socket, service)));
                 }
             }
             opened

@@ -19,7 +19,7 @@ use crate::error::NodeError;
 use crate::limits::Limits;
 use crate::memory;
 use crate::persist::Persist;
-use crate::plane::{Plane, TurnedAway, UdpTerms};
+use crate::plane::{Plane, TurnedAway};
 use crate::ports;
 use crate::record::Recorder;
 use crate::renewal::Renewal;
@@ -29,6 +29,7 @@ use crate::shell::Shell;
 use crate::sockets::Sockets;
 use crate::tables::Tables;
 use crate::turns::{Around, serve_all};
+use crate::udp::UdpPorts;
 use crate::watchdog::{self, Watchdog};
 
 /// How a node is started, beside its configuration.
@@ -76,12 +77,13 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         own: prepared.settings.name.clone(),
         clocks: prepared.clocks.clone(),
         turned_away: TurnedAway::default(),
-        udp: UdpTerms {
-            flows: tunnel.packet_flows,
-            idle: Duration::from_secs(prepared.config.limits.udp_idle_s.into()),
-        },
+        udp: Arc::new(UdpPorts::new(
+            tunnel.packet_flows,
+            Duration::from_secs(prepared.config.limits.udp_idle_s.into()),
+            edge,
+        )),
     });
-    let exposed = ports::expose(&plane, &prepared.config.expose, edge, &*prepared.store)?;
+    let exposed = ports::expose(&plane, &prepared.config.expose, &*prepared.store)?;
     let clients = capacities.http_clients as usize;
     let http =
         prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;

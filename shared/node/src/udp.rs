@@ -3,18 +3,40 @@
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use catalyst_config::HostPort;
-use catalyst_transport::{Dropped, PacketCounters, PacketEnd, PumpEnd, with_buffer};
+use catalyst_transport::{Dropped, Inboxes, PacketCounters, PacketEnd, PumpEnd, with_buffer};
 use rustix::io::Errno;
 
+use crate::limits::Limits;
 use crate::shell::{Shell, UdpPort};
 
 /// Packets that are read before others get their turn.
 const TURNS: usize = 32;
 /// A socket that fails so often in a row is of no use any more.
 const ERRORS: usize = 64;
+
+/// What the local UDP ports of a node share.
+pub(crate) struct UdpPorts {
+    /// Clients at a time, at each port.
+    pub flows: usize,
+    /// How long a flow may be idle.
+    pub idle: Duration,
+    /// Packets of clients, until their flows take them.
+    pub inboxes: Inboxes,
+    /// The number of the last client.
+    pub last: AtomicU64,
+}
+
+impl UdpPorts {
+    pub fn new(flows: usize, idle: Duration, edge: bool) -> Self {
+        let waiting = Inboxes::new(Limits::port_packets(edge));
+        UdpPorts { flows, idle, inboxes: waiting, last: AtomicU64::new(0) }
+    }
+}
 
 /// A socket for local clients.
 pub(crate) fn bind<Sh: Shell>(shell: &Sh, address: SocketAddr) -> io::Result<Sh::Udp> {
