@@ -14,7 +14,6 @@ use catalyst_control::visibility::VisibilityRow;
 use catalyst_names::{NodeId, NodeName, Protocol, ServiceLabel};
 use serde::{Deserialize, Serialize};
 
-use crate::authority::NodeRow;
 use crate::peers::PeerSpec;
 use crate::rules::RuleSpec;
 
@@ -271,6 +270,17 @@ pub struct Status {
     pub store_notice: Option<String>,
     /// The one next step that makes sense.
     pub next_step: String,
+}
+
+/// A node that was invited, issued for or revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// Its name.
+    pub node: NodeId,
+    /// `invited`, `joined`, `expired` or `revoked`.
+    pub state: String,
+    /// Until when the invitation or the certificate is good, in seconds since 1970; when it was revoked.
+    pub until: u64,
 }
 
 /// A layer of the sandbox.

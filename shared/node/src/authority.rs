@@ -11,7 +11,8 @@ use catalyst_names::{NodeId, NodeName};
 use catalyst_store::{Scan, Store, Table};
 use serde::{Deserialize, Serialize};
 
-use crate::enrolment::hex;
+use crate::admin::NodeRow;
+use crate::enrolment::{Granted, hex};
 use crate::error::NodeError;
 use crate::limits::Limits;
 use crate::write::Write;
@@ -49,35 +50,13 @@ pub struct Issued {
     pub pinned: bool,
 }
 
-/// A node that was invited, issued for or revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeRow {
-    /// Its name.
-    pub node: NodeId,
-    /// `invited`, `joined`, `expired` or `revoked`.
-    pub state: String,
-    /// Until when the invitation or the certificate is good, in seconds since 1970; when it was revoked.
-    pub until: u64,
-}
-
 /// The root with its books.
 pub struct Authority {
     root: OrgRoot,
     lifetime_s: u64,
     invites: BTreeMap<String, Invite>,
     issued: BTreeMap<NodeId, Issued>,
-    /// Questions that were refused since the start.
-    pub(crate) refused: u64,
-}
-
-/// A certificate that is ready, and what must be on the disk before it goes out.
-pub(crate) struct Granted {
-    pub(crate) chain: String,
-    pub(crate) node: NodeId,
-    pub(crate) key: Fingerprint,
-    /// It was revoked before: only this key may come back.
-    pub(crate) pinned: bool,
-    pub(crate) write: Write,
+    refused: u64,
 }
 
 /// All rows of a table that decode.
@@ -114,6 +93,16 @@ impl Authority {
         let issued =
             rows::<Issued>(store, ISSUED)?.into_iter().map(|(_, row)| (row.node.clone(), row)).collect();
         Ok(Some(Authority { root, lifetime_s: config.authority.lifetime_s, invites, issued, refused: 0 }))
+    }
+
+    /// Questions that were refused since the start.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// One more question was refused.
+    pub(crate) fn refuse(&mut self) {
+        self.refused += 1;
     }
 
     /// The trust bundle of the root.

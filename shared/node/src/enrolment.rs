@@ -9,9 +9,11 @@
 //! The node says nothing before it has judged the authority by the greeting and the handshake.
 
 use catalyst_identity::Fingerprint;
-use catalyst_names::NodeName;
+use catalyst_names::{NodeId, NodeName};
 use catalyst_transport::EnrolStream;
 use serde::{Deserialize, Serialize};
+
+use crate::write::Write;
 
 /// The version that this code speaks.
 pub const VERSION: u32 = 1;
@@ -47,6 +49,16 @@ pub(crate) struct Enrol {
     pub(crate) question: Question,
     /// Who showed a certificate, and the key in it.
     pub(crate) peer: Option<(NodeName, Fingerprint)>,
+}
+
+/// A certificate that is ready, and what must be on the disk before it goes out.
+pub(crate) struct Granted {
+    pub(crate) chain: String,
+    pub(crate) node: NodeId,
+    pub(crate) key: Fingerprint,
+    /// It was revoked before: only this key may come back.
+    pub(crate) pinned: bool,
+    pub(crate) write: Write,
 }
 
 /// What it gets.

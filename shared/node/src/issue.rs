@@ -89,7 +89,7 @@ impl<S: RouteStore> Engine<S> {
         let granted = match granted {
             Ok(granted) => granted,
             Err(why) => {
-                authority.refused += 1;
+                authority.refuse();
                 if self.facts.may_log(self.clocks.now().mono) {
                     let who =
                         peer.as_ref().map_or_else(|| "a node".to_string(), |(name, _)| name.to_string());

@@ -12,6 +12,10 @@
 //! ```
 pub mod admin;
 mod adopt;
+#[cfg(feature = "authority")]
+pub mod authority;
+#[cfg(not(feature = "authority"))]
+#[path = "no_authority.rs"]
 pub mod authority;
 pub mod boot;
 pub mod cli;

@@ -6,8 +6,7 @@ use catalyst_control::view::RouteRow;
 use catalyst_control::visibility::VisibilityRow;
 use catalyst_identity::Date;
 
-use crate::admin::{Answer, ExposeRow, PeerRow, RuleRow, ServiceRow, Status};
-use crate::authority::NodeRow;
+use crate::admin::{Answer, ExposeRow, NodeRow, PeerRow, RuleRow, ServiceRow, Status};
 
 /// One line on stdout. A reader that went away, as 'head' does, is no error. Words of peers are in it, so what could
 /// move a cursor or end a line is shown as a dot.

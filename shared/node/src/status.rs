@@ -8,6 +8,7 @@ use catalyst_services::Policy;
 use catalyst_transport::SessionId as Link;
 
 use crate::admin::{ExposeRow, HealthRow, PeerRow, ServiceRow, Status, UdpRow};
+use crate::authority::Authority;
 use crate::engine::Engine;
 use crate::ports::OpenPort;
 
@@ -182,7 +183,7 @@ impl<S: Store> Engine<S> {
             refused_connections: stats.refused + counters.unconfigured,
             sessions_ended: counters.sessions_ended,
             malformed_frames: counters.malformed_frames + stats.protocol_errors,
-            joins_refused: self.authority.as_ref().map_or(0, |a| a.refused),
+            joins_refused: self.authority.as_ref().map_or(0, Authority::refused),
             renewal_error: self.renewal.last_error.clone(),
             sandbox: self.facts.sandbox.clone(),
             store_notice: self.facts.store_notice.clone(),
