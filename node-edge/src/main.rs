@@ -1,5 +1,6 @@
 //! `catalyst-edge`: the edge node.
 
+mod completions;
 mod confine;
 mod cpu;
 mod shell;
@@ -16,7 +17,7 @@ use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish
 use catalyst_node::services::launch;
 use catalyst_node::{NodeError, Prepared, Stop, run};
 use catalyst_route_table::Fixed;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use futures_lite::StreamExt;
 use smol::Executor;
 
@@ -78,7 +79,7 @@ enum Command {
     /// Print completions for a shell
     Completions {
         /// Which one
-        shell: clap_complete::Shell,
+        shell: completions::Shell,
     },
 }
 
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
         Command::Join(arguments) => join(common, arguments),
         Command::Shared(command) => execute(&PROGRAM, common, command),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
+            completions::print(*shell);
             Ok(())
         }
     };
