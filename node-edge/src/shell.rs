@@ -1,8 +1,9 @@
 //! The shell of the edge: smol and its sockets, all tasks on the thread that runs the node. A thread of the
 //! executor's own would cost 120 KiB for its stack and its part of the heap, and every event a wake-up across.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
@@ -16,10 +17,10 @@ use catalyst_node::{LocalSocket, SocketCall};
 use catalyst_transport::{LocalStream, Resolver};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, SmolRuntime};
+use rustix::io::Errno;
 use smol::net::unix::{UnixListener, UnixStream};
-use smol::net::{TcpListener, TcpStream};
 use smol::{Async, Executor};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::timer::LazyTimer;
 
@@ -51,58 +52,78 @@ impl Runtime for OneThread {
     }
 }
 
-/// A TCP connection: as a stream, and as the socket below it, for calls that the stream does not know.
-pub struct Tcp(TcpStream, Arc<Async<std::net::TcpStream>>);
+/// A TCP connection. Not `smol::net::TcpStream`: what that keeps for each is more than the connection.
+pub struct Tcp(Async<std::net::TcpStream>);
 
 impl Tcp {
-    fn new(stream: TcpStream) -> Self {
+    fn new(stream: Async<std::net::TcpStream>) -> Self {
         // Small writes must not wait for each other; where it cannot be set, they are merely slower.
-        let _ = stream.set_nodelay(true);
-        let socket = stream.clone().into();
-        Tcp(stream, socket)
+        let _ = stream.get_ref().set_nodelay(true);
+        Tcp(stream)
+    }
+
+    /// Connects to one address.
+    async fn connect(to: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        match socket.connect(&to.into()) {
+            Ok(()) => {}
+            Err(e) if e.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+            Err(e) => return Err(e),
+        }
+        let stream = Async::new_nonblocking(std::net::TcpStream::from(socket))?;
+        poll_fn(|cx| stream.poll_writable(cx)).await?;
+        match stream.get_ref().take_error()? {
+            Some(error) => Err(error),
+            None => Ok(Tcp::new(stream)),
+        }
     }
 }
 
 impl AsyncRead for Tcp {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Tcp {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.get_mut().0).poll_write_vectored(cx, bufs)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match self.0.get_ref().shutdown(Shutdown::Write) {
+            // The other side is gone already.
+            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
+            done => done,
+        })
     }
 }
 
 impl LocalStream for Tcp {
     fn abort(&mut self) {
         // Where it cannot be set, the other side sees an orderly end instead of a reset.
-        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.0.get_ref()).set_linger(Some(Duration::ZERO));
     }
 }
 
 impl LocalSocket for Tcp {
     fn poll_read_call(&self, cx: &mut Context<'_>, call: SocketCall<'_>) -> Poll<io::Result<usize>> {
         loop {
-            match call(self.1.as_fd()) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.1.poll_readable(cx))?,
+            match call(self.0.as_fd()) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_readable(cx))?,
                 done => return Poll::Ready(done),
             }
         }
@@ -110,8 +131,8 @@ impl LocalSocket for Tcp {
 
     fn poll_write_call(&self, cx: &mut Context<'_>, call: SocketCall<'_>) -> Poll<io::Result<usize>> {
         loop {
-            match call(self.1.as_fd()) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.1.poll_writable(cx))?,
+            match call(self.0.as_fd()) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_writable(cx))?,
                 done => return Poll::Ready(done),
             }
         }
@@ -149,7 +170,7 @@ impl UdpPort for Udp {
 
 impl Shell for Smol {
     type Tcp = Tcp;
-    type TcpListener = TcpListener;
+    type TcpListener = Async<TcpListener>;
     type Udp = Udp;
     type Unix = UnixStream;
     type UnixListener = UnixListener;
@@ -163,24 +184,32 @@ impl Shell for Smol {
     }
 
     fn connect(&self, target: HostPort) -> Boxed<'static, io::Result<Tcp>> {
-        Box::pin(async move { TcpStream::connect((target.host.as_str(), target.port)).await.map(Tcp::new) })
+        Box::pin(async move {
+            let mut last = io::ErrorKind::NotFound.into();
+            for address in smol::net::resolve((target.host.as_str(), target.port)).await? {
+                match Tcp::connect(address).await {
+                    Ok(socket) => return Ok(socket),
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        })
     }
 
-    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        let socket = std::net::TcpListener::bind(address)?;
-        smol::Async::new(socket).map(Into::into)
+    fn listen(&self, address: SocketAddr) -> io::Result<Async<TcpListener>> {
+        Async::new(TcpListener::bind(address)?)
     }
 
-    fn local_addr(listener: &TcpListener) -> io::Result<SocketAddr> {
-        listener.local_addr()
+    fn local_addr(listener: &Async<TcpListener>) -> io::Result<SocketAddr> {
+        listener.get_ref().local_addr()
     }
 
-    fn accept(listener: &TcpListener) -> Boxed<'_, io::Result<Tcp>> {
+    fn accept(listener: &Async<TcpListener>) -> Boxed<'_, io::Result<Tcp>> {
         Box::pin(async { listener.accept().await.map(|(stream, _)| Tcp::new(stream)) })
     }
 
     fn remote(stream: &Tcp) -> io::Result<SocketAddr> {
-        stream.0.peer_addr()
+        stream.0.get_ref().peer_addr()
     }
 
     fn udp(&self, socket: UdpSocket) -> io::Result<Udp> {

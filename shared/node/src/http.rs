@@ -289,13 +289,13 @@ impl<Sh: Shell> Connection<Sh> {
         }
         live.control.add_up(early.len());
         let end = match upstream.into_way() {
-            (Way::Socket(socket), _) => splice(self.client, socket, &live.control).await,
+            (Way::Socket(socket), _) => splice(self.client, socket, live.control.clone()).await,
             (Way::Flow(flow), held) => {
                 if self.client.write_all(&held).await.is_err() {
                     return flow.reset(Refusal::Aborted);
                 }
                 live.control.add_down(held.len());
-                pump(self.client, flow, &live.control).await
+                pump(self.client, flow, live.control.clone()).await
             }
         };
         if end != PumpEnd::Finished {

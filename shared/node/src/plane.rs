@@ -1,5 +1,6 @@
 //! The data plane of the tunnel: local clients in, flows of neighbours on or out.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -57,8 +58,7 @@ impl<Sh: Shell> Plane<Sh> {
         loop {
             match Sh::accept(&listener).await {
                 Ok(client) => {
-                    let (plane, service) = (self.clone(), service.clone());
-                    spawn(&*self.shell, async move { plane.client(client, &service).await });
+                    run(&*self.shell, self.clone().client(client, service.clone()));
                 }
                 Err(error) => {
                     // Out of descriptors, mostly: the client waits in the queue until some are free.
@@ -69,15 +69,16 @@ impl<Sh: Shell> Plane<Sh> {
         }
     }
 
-    /// One local client. What is needed only until bytes flow lies in a box of its own, so that it takes no memory
-    /// afterwards: a task is as large as the largest thing that it waits for.
-    async fn client(self: Arc<Self>, mut client: Sh::Tcp, service: &ServiceName) {
-        let why = match Box::pin(self.way(service)).await {
+    /// One local client, until its bytes flow.
+    async fn client(self: Arc<Self>, mut client: Sh::Tcp, service: ServiceName) -> Option<Joined> {
+        let why = match self.way(&service).await {
             Ok((Way::Flow(flow), live)) => {
-                return ended(service, &Box::pin(pump(client, flow, &live.control)).await);
+                let control = live.control.clone();
+                return Some(Joined::new(live, pump(client, flow, control)));
             }
             Ok((Way::Socket(target), live)) => {
-                return ended(service, &Box::pin(splice(client, target, &live.control)).await);
+                let control = live.control.clone();
+                return Some(Joined::new(live, splice(client, target, control)));
             }
             Err(why) => why,
         };
@@ -86,6 +87,7 @@ impl<Sh: Shell> Plane<Sh> {
             info!(%service, %why, clients, "a local client was turned away");
         }
         client.abort();
+        None
     }
 
     /// Where a local client's bytes go, and its place in the table.
@@ -144,7 +146,17 @@ impl<Sh: Shell> Plane<Sh> {
     }
 
     /// One flow that a neighbour opened.
-    pub(crate) async fn neighbour(self: Arc<Self>, peer: NodeName, header: StreamHeader, flow: FlowStream) {
+    pub(crate) fn neighbour(self: Arc<Self>, peer: NodeName, header: Box<StreamHeader>, flow: FlowStream) {
+        let shell = self.shell.clone();
+        run(&*shell, self.opened(peer, header, flow));
+    }
+
+    async fn opened(
+        self: Arc<Self>,
+        peer: NodeName,
+        header: Box<StreamHeader>,
+        flow: FlowStream,
+    ) -> Option<Joined> {
         let service = &header.service;
         let origin = header.origin.as_ref();
         let plan = self.tables.plan(Some(&peer), service, origin, header.hop_limit, Limits::TRIES);
@@ -156,24 +168,54 @@ impl<Sh: Shell> Plane<Sh> {
             Ok(both) => both,
             Err(why) => {
                 debug!(%peer, %service, %why, "a flow was refused");
-                return flow.refuse(why).await;
+                flow.refuse(why).await;
+                return None;
             }
         };
         match self.dial(&plan, service, &header.caller, &live).await {
             Ok(way) => {
-                let Ok(flow) = flow.accept().await else { return };
-                let end = match way {
-                    Way::Socket(socket) => pump(socket, flow, &live.control).await,
-                    Way::Flow(onward) => relay(flow, onward, &live.control).await,
-                };
-                ended(service, &end);
+                let flow = flow.accept().await.ok()?;
+                let control = live.control.clone();
+                Some(match way {
+                    Way::Socket(socket) => Joined::new(live, pump(socket, flow, control)),
+                    Way::Flow(onward) => {
+                        Joined::new(live, async move { relay(flow, onward, &control).await })
+                    }
+                })
             }
             Err(why) => {
                 debug!(%peer, %service, %why, "a flow found no endpoint");
                 flow.refuse(why).await;
+                None
             }
         }
     }
+}
+
+/// A flow whose bytes move, in a box of its own.
+struct Joined {
+    live: Live,
+    moving: Pin<Box<dyn Future<Output = PumpEnd> + Send>>,
+}
+
+impl Joined {
+    fn new(live: Live, moving: impl Future<Output = PumpEnd> + Send + 'static) -> Self {
+        Joined { live, moving: Box::pin(moving) }
+    }
+}
+
+/// Runs a flow. What is needed only until bytes move lies in a box that is gone then: a task is as large as the largest
+/// thing that it waits for, and thousands of flows are idle most of the time.
+fn run<Sh: Shell>(shell: &Sh, opening: impl Future<Output = Option<Joined>> + Send + 'static) {
+    let opening = Box::pin(opening);
+    spawn(shell, async move {
+        if let Some(joined) = opening.await {
+            let end = joined.moving.await;
+            if !matches!(end, PumpEnd::Finished | PumpEnd::Idle) {
+                debug!(service = joined.live.service(), ?end, "a flow ended early");
+            }
+        }
+    });
 }
 
 /// What a plan led to.

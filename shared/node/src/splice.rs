@@ -6,10 +6,10 @@
 //! does not take at once is kept. `SPLICE_F_MORE` is never set: it would hold back small answers for 200 ms.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use catalyst_transport::{FlowControl, LocalStream, PumpEnd, Share};
@@ -191,31 +191,48 @@ impl Half {
 }
 
 /// Moves bytes both ways until both sides have ended or one breaks; then the other is reset.
-pub(crate) async fn splice<T: LocalSocket>(client: T, target: T, control: &FlowControl) -> PumpEnd {
-    join(client, target, control, false).await
+pub(crate) fn splice<T: LocalSocket>(client: T, target: T, control: Arc<FlowControl>) -> Splice<T> {
+    join(client, target, control, false)
 }
 
-async fn join<T: LocalSocket>(mut client: T, mut target: T, control: &FlowControl, copies: bool) -> PumpEnd {
-    let (mut up, mut down) = (Half::new(copies, control.share()), Half::new(copies, control.share()));
-    let end = poll_fn(|cx| {
-        if let Some(why) = control.poll_cut(cx) {
-            return Poll::Ready(PumpEnd::Cut(why));
+fn join<T: LocalSocket>(client: T, target: T, control: Arc<FlowControl>, copies: bool) -> Splice<T> {
+    let (up, down) = (Half::new(copies, control.share()), Half::new(copies, control.share()));
+    Splice { client, target, control, up, down }
+}
+
+/// Two sockets that are joined; resolves to how that ended, and is to be dropped then. By hand, as `Pump` is.
+pub(crate) struct Splice<T> {
+    client: T,
+    target: T,
+    control: Arc<FlowControl>,
+    up: Half,
+    down: Half,
+}
+
+impl<T: LocalSocket> Future for Splice<T> {
+    type Output = PumpEnd;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<PumpEnd> {
+        let Splice { client, target, control, up, down } = self.get_mut();
+        let end = match control.poll_cut(cx) {
+            Some(why) => PumpEnd::Cut(why),
+            None => {
+                // Each in its turn: one that waits does not keep the other from going on.
+                let first = up.poll(cx, client, target, |bytes| control.add_up(bytes));
+                let second = down.poll(cx, target, client, |bytes| control.add_down(bytes));
+                match (first, second) {
+                    (Poll::Ready(Err(e)), _) | (_, Poll::Ready(Err(e))) => PumpEnd::LocalReset(e.kind()),
+                    (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => PumpEnd::Finished,
+                    _ => return Poll::Pending,
+                }
+            }
+        };
+        if end != PumpEnd::Finished {
+            client.abort();
+            target.abort();
         }
-        // Each in its turn: one that waits does not keep the other from going on.
-        let first = up.poll(cx, &client, &mut target, |bytes| control.add_up(bytes));
-        let second = down.poll(cx, &target, &mut client, |bytes| control.add_down(bytes));
-        match (first, second) {
-            (Poll::Ready(Err(e)), _) | (_, Poll::Ready(Err(e))) => Poll::Ready(PumpEnd::LocalReset(e.kind())),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(PumpEnd::Finished),
-            _ => Poll::Pending,
-        }
-    })
-    .await;
-    if end != PumpEnd::Finished {
-        client.abort();
-        target.abort();
+        Poll::Ready(end)
     }
-    end
 }
 
 #[cfg(test)]

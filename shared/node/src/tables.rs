@@ -322,6 +322,12 @@ pub struct Live {
 }
 
 impl Live {
+    /// The service that it leads to.
+    #[must_use]
+    pub fn service(&self) -> String {
+        self.tables.lock().flows.get(self.id).map_or_else(String::new, |flow| flow.service.to_string())
+    }
+
     /// The neighbour that carries it on.
     pub fn through(&self, peer: &NodeName) {
         self.tables.lock().flows.reroute(self.id, Some(peer));

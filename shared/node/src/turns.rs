@@ -93,7 +93,7 @@ impl<Sh: Shell> Around<'_, Sh> {
         match input {
             // A flow is a task of its own, and no business of the core's.
             Input::Flow { peer, header, flow } => {
-                spawn(&*plane.shell, plane.clone().neighbour(peer, *header, flow));
+                plane.clone().neighbour(peer, header, flow);
             }
             Input::Packets { peer, header, flow } => {
                 spawn(&*plane.shell, plane.clone().neighbour_packets(peer, *header, flow));

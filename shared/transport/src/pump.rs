@@ -6,9 +6,10 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -71,31 +72,39 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
 }
 
 /// Copies until both halves have ended or one breaks.
-pub async fn pump<L: LocalStream>(local: L, flow: FlowStream, control: &FlowControl) -> PumpEnd {
-    let mut pump =
-        Pump { local, flow, control, up: Up::new(control.share()), down: Down::new(control.share()) };
-    let end = poll_fn(|cx| pump.poll(cx)).await;
-    let Pump { mut local, flow, .. } = pump;
-    match &end {
-        PumpEnd::Finished => {}
-        PumpEnd::Cut(why) => {
-            local.abort();
-            flow.reset(*why);
-        }
-        _ => {
-            local.abort();
-            flow.reset(Refusal::Aborted);
-        }
-    }
-    end
+pub fn pump<L: LocalStream>(local: L, flow: FlowStream, control: Arc<FlowControl>) -> Pump<L> {
+    let (up, down) = (Up::new(control.share()), Down::new(control.share()));
+    Pump { local, flow, control, up, down }
 }
 
-struct Pump<'a, L> {
+/// A flow on its way; resolves to how it ended. It is to be dropped then: what broke is reset by that. A future by
+/// hand, as there are thousands of them: one that the compiler makes holds its arguments twice.
+pub struct Pump<L> {
     local: L,
     flow: FlowStream,
-    control: &'a FlowControl,
+    control: Arc<FlowControl>,
     up: Up,
     down: Down,
+}
+
+impl<L> fmt::Debug for Pump<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pump({:?})", self.flow)
+    }
+}
+
+impl<L: LocalStream> Future for Pump<L> {
+    type Output = PumpEnd;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<PumpEnd> {
+        let this = self.get_mut();
+        let end = ready!(this.poll_both(cx));
+        if end != PumpEnd::Finished {
+            this.local.abort();
+            this.flow.on_drop = if let PumpEnd::Cut(why) = &end { *why } else { Refusal::Aborted };
+        }
+        Poll::Ready(end)
+    }
 }
 
 /// From the local socket to the peer.
@@ -148,8 +157,8 @@ impl Down {
 /// What a direction does when it cannot go on: `Ok` when it has ended in order.
 type Step = Poll<Result<(), PumpEnd>>;
 
-impl<L: LocalStream> Pump<'_, L> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<PumpEnd> {
+impl<L: LocalStream> Pump<L> {
+    fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<PumpEnd> {
         if let Some(why) = self.control.poll_cut(cx) {
             return Poll::Ready(PumpEnd::Cut(why));
         }

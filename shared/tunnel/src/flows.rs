@@ -1,6 +1,7 @@
 //! The flows that are alive on this node: who, what, how much, and which must end when a permission goes.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -23,11 +24,11 @@ impl fmt::Display for FlowId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// The service that it uses.
-    pub service: ServiceName,
+    pub service: Arc<ServiceName>,
     /// The neighbour that it came from; `None` for a client on this node.
-    pub from: Option<NodeName>,
+    pub from: Option<Arc<NodeName>>,
     /// The neighbour that it goes to; `None` for a service on this node.
-    pub to: Option<NodeName>,
+    pub to: Option<Arc<NodeName>>,
     /// The policy epoch under which it was admitted.
     pub policy_epoch: u64,
     /// When it was opened, in milliseconds of the monotonic clock.
@@ -51,14 +52,14 @@ pub struct Totals {
     pub bytes_out: u64,
 }
 
-/// All live flows, found by number, by service and by neighbour.
+/// All live flows, found by number, by service and by neighbour. Each name is kept once.
 #[derive(Clone, Debug)]
 pub struct FlowTable {
     limit: usize,
     last: u64,
     flows: BTreeMap<FlowId, Flow>,
-    by_service: BTreeMap<ServiceName, BTreeSet<FlowId>>,
-    by_peer: BTreeMap<NodeName, BTreeSet<FlowId>>,
+    by_service: BTreeMap<Arc<ServiceName>, BTreeSet<FlowId>>,
+    by_peer: BTreeMap<Arc<NodeName>, BTreeSet<FlowId>>,
     totals: Totals,
 }
 
@@ -94,19 +95,10 @@ impl FlowTable {
         }
         self.last += 1;
         let id = FlowId(self.last);
-        self.by_service.entry(service.clone()).or_default().insert(id);
-        for peer in [from, to].into_iter().flatten() {
-            self.by_peer.entry(peer.clone()).or_default().insert(id);
-        }
-        let flow = Flow {
-            service: service.clone(),
-            from: from.cloned(),
-            to: to.cloned(),
-            policy_epoch,
-            opened_ms: now_ms,
-            bytes_in: 0,
-            bytes_out: 0,
-        };
+        let service = enter(&mut self.by_service, service, id);
+        let from = from.map(|peer| enter(&mut self.by_peer, peer, id));
+        let to = to.map(|peer| enter(&mut self.by_peer, peer, id));
+        let flow = Flow { service, from, to, policy_epoch, opened_ms: now_ms, bytes_in: 0, bytes_out: 0 };
         self.flows.insert(id, flow);
         self.totals.opened += 1;
         Ok(id)
@@ -125,14 +117,10 @@ impl FlowTable {
     /// Moves a flow to another neighbour, when the first endpoint did not connect.
     pub fn reroute(&mut self, id: FlowId, to: Option<&NodeName>) {
         let Some(flow) = self.flows.get_mut(&id) else { return };
-        let old = core::mem::replace(&mut flow.to, to.cloned());
-        let from = flow.from.clone();
-        if let Some(old) = old.filter(|o| Some(o) != from.as_ref()) {
+        if let Some(old) = flow.to.take().filter(|old| Some(old) != flow.from.as_ref()) {
             forget(&mut self.by_peer, &old, id);
         }
-        if let Some(to) = to {
-            self.by_peer.entry(to.clone()).or_default().insert(id);
-        }
+        flow.to = to.map(|to| enter(&mut self.by_peer, to, id));
     }
 
     /// Takes a flow out that has ended.
@@ -170,12 +158,12 @@ impl FlowTable {
 
     /// How many use each service.
     pub fn by_service(&self) -> impl Iterator<Item = (&ServiceName, usize)> {
-        self.by_service.iter().map(|(service, flows)| (service, flows.len()))
+        self.by_service.iter().map(|(service, flows)| (&**service, flows.len()))
     }
 
     /// How many come from or go to each neighbour.
     pub fn by_peer(&self) -> impl Iterator<Item = (&NodeName, usize)> {
-        self.by_peer.iter().map(|(peer, flows)| (peer, flows.len()))
+        self.by_peer.iter().map(|(peer, flows)| (&**peer, flows.len()))
     }
 
     /// Sums since the start.
@@ -190,9 +178,9 @@ impl FlowTable {
     /// was admitted under `epoch` or later has passed the new permission and may stay; `u64::MAX` spares none.
     #[must_use]
     pub fn revoked(&self, peer: &NodeName, service: &ServiceName, epoch: u64) -> Vec<FlowId> {
-        let of_service = |flow: &Flow| flow.service == *service;
+        let of_service = |flow: &Flow| *flow.service == *service;
         self.pick(self.by_peer.get(peer), |flow| {
-            of_service(flow) && flow.from.as_ref() == Some(peer) && flow.policy_epoch < epoch
+            of_service(flow) && flow.from.as_deref() == Some(peer) && flow.policy_epoch < epoch
         })
     }
 
@@ -214,8 +202,16 @@ impl FlowTable {
     }
 }
 
+/// Enters a number in an index. Returns the name as the index keeps it.
+fn enter<K: Ord + Clone>(index: &mut BTreeMap<Arc<K>, BTreeSet<FlowId>>, key: &K, id: FlowId) -> Arc<K> {
+    let known = index.get_key_value(key).map(|(known, _)| known.clone());
+    let name = known.unwrap_or_else(|| Arc::new(key.clone()));
+    index.entry(name.clone()).or_default().insert(id);
+    name
+}
+
 /// Removes a number from an index, and the key with its last number.
-fn forget<K: Ord>(index: &mut BTreeMap<K, BTreeSet<FlowId>>, key: &K, id: FlowId) {
+fn forget<K: Ord>(index: &mut BTreeMap<Arc<K>, BTreeSet<FlowId>>, key: &K, id: FlowId) {
     if let Some(ids) = index.get_mut(key) {
         ids.remove(&id);
         if ids.is_empty() {

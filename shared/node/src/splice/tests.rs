@@ -83,7 +83,7 @@ fn joined(copies: bool) -> Joined {
     let ((client, near), (service, far)) = (pair(), pair());
     let control = FlowControl::new(&catalyst_transport::Held::new(usize::MAX));
     let counted = control.clone();
-    let end = thread::spawn(move || block_on(join(near, far, &counted, copies)));
+    let end = thread::spawn(move || block_on(join(near, far, counted, copies)));
     Joined { client, service, control, end }
 }
 

@@ -105,7 +105,7 @@ pub fn join(rt: &Arc<dyn Runtime>, flow: FlowStream) -> End {
     let (send, ended) = async_channel::bounded(1);
     let own = Arc::clone(&control);
     rt.spawn(Box::pin(async move {
-        let end = pump(local, flow, &own).await;
+        let end = pump(local, flow, own).await;
         let _ = send.send(end).await;
     }));
     End { socket, control, ended }

@@ -91,11 +91,11 @@ proptest! {
                 _ => drop(table.open(&services[s], peers.get(from), peers.get(to), 1, 0)),
             }
             for service in &services {
-                let want: Vec<_> = table.iter().filter(|(_, f)| f.service == *service).map(|(id, _)| id).collect();
+                let want: Vec<_> = table.iter().filter(|(_, f)| *f.service == *service).map(|(id, _)| id).collect();
                 prop_assert_eq!(table.of_service(service), want);
             }
             for peer in &peers {
-                let touches = |f: &super::Flow| f.from.as_ref() == Some(peer) || f.to.as_ref() == Some(peer);
+                let touches = |f: &super::Flow| f.from.as_deref() == Some(peer) || f.to.as_deref() == Some(peer);
                 let want: Vec<_> = table.iter().filter(|(_, f)| touches(f)).map(|(id, _)| id).collect();
                 prop_assert_eq!(table.of_peer(peer), want);
             }
