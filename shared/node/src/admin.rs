@@ -235,6 +235,9 @@ pub struct Status {
     pub flows: (usize, usize),
     /// Flows opened and refused since the start.
     pub flows_total: (u64, u64),
+    /// Bytes carried towards services and from them, by all flows since the start.
+    #[serde(default)]
+    pub carried: (u64, u64),
     /// What is carried for clients and services of UDP.
     #[serde(default)]
     pub udp: UdpRow,
@@ -359,6 +362,9 @@ pub struct ServiceRow {
     pub source: String,
     /// Organisations it is exported to.
     pub exported_to: Vec<String>,
+    /// Bytes carried towards it and from it, by all flows since the start.
+    #[serde(default)]
+    pub carried: (u64, u64),
     /// How it is, if this node runs or checks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthRow>,
@@ -427,4 +433,7 @@ pub struct ExposeRow {
     pub protocol: String,
     /// `reachable`, or why not.
     pub state: String,
+    /// Bytes carried towards it and from it, by all flows since the start.
+    #[serde(default)]
+    pub carried: (u64, u64),
 }

@@ -36,6 +36,8 @@ const ROUTE_ROW: usize = 3 * 1024;
 const SERVICE: usize = 4 * 1024;
 /// A thread that resolves names: what of its stack is used.
 const THREAD: usize = 96 * 1024;
+/// A peer, service or local port in the page of figures, and in the status that the page is made of.
+const METRICS_ROW: usize = 2 * 1024;
 
 /// The limits of the transport that a configuration asks for.
 #[must_use]
@@ -82,7 +84,7 @@ pub fn bounds(limits: &Capacities, edge: bool, table: usize, http: bool) -> Vec<
     let events = if edge { Limits::EDGE_EVENTS } else { Limits::EVENTS };
     let transport = transport_limits(limits, edge);
     let clients = limits.http_clients as usize;
-    let udp = limits.udp_flows as usize;
+    let (udp, expose) = (limits.udp_flows as usize, limits.expose as usize);
     let one = |what, of: String, bytes| Bound { what, of, bytes };
     let mut all = vec![
         one("the program itself", String::new(), BASE),
@@ -114,7 +116,11 @@ pub fn bounds(limits: &Capacities, edge: bool, table: usize, http: bool) -> Vec<
         one("store", "cache and one change".into(), StoreLimits::max_bytes()),
         one("trust bundles", format!("limits.peers {peers}"), trust(limits).max_bytes()),
         one("name look-ups", format!("limits.peers {peers}"), peers * THREAD),
-        one("figures for Prometheus", String::new(), Limits::METRICS_CONNECTIONS * 32 * 1024),
+        one(
+            "figures for Prometheus",
+            format!("limits.peers {peers}, limits.services {services}, limits.expose {expose}"),
+            Limits::METRICS_CONNECTIONS * (32 * 1024 + (peers + services + expose) * METRICS_ROW),
+        ),
     ];
     if http {
         all.push(one(

@@ -177,7 +177,10 @@ impl<Sh: Shell> Plane<Sh> {
                 let flow = flow.accept().await.ok()?;
                 let control = live.control.clone();
                 Some(match way {
-                    Way::Socket(socket) => Joined::new(live, pump(socket, flow, control)),
+                    Way::Socket(socket) => {
+                        control.serves();
+                        Joined::new(live, pump(socket, flow, control))
+                    }
                     Way::Flow(onward) => {
                         Joined::new(live, async move { relay(flow, onward, &control).await })
                     }

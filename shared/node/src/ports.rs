@@ -82,6 +82,7 @@ pub(crate) fn expose<Sh: Shell>(
         .map(|(_, opened, listener)| {
             let (plane, service) = (plane.clone(), opened.service.clone());
             let shell = plane.shell.clone();
+            plane.tables.exposed(&service);
             match listener {
                 Listener::Tcp(listener) => spawn(&*shell, plane.serve(listener, service)),
                 Listener::Udp(socket) => {

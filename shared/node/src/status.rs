@@ -106,9 +106,11 @@ impl<S: Store> Engine<S> {
         let config = &self.facts.config;
         let specs = self.overlay.services(config);
         let mono = self.clocks.now().mono;
+        let full = |spec: &crate::admin::ServiceSpec| ServiceName::new(&spec.name, &config.org);
         let row = |spec: &crate::admin::ServiceSpec| ServiceRow {
             health: self.facts.local.row(&spec.name, mono),
-            name: ServiceName::new(&spec.name, &config.org).to_string(),
+            carried: self.tables.carried(&full(spec)),
+            name: full(spec).to_string(),
             protocol: spec.protocol.to_string(),
             target: spec.target.clone(),
             cost: spec.cost,
@@ -129,6 +131,7 @@ impl<S: Store> Engine<S> {
             service: open.service.to_string(),
             listen: open.address.to_string(),
             port: open.protocol.to_string(),
+            carried: self.tables.carried(&open.service),
             protocol: self.tables.protocol(&open.service).map_or_else(String::new, |p| p.to_string()),
             state: match self.tables.reachable(&open.service, open.protocol) {
                 Ok(()) => "reachable".to_string(),
@@ -154,6 +157,22 @@ impl<S: Store> Engine<S> {
         }
     }
 
+    /// How the node is, in one line for a service manager.
+    pub(crate) fn summary(&self) -> String {
+        let state = self.core.state();
+        let (mut up, mut peers) = (0, 0);
+        for peer in state.peers() {
+            peers += 1;
+            up += usize::from(peer.session.is_some() && peer.synced);
+        }
+        let sandbox = match self.facts.sandbox.iter().find(|layer| layer.state != "enforced") {
+            None if self.facts.sandbox.is_empty() => "no sandbox".to_string(),
+            None => "sandbox enforced".to_string(),
+            Some(weak) => format!("sandbox: {} {}", weak.layer, weak.state),
+        };
+        format!("{up} of {peers} peers up, {} routes, {sandbox}", state.table().store().len())
+    }
+
     pub(crate) fn status(&self) -> Status {
         let state = self.core.state();
         let stats = self.transport.stats();
@@ -174,6 +193,7 @@ impl<S: Store> Engine<S> {
             routes_refused: counters.refused,
             flows: (flows, self.facts.config.limits.flows as usize),
             flows_total: (totals.opened, totals.refused),
+            carried: (totals.bytes_in, totals.bytes_out),
             udp: self.udp(),
             peers: self.peer_rows(),
             services: self.service_rows(),
@@ -300,4 +320,4 @@ fn unreachable(port: &ExposeRow, status: &Status) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,6 +12,10 @@ use catalyst_tunnel::{
     Caller, Endpoint, FlowId, FlowKind, FlowTable, ForwardTable, Limits, NextHop, Refusal,
 };
 
+use carried::Carried;
+
+mod carried;
+
 /// The tables of one node.
 #[derive(Debug)]
 pub struct Tables {
@@ -34,6 +38,7 @@ struct Inner {
     packets_refused: u64,
     /// The sockets of this node's own services.
     targets: BTreeMap<ServiceName, HostPort>,
+    carried: Carried,
     /// Grows with every withdrawn permission.
     epoch: u64,
 }
@@ -71,6 +76,7 @@ impl Tables {
             packets_opened: 0,
             packets_refused: 0,
             targets: BTreeMap::new(),
+            carried: Carried::default(),
             epoch: 0,
         };
         Tables { own, held: Held::new(held), inner: Mutex::new(inner) }
@@ -137,6 +143,7 @@ impl Tables {
         let mut inner = self.lock();
         let moved = inner.targets.get(service) != target.as_ref();
         let cut = if moved { inner.packets_of(service, |way| *way == NextHop::Local) } else { Vec::new() };
+        inner.carried.own(service, target.is_some());
         match target {
             Some(target) => inner.targets.insert(service.clone(), target),
             None => inner.targets.remove(service),
@@ -280,8 +287,24 @@ impl Tables {
     /// Flows alive, and counters.
     #[must_use]
     pub fn flows(&self) -> (usize, Totals) {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        let live: Vec<_> = inner.controls.iter().map(|(id, control)| (*id, control.carried())).collect();
+        live.into_iter().for_each(|(id, (to, from))| inner.flows.progress(id, to, from));
         (inner.flows.len(), inner.flows.totals())
+    }
+
+    /// This service has a local port here: what it carries is counted.
+    pub fn exposed(&self, service: &ServiceName) {
+        self.lock().carried.exposed(service);
+    }
+
+    /// Bytes carried towards a service and from it, if it is this node's own or has a local port here.
+    #[must_use]
+    pub fn carried(&self, service: &ServiceName) -> (u64, u64) {
+        let inner = self.lock();
+        let live = inner.flows.of_service(service).into_iter();
+        let live = live.filter_map(|id| inner.controls.get(&id)).map(|control| control.carried());
+        live.fold(inner.carried.of(service), |sum, more| (sum.0 + more.0, sum.1 + more.1))
     }
 
     /// What a service speaks, as far as a route or the service itself tells.
@@ -357,8 +380,11 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         let mut inner = self.tables.lock();
-        inner.flows.progress(self.id, self.control.up(), self.control.down());
-        inner.flows.close(self.id);
+        let (to, from) = self.control.carried();
+        inner.flows.progress(self.id, to, from);
+        if let Some(flow) = inner.flows.close(self.id) {
+            inner.carried.add(&flow.service, (to, from));
+        }
         inner.controls.remove(&self.id);
         inner.packets.remove(&self.id);
     }

@@ -83,7 +83,7 @@ pub(crate) async fn serve_all<Sh: Shell, S: Store>(
         }
         engine.drain();
         around.care(engine);
-        watchdog.turned();
+        watchdog.turned(|| engine.summary());
     }
 }
 

@@ -1,7 +1,7 @@
 //! One flow: a stream of a data connection, behind its header.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
@@ -85,6 +85,8 @@ pub struct FlowControl {
     held: Arc<Held>,
     up: AtomicU64,
     down: AtomicU64,
+    /// The local socket is the service's: what goes up comes from it.
+    serves: AtomicBool,
     cut: Mutex<(Option<Refusal>, Option<Waker>)>,
 }
 
@@ -96,6 +98,7 @@ impl FlowControl {
             held: held.clone(),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
+            serves: AtomicBool::new(false),
             cut: Mutex::default(),
         })
     }
@@ -114,6 +117,17 @@ impl FlowControl {
     /// Bytes from the peer to the local socket.
     pub fn down(&self) -> u64 {
         self.down.load(Ordering::Relaxed)
+    }
+
+    /// The local socket is the service's own, not its client's.
+    pub fn serves(&self) {
+        self.serves.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes so far: towards the service, and from it.
+    pub fn carried(&self) -> (u64, u64) {
+        let (up, down) = (self.up(), self.down());
+        if self.serves.load(Ordering::Relaxed) { (down, up) } else { (up, down) }
     }
 
     /// Counts bytes from the local socket.

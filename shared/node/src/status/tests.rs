@@ -7,7 +7,7 @@ fn next_step(status: &Status) -> String {
     step(status, NOW)
 }
 
-fn peer(state: &str, address: &str, error: &str) -> PeerRow {
+pub(crate) fn peer(state: &str, address: &str, error: &str) -> PeerRow {
     PeerRow {
         name: "cloud-1.acme.example".into(),
         relation: "internal".into(),
@@ -31,7 +31,7 @@ fn peer(state: &str, address: &str, error: &str) -> PeerRow {
     }
 }
 
-fn status() -> Status {
+pub(crate) fn status() -> Status {
     Status {
         node: "edge-1.acme.example".into(),
         build: "edge".into(),
@@ -47,6 +47,7 @@ fn status() -> Status {
         routes_refused: 0,
         flows: (0, 10),
         flows_total: (0, 0),
+        carried: (0, 0),
         udp: crate::admin::UdpRow::default(),
         peers: Vec::new(),
         services: Vec::new(),
@@ -86,6 +87,7 @@ fn the_next_step_is_the_one_that_helps() {
         weight: 100,
         source: "file".into(),
         exported_to: Vec::new(),
+        carried: (0, 0),
     }];
     assert!(next_step(&s).contains("'expose'"), "{}", next_step(&s));
     let port = |state: &str| ExposeRow {
@@ -94,6 +96,7 @@ fn the_next_step_is_the_one_that_helps() {
         port: "tcp".into(),
         protocol: "http:graphql".into(),
         state: state.into(),
+        carried: (0, 0),
     };
     s.expose = vec![port("reachable")];
     assert!(next_step(&s).contains("curl http://127.0.0.1:9001/"), "{}", next_step(&s));
@@ -146,6 +149,7 @@ fn a_missing_import_or_export_is_the_next_step() {
         port: "tcp".into(),
         protocol: String::new(),
         state: "no route for this service".into(),
+        carried: (0, 0),
     };
     s.expose = vec![port];
     assert!(
