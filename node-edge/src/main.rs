@@ -84,9 +84,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = catalyst_services::entry() {
-        return code;
-    }
+    catalyst_services::entry().unwrap_or_else(commands)
+}
+
+// A frame of its own: the process that runs local services would keep as much memory as this one is large.
+#[inline(never)]
+fn commands() -> ExitCode {
     let arguments = Arguments::parse();
     let common = &arguments.common;
     let result = match &arguments.command {

@@ -267,3 +267,75 @@ fn of_ten_thousand_clients_at_once_those_that_fit_are_served_and_the_rest_told()
     let left = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     assert!(left < 64, "{left} descriptors are left");
 }
+
+/// The supervisor of a node: the child that runs its programs.
+fn supervisor(pid: u32) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children.trim().parse().unwrap_or_else(|_| panic!("one child, not {children}"))
+}
+
+/// Private memory without what the loader relocated of files, of which a build without optimisation has a lot more than
+/// the one that ships.
+fn own(pid: u32) -> usize {
+    let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let mut of_file = false;
+    let mut kilobytes = 0;
+    for line in maps.lines() {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words.as_slice() {
+            ["Anonymous:", size, "kB"] if !of_file => kilobytes += size.parse::<usize>().unwrap(),
+            [range, _, _, _, _, path @ ..] if range.contains('-') => {
+                of_file = path.first().is_some_and(|path| path.starts_with('/'));
+            }
+            _ => {}
+        }
+    }
+    kilobytes * 1024
+}
+
+#[test]
+fn the_process_that_runs_programs_is_small_and_stays_below_what_check_says() {
+    const PROGRAMS: usize = 64;
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    for (programs, script) in [
+        (1, "echo up; exec sleep 1000"),
+        // Lines that never end, lines by the thousand, and an end now and then.
+        (PROGRAMS, "yes $(seq 300) | head -c 3000000; sleep 0.2; [ $(($$ % 4)) = 0 ] || exec sleep 1000"),
+    ] {
+        let mut node = fabric.node(&org, Build::Edge, &format!("runs-{programs}"));
+        for n in 0..programs {
+            node.offers(&format!("s-{n}"), "tcp", "127.0.0.1:9".parse().unwrap());
+            node.config["services"][n]["run"] = json!({ "command": ["sh", "-c", script] });
+        }
+        node.start();
+        let running = |row: &serde_json::Value| {
+            row["health"]["pid"].is_u64() || row["health"]["restarts"].as_u64() > Some(0)
+        };
+        node.wait("its programs run", |s| s["services"].as_array().unwrap().iter().all(running));
+        let supervisor = supervisor(node.pid());
+        let mut most = own(supervisor);
+        if programs > 1 {
+            // The node reads nothing for a while, and what the programs say has nowhere to go.
+            node.freeze();
+            let until = std::time::Instant::now() + Duration::from_secs(2);
+            while std::time::Instant::now() < until {
+                most = most.max(own(supervisor));
+                thread::sleep(Duration::from_millis(10));
+            }
+            node.thaw();
+            node.wait("it answers again", |s| s["services"].as_array().unwrap().len() == programs);
+        }
+        most = most.max(own(supervisor));
+        let out = node.cli(&["check", "--json", "--config", node.config_file().to_str().unwrap()]);
+        let said: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        let part = |row: &&serde_json::Value| row["what"] == "process that runs programs";
+        let promised =
+            said["memory"].as_array().unwrap().iter().find(part).unwrap()["bytes"].as_u64().unwrap();
+        println!("{programs} program(s): {most} B without relocated data, promised {promised} B with it");
+        // The binary that ships has less than 192 KiB of relocated data.
+        assert!(most + 192 * 1024 < usize::try_from(promised).unwrap(), "{most} of {promised}");
+        assert!(programs > 1 || most < 108 * 1024, "{most}");
+        node.stop();
+    }
+}

@@ -3,7 +3,7 @@
 //! Every figure is a capacity times what one of its kind takes at its largest. A test fills all of them at once and
 //! reads the process's anonymous memory, which must stay below the sum.
 
-use catalyst_config::Capacities;
+use catalyst_config::{Capacities, Config};
 use catalyst_identity::Limits as TrustLimits;
 use catalyst_store::Limits as StoreLimits;
 use catalyst_transport::{Held, Limits as TransportLimits};
@@ -34,6 +34,12 @@ const UDP_FLOW: usize = 6 * 1024;
 const ROUTE_ROW: usize = 3 * 1024;
 /// A service in the configuration, in memory and in answers.
 const SERVICE: usize = 4 * 1024;
+/// The process that runs local services, its way to the node and a burst of what they write.
+const SUPERVISOR: usize = 512 * 1024;
+/// What both processes know of a program, beside its arguments and variables: its last line, its state, its pipes.
+const PROGRAM: usize = 8 * 1024;
+/// How often its arguments and variables are there at a time: file, configuration, order, start.
+const PROGRAM_COPIES: usize = 6;
 /// A thread that resolves names: what of its stack is used.
 const THREAD: usize = 96 * 1024;
 /// A peer, service or local port in the page of figures, and in the status that the page is made of.
@@ -75,9 +81,31 @@ pub const fn held(edge: bool) -> usize {
     if edge { Limits::EDGE_HELD } else { Limits::HELD }
 }
 
-/// Every part. `table` is what the route table takes, `http` whether there is a port for HTTP by Host.
+/// The part of the programs that a node runs for its services and checks, if any: of the process that does it, and of
+/// what the node knows of them. `programs` are the bytes of arguments and variables of each.
+fn programs(programs: impl Iterator<Item = usize>) -> Option<Bound> {
+    let (mut count, mut bytes) = (0, 0);
+    for program in programs {
+        count += 1;
+        bytes += PROGRAM + PROGRAM_COPIES * program;
+    }
+    (count > 0).then(|| Bound {
+        what: "process that runs programs",
+        of: format!("{count} program(s); what they take themselves is not counted"),
+        bytes: SUPERVISOR + bytes,
+    })
+}
+
+/// Every part of what a configuration asks for. `table` is what the route table takes.
 #[must_use]
-pub fn bounds(limits: &Capacities, edge: bool, table: usize, http: bool) -> Vec<Bound> {
+pub fn bounds(config: &Config, edge: bool, table: usize) -> Vec<Bound> {
+    let mut all = limited(&config.limits, edge, table, config.http.is_some());
+    all.extend(programs(crate::services::programs(config)));
+    all
+}
+
+/// The parts that limits decide. `http` says whether there is a port for HTTP by Host.
+fn limited(limits: &Capacities, edge: bool, table: usize, http: bool) -> Vec<Bound> {
     let (peers, flows) = (limits.peers as usize, limits.flows as usize);
     let (services, routes) = (limits.services as usize, limits.routes as usize);
     let control = if edge { catalyst_control::Limits::EDGE } else { catalyst_control::Limits::CLOUD };
@@ -156,12 +184,20 @@ mod tests {
     };
 
     fn sum(limits: &Capacities, http: bool) -> usize {
-        bounds(limits, true, 400_000, http).iter().map(|b| b.bytes).sum()
+        limited(limits, true, 400_000, http).iter().map(|b| b.bytes).sum()
     }
 
     #[test]
     fn a_board_of_64_mebibytes_has_room_for_the_defaults() {
-        assert!(sum(&SMALL, true) < 64 << 20, "{:#?}", bounds(&SMALL, true, 400_000, true));
+        assert!(sum(&SMALL, true) < 64 << 20, "{:#?}", limited(&SMALL, true, 400_000, true));
+    }
+
+    #[test]
+    fn programs_are_counted() {
+        assert_eq!(programs(std::iter::empty()), None);
+        let two = programs([100, 200].into_iter()).unwrap();
+        assert_eq!(two.bytes, SUPERVISOR + 2 * PROGRAM + 300 * PROGRAM_COPIES);
+        assert!(two.of.starts_with("2 program(s)"), "{}", two.of);
     }
 
     #[test]

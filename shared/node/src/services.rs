@@ -40,14 +40,24 @@ pub struct Launched {
 /// # Errors
 /// The system cannot.
 pub fn launch(config: &Config) -> Result<Option<Launched>, NodeError> {
-    let programs = |s: &Service| {
-        s.run.is_some() || s.check.as_ref().is_some_and(|c| matches!(c.kind, CheckKind::Exec { .. }))
-    };
-    if !config.services.iter().any(programs) {
+    if programs(config).next().is_none() {
         return Ok(None);
     }
     let (supervisor, link) = Supervisor::launch().map_err(|e| NodeError::Failed(e.to_string()))?;
     Ok(Some(Launched { supervisor, link }))
+}
+
+/// The bytes of each program that the configuration has: its arguments and variables.
+pub(crate) fn programs(config: &Config) -> impl Iterator<Item = usize> {
+    let bytes = |texts: &[String]| texts.iter().map(|text| text.len() + size_of::<String>()).sum::<usize>();
+    config.services.iter().flat_map(move |service| {
+        let run = service.run.as_ref().map(|run| bytes(&run.command) + bytes(&run.env.0));
+        let check = service.check.as_ref().and_then(|check| match &check.kind {
+            CheckKind::Exec { command, env, .. } => Some(bytes(command) + bytes(&env.0)),
+            _ => None,
+        });
+        run.into_iter().chain(check)
+    })
 }
 
 /// Where a check over the network goes.

@@ -14,7 +14,7 @@ use crate::output;
 
 fn parts(program: &Program, config: &Config) -> Vec<Bound> {
     let edge = program.build == Build::Edge;
-    bounds(&config.limits, edge, (program.table)(config.limits.routes as usize), config.http.is_some())
+    bounds(config, edge, (program.table)(config.limits.routes as usize))
 }
 
 /// A size that people can read.

@@ -17,11 +17,16 @@ impl Outbox {
 
     /// Takes the line if there is room.
     pub(super) fn line(&mut self, line: &Report) -> bool {
-        let room = self.0.len() < Limits::OUTBOX;
+        let room = self.room();
         if room {
             self.report(line);
         }
         room
+    }
+
+    /// Whether there is room for what may be told later, or never.
+    pub(super) fn room(&self) -> bool {
+        self.0.len() < Limits::OUTBOX
     }
 
     pub(super) fn is_empty(&self) -> bool {

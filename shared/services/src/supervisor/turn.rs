@@ -92,7 +92,9 @@ impl Supervisor {
             self.children(now);
         }
         for service in &mut self.services {
-            if let Some(lines) = service.output.dropped(now) {
+            if self.outbox.room()
+                && let Some(lines) = service.output.dropped(now)
+            {
                 self.outbox.report(&Report::Dropped { id: service.id, lines });
             }
         }
