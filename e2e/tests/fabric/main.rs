@@ -34,3 +34,4 @@ mod stalls;
 mod starting;
 mod strangers;
 mod udp;
+mod units;
