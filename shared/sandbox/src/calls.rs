@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter, sock_filter};
 
 use crate::{Layer, State};
 
@@ -86,11 +86,47 @@ pub(crate) fn enter() -> Layer {
     }
 }
 
+/// The filter as the kernel takes it (`struct sock_filter`, seccomp(2)): what it does can be tried out by itself.
+///
+/// # Errors
+/// There is none for this kind of processor.
+pub(crate) fn bytes() -> Result<Vec<u8>, String> {
+    let step = |s: &sock_filter| {
+        let [c0, c1] = s.code.to_ne_bytes();
+        let [k0, k1, k2, k3] = s.k.to_ne_bytes();
+        [c0, c1, s.jt, s.jf, k0, k1, k2, k3]
+    };
+    filter().map(|program| program.iter().flat_map(step).collect())
+}
+
+/// On x86-64 the kernel may know each call by a second number, of the x32 ABI, which a list of numbers does not have.
+/// The numbers of this bit all fail, and so does -1.
+#[cfg(target_arch = "x86_64")]
+fn no_second_numbers() -> BpfProgram {
+    const X32: u32 = 0x4000_0000;
+    // From linux/filter.h: load the word of seccomp_data at an offset, here the number; compare; answer.
+    const LOAD: u16 = 0x20;
+    const AT_LEAST: u16 = 0x35;
+    const ANSWER: u16 = 0x06;
+    let step = |code, jt, jf, k| sock_filter { code, jt, jf, k };
+    let denied = u32::from(SeccompAction::Errno(libc::EPERM.unsigned_abs()));
+    vec![step(LOAD, 0, 0, 0), step(AT_LEAST, 0, 1, X32), step(ANSWER, 0, 0, denied)]
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn no_second_numbers() -> BpfProgram {
+    BpfProgram::new()
+}
+
 fn filter() -> Result<BpfProgram, String> {
     let arch =
         std::env::consts::ARCH.try_into().map_err(|_| format!("no filter for {}", std::env::consts::ARCH))?;
     let rules: BTreeMap<i64, Vec<_>> = DENIED.iter().map(|call| (*call, Vec::new())).collect();
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, arch).map_err(|e| e.to_string())?;
-    filter.try_into().map_err(|e: seccompiler::BackendError| e.to_string())
+    let list: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| e.to_string())?;
+    // The list begins with a look at the processor's mode: calls of another one, such as 32 bit, end the process.
+    let mut program = no_second_numbers();
+    program.extend(list);
+    Ok(program)
 }

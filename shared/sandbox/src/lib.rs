@@ -98,6 +98,14 @@ impl Report {
     }
 }
 
+/// The filter of system calls, as the kernel takes it (`struct sock_filter`, seccomp(2)), for those who want to try it.
+///
+/// # Errors
+/// There is none for this kind of processor.
+pub fn call_filter() -> Result<Vec<u8>, String> {
+    calls::bytes()
+}
+
 /// Enters all layers. Must be called while the process has one thread: later ones inherit, earlier ones would not.
 #[must_use]
 pub fn enter(wanted: &Wanted) -> Report {
