@@ -61,6 +61,75 @@ fn a_client_that_does_not_read_stalls_only_itself() {
     tcp::same(&first[1_000_000..2_000_000], &tcp::pattern(1_000_000, 3));
 }
 
+#[test]
+fn crowds_of_clients_that_do_not_read_stop_no_other_flow_over_quic() {
+    crowd("quic");
+}
+
+#[test]
+fn crowds_of_clients_that_do_not_read_stop_no_other_flow_over_tcp() {
+    crowd("tcp");
+}
+
+/// Far more readers stand still at an edge node than its window has room for.
+fn crowd(transport: &str) {
+    let flood = Service::start(|mut stream| {
+        let block = tcp::pattern(1_000_000, 3);
+        while stream.write_all(&block).is_ok() {}
+    });
+    let web = Http::start("hello");
+    let pair = pair(|_, cloud, edge| {
+        cloud.offers("flood", "tcp", flood.address());
+        cloud.offers("hello", "http", web.address());
+        edge.exposes("flood.acme.example");
+        edge.exposes("hello.acme.example");
+        edge.config["peers"][0]["transport"] = transport.into();
+    });
+    let port = pair.edge.wait_reachable("flood.acme.example");
+    let hello = pair.edge.wait_reachable("hello.acme.example");
+    assert_eq!(pair.edge.peer(&pair.cloud)["via"], transport);
+    let lazy: Vec<TcpStream> = (0..40).map(|_| tcp::connect(port)).collect();
+    // Twelve may stand still; at the end no more than these are there.
+    let begin = Instant::now();
+    let (mut last, mut failed, mut asked, mut slowest) = (begin, 0, 0, Duration::ZERO);
+    while pair.edge.status()["flows_lost"][0].as_u64() < Some(28) {
+        let one = Instant::now();
+        asked += 1;
+        match http::get(hello).is_ok_and(|got| got == "hello") {
+            true => last = Instant::now(),
+            false => failed += 1,
+        }
+        slowest = slowest.max(one.elapsed());
+        // Nobody else waits for ever, whatever the crowd does.
+        assert!(last.elapsed() < Duration::from_secs(25), "{}", pair.fabric.logs());
+        assert!(begin.elapsed() < Duration::from_secs(90), "{}", pair.edge.status()["flows_lost"]);
+    }
+    println!(
+        "{transport}: settled after {:?}; of {asked} new flows {failed} failed, the slowest took {slowest:?}",
+        begin.elapsed()
+    );
+    slowest = Duration::ZERO;
+    for _ in 0..20 {
+        let one = Instant::now();
+        assert_eq!(http::get(hello).unwrap(), "hello");
+        slowest = slowest.max(one.elapsed());
+    }
+    println!("{transport}: then the slowest of 20 answers took {slowest:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert_eq!(pair.edge.status()["flows_lost"], serde_json::json!([28, 0]));
+    assert_eq!(pair.edge.peer(&pair.cloud)["sessions"], 1);
+    // Those that were spared have lost nothing.
+    let mut whole = 0;
+    for mut client in &lazy {
+        let mut first = vec![0; 2_000_000];
+        if client.read_exact(&mut first).is_ok() {
+            tcp::same(&first[1_000_000..], &tcp::pattern(1_000_000, 3));
+            whole += 1;
+        }
+    }
+    assert!(whole >= 12, "{whole}");
+}
+
 /// Resident memory of a process.
 fn resident_mb(pid: u64) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

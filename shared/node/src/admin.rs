@@ -238,6 +238,9 @@ pub struct Status {
     /// Bytes carried towards services and from them, by all flows since the start.
     #[serde(default)]
     pub carried: (u64, u64),
+    /// Connections reset because who should read them did not, and connections for which a neighbour had no room.
+    #[serde(default)]
+    pub flows_lost: (u64, u64),
     /// What is carried for clients and services of UDP.
     #[serde(default)]
     pub udp: UdpRow,

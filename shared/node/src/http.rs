@@ -149,6 +149,7 @@ impl<Sh: Shell> Connection<Sh> {
         }
         match outcome {
             Outcome::Again => {
+                used.0.upstream.rests();
                 self.used = Some(used.0);
                 Next::Again
             }
@@ -237,7 +238,8 @@ impl<Sh: Shell> Connection<Sh> {
             match plane.dial(&one, service, &plane.own, &live).await {
                 Ok(way) => {
                     let (service, step) = (service.clone(), step.clone());
-                    return Ok((Used { service, step, live, upstream: Upstream::from(way) }, false));
+                    let upstream = Upstream::from(way, &live.control);
+                    return Ok((Used { service, step, live, upstream }, false));
                 }
                 Err(why) => last = why,
             }

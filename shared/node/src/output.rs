@@ -269,6 +269,12 @@ fn status(s: &Status) {
             s.refused_connections, s.sessions_ended, s.malformed_frames
         ));
     }
+    if s.flows_lost != (0, 0) {
+        line(&format!(
+            "reset {} connection(s) whose reader stood still, {} found a neighbour full",
+            s.flows_lost.0, s.flows_lost.1
+        ));
+    }
     if !s.sandbox.is_empty() {
         let layers: Vec<String> = s.sandbox.iter().map(|l| format!("{} {}", l.layer, l.state)).collect();
         line(&format!("sandbox: {}", layers.join(", ")));

@@ -194,6 +194,7 @@ impl<S: Store> Engine<S> {
             flows: (flows, self.facts.config.limits.flows as usize),
             flows_total: (totals.opened, totals.refused),
             carried: (totals.bytes_in, totals.bytes_out),
+            flows_lost: (stats.stood_still, stats.unopened),
             udp: self.udp(),
             peers: self.peer_rows(),
             services: self.service_rows(),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -114,8 +115,18 @@ impl Opening<'_> {
         header: &[u8],
         packets: bool,
     ) -> Result<Option<(FlowStream, Option<Place>)>, FlowError> {
-        let Ok((send, recv)) = connection.open().await else { return Ok(None) };
+        let (send, recv) = match self.shared.rt.timeout(self.patience / 4, connection.open()).await {
+            Ok(Ok(halves)) => halves,
+            Ok(Err(_)) => return Ok(None),
+            Err(_) => {
+                self.shared.unopened.fetch_add(1, Ordering::Relaxed);
+                return Err(FlowError::NoStream { peer: self.peer.clone(), waited: self.patience / 4 });
+            }
+        };
         let mut flow = FlowStream::new(send, recv, Refusal::Aborted);
+        if !packets {
+            flow = flow.among(&connection.link.standing);
+        }
         // The peer's first packets may overtake its answer.
         let place = packets.then(|| Place::take(connection, &flow));
         if flow.send.write_all(header).await.is_err() && connection.is_over() {
@@ -152,7 +163,8 @@ fn spawn_dial(
     shared.rt.spawn(async move {
         match dial(&own, &peer, remote, carrier).await {
             Ok(connection) => {
-                let connection = DataConn::new(connection, &own.limits, &own.packets);
+                let silence = own.profile_of(&peer).silence;
+                let connection = DataConn::new(connection, &own.limits, &own.packets, silence);
                 if own.add_data(&peer, &connection, Some(session)) {
                     serve(&own, &peer, connection).await;
                 } else {
@@ -186,7 +198,8 @@ async fn dial(
 
 /// The accepting side of a data connection.
 pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: Conn) {
-    let connection = DataConn::new(connection, &shared.limits, &shared.packets);
+    let silence = shared.profile_of(peer).silence;
+    let connection = DataConn::new(connection, &shared.limits, &shared.packets, silence);
     if !shared.add_data(peer, &connection, None) {
         connection.close(code::NO_SESSION, b"no control session with this node");
         return;
@@ -199,7 +212,8 @@ pub(crate) async fn accepted(shared: &Arc<Shared>, peer: &NodeName, connection: 
 /// path, notices silence sooner and takes its data connections with it; QUIC and, for TCP, a slow watch of its own are
 /// for a data connection that dies alone, and keep the way through middleboxes open.
 async fn serve(shared: &Arc<Shared>, peer: &NodeName, connection: DataConn) {
-    let flows = take_flows(shared, peer, &connection);
+    let standing = connection.link.standing.watch(&shared.rt, peer, &shared.stood_still);
+    let flows = future::or(take_flows(shared, peer, &connection), standing);
     match connection.carrier() {
         Carrier::Quic => future::or(flows, datagrams(&connection)).await,
         Carrier::Tcp => {
@@ -217,6 +231,7 @@ async fn take_flows(shared: &Arc<Shared>, peer: &NodeName, connection: &DataConn
     let open = Arc::new(());
     while let Ok((send, recv)) = connection.accept().await {
         let flow = FlowStream::new(send, recv, Refusal::NoEndpoint).counted(Arc::clone(&open));
+        let flow = flow.among(&connection.link.standing);
         if allowed < most && Arc::strong_count(&open) > allowed as usize / 2 {
             allowed = allowed.saturating_mul(2).min(most);
             connection.set_streams(allowed);
@@ -235,6 +250,7 @@ async fn incoming(shared: &Shared, peer: NodeName, connection: &DataConn, mut fl
             let event = match header.kind {
                 FlowKind::Bytes => Event::Flow { peer, header, flow },
                 FlowKind::Packets => {
+                    flow.mark = None;
                     let place = Place::take(connection, &flow);
                     Event::Packets { peer, header, flow: PacketFlow::new(flow, place) }
                 }

@@ -149,6 +149,14 @@ pub enum FlowError {
         /// How long.
         waited: Duration,
     },
+    /// The peer lets this node have no more flows open.
+    #[error("'{peer}' has as many flows of this node as it takes; none ended within {waited:?}")]
+    NoStream {
+        /// The other node.
+        peer: NodeName,
+        /// How long an end was waited for.
+        waited: Duration,
+    },
     /// Too many flows wait for a data connection already.
     #[error("{0} flows wait for a data connection to this peer already")]
     TooManyWaiting(usize),
@@ -168,7 +176,7 @@ impl FlowError {
             FlowError::Refused(refusal) => *refusal,
             FlowError::NoSession(_) | FlowError::Lost(_) => Refusal::NoEndpoint,
             FlowError::TimedOut { .. } => Refusal::TargetTimeout,
-            FlowError::TooManyWaiting(_) => Refusal::TooManyFlows,
+            FlowError::TooManyWaiting(_) | FlowError::NoStream { .. } => Refusal::TooManyFlows,
             FlowError::Header(_) => Refusal::BadHeader,
         }
     }

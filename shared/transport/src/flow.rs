@@ -1,17 +1,14 @@
 //! One flow: a stream of a data connection, behind its header.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Waker};
+use std::sync::Arc;
 
 use catalyst_tunnel::Refusal;
 use quinn::VarInt;
 
 use crate::conn::{RecvHalf, SendHalf};
 use crate::error::FlowError;
-use crate::held::{Held, Share};
-use crate::rt::lock;
+use crate::standing::{Mark, Standing};
 
 /// The two halves of a flow. Dropped before both ended, it is reset, so that a cut flow never looks like a whole one.
 pub struct FlowStream {
@@ -23,6 +20,8 @@ pub struct FlowStream {
     pub(crate) on_drop: Refusal,
     /// Counts it among the flows that the peer has open.
     _place: Option<Arc<()>>,
+    /// Its place among those of the connection that must not stand still.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl fmt::Debug for FlowStream {
@@ -37,7 +36,20 @@ pub(crate) fn reset_code(refusal: Refusal) -> VarInt {
 
 impl FlowStream {
     pub(crate) fn new(send: SendHalf, recv: RecvHalf, on_drop: Refusal) -> Self {
-        FlowStream { send, recv, ended: false, on_drop, _place: None }
+        FlowStream { send, recv, ended: false, on_drop, _place: None, mark: None }
+    }
+
+    /// One of the flows of a connection.
+    pub(crate) fn among(mut self, standing: &Arc<Standing>) -> Self {
+        self.mark = Some(Mark::new(standing, self.send.number()));
+        self
+    }
+
+    /// Whether its reader waits for the peer, and not the peer for its reader.
+    pub(crate) fn waits(&self, waits: bool) {
+        if let Some(mark) = &self.mark {
+            mark.waits(waits);
+        }
     }
 
     /// Holds on to `place` as long as it lives.
@@ -76,87 +88,5 @@ impl Drop for FlowStream {
             self.send.reset(reset_code(self.on_drop));
         }
         self.recv.stop(reset_code(self.on_drop));
-    }
-}
-
-/// What the rest of the node sees of a running flow: its counters, and a way to cut it.
-#[derive(Debug)]
-pub struct FlowControl {
-    held: Arc<Held>,
-    up: AtomicU64,
-    down: AtomicU64,
-    /// The local socket is the service's: what goes up comes from it.
-    serves: AtomicBool,
-    cut: Mutex<(Option<Refusal>, Option<Waker>)>,
-}
-
-impl FlowControl {
-    /// For one flow, which holds its bytes within this budget.
-    #[must_use]
-    pub fn new(held: &Arc<Held>) -> Arc<Self> {
-        Arc::new(FlowControl {
-            held: held.clone(),
-            up: AtomicU64::new(0),
-            down: AtomicU64::new(0),
-            serves: AtomicBool::new(false),
-            cut: Mutex::default(),
-        })
-    }
-
-    /// A part of the budget.
-    #[must_use]
-    pub fn share(&self) -> Share {
-        Share::of(&self.held)
-    }
-
-    /// Bytes from the local socket to the peer.
-    pub fn up(&self) -> u64 {
-        self.up.load(Ordering::Relaxed)
-    }
-
-    /// Bytes from the peer to the local socket.
-    pub fn down(&self) -> u64 {
-        self.down.load(Ordering::Relaxed)
-    }
-
-    /// The local socket is the service's own, not its client's.
-    pub fn serves(&self) {
-        self.serves.store(true, Ordering::Relaxed);
-    }
-
-    /// Bytes so far: towards the service, and from it.
-    pub fn carried(&self) -> (u64, u64) {
-        let (up, down) = (self.up(), self.down());
-        if self.serves.load(Ordering::Relaxed) { (down, up) } else { (up, down) }
-    }
-
-    /// Counts bytes from the local socket.
-    pub fn add_up(&self, bytes: usize) {
-        self.up.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Counts bytes to the local socket.
-    pub fn add_down(&self, bytes: usize) {
-        self.down.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Ends the flow now: both sockets are reset, with this reason for the peer. The first reason stays.
-    pub fn cut(&self, why: Refusal) {
-        let mut cut = lock(&self.cut);
-        if cut.0.is_none() {
-            cut.0 = Some(why);
-        }
-        if let Some(waker) = cut.1.take() {
-            waker.wake();
-        }
-    }
-
-    /// The reason if the flow was cut; else wakes the task when it is.
-    pub fn poll_cut(&self, cx: &mut Context<'_>) -> Option<Refusal> {
-        let mut cut = lock(&self.cut);
-        if cut.0.is_none() && !cut.1.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            cut.1 = Some(cx.waker().clone());
-        }
-        cut.0
     }
 }

@@ -2,14 +2,17 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use catalyst_tunnel::Refusal;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
+use crate::control::FlowControl;
 use crate::end::HalfEnd;
 use crate::flow::FlowStream;
+use crate::standing::Taken;
 
 /// A flow that can be read and written like a socket. Closing it ends its own half; dropped before, it is a reset.
 #[derive(Debug)]
@@ -20,10 +23,18 @@ pub struct FlowIo {
 }
 
 impl FlowIo {
-    /// At its first byte.
+    /// At its first byte. Whoever reads says in `control` how many bytes were handed on.
     #[must_use]
-    pub fn new(flow: FlowStream) -> Self {
+    pub fn new(flow: FlowStream, control: &Arc<FlowControl>) -> Self {
+        if let Some(mark) = &flow.mark {
+            mark.meter(control, Taken::Down, None);
+        }
         FlowIo { flow, rest: Bytes::new() }
+    }
+
+    /// Nobody reads, for nothing more is to come: until the next read it holds up nobody.
+    pub fn rests(&self) {
+        self.flow.waits(true);
     }
 
     /// The flow, and what was received of it and not read.
@@ -47,8 +58,9 @@ impl AsyncRead for FlowIo {
         let this = self.get_mut();
         while this.rest.is_empty() {
             let mut chunk = [Bytes::new()];
-            let read = ready!(this.flow.recv.poll_read_chunks(cx, &mut chunk, into.len()))
-                .map_err(|e| broken(&e))?;
+            let read = this.flow.recv.poll_read_chunks(cx, &mut chunk, into.len());
+            this.flow.waits(read.is_pending());
+            let read = ready!(read).map_err(|e| broken(&e))?;
             if read.is_none() {
                 return Poll::Ready(Ok(0));
             }

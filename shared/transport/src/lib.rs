@@ -21,6 +21,7 @@
 //! | `connect`, `conn`, `end` | a connection and its streams, whatever carries them |
 //! | `quic`, `congestion`; `tcp`, `tls`, `mux` | the two carriers |
 //! | `data`, `flow` | the data connection and its streams |
+//! | `control`, `standing` | how a flow is watched and cut; which flows may not hold up the others any longer |
 //! | `packets` | flows of packets |
 //! | `pump`, `relay` | a stream joined with a local socket; two streams joined with each other |
 //! | `state` | what the tasks share |
@@ -36,6 +37,7 @@ mod config;
 mod congestion;
 mod conn;
 mod connect;
+mod control;
 mod data;
 mod dial;
 mod end;
@@ -57,6 +59,7 @@ mod quic;
 mod relay;
 mod rt;
 mod session;
+mod standing;
 mod state;
 mod tcp;
 mod tls;
@@ -64,11 +67,12 @@ mod transport;
 mod watch;
 
 pub use config::{Carrier, DialTarget, Resolver, Resolving, TransportConfig, Via};
+pub use control::FlowControl;
 pub use enrol::{JOIN_ALPN, TcpConnect, enrol};
 pub use error::{FlowError, SendError, TransportError};
 pub use event::{DownReason, Event, SessionId};
 pub use exchange::{EnrolError, EnrolStream};
-pub use flow::{FlowControl, FlowStream};
+pub use flow::FlowStream;
 pub use flow_io::FlowIo;
 pub use held::{Held, Share};
 pub use limits::Limits;

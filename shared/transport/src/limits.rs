@@ -10,7 +10,8 @@ pub struct Limits {
     /// Handshakes under way on the accepting side. When full: new ones are refused before any work is done for
     /// them; from half of it on, a caller must first prove its address (RFC 9000 section 8.1.2).
     pub handshakes: usize,
-    /// Flows that one peer may have open towards this node. When full: the peer's next flow waits for one to end.
+    /// Flows that one peer may have open towards this node. When full: the peer's next flow waits a quarter of `LinkProfile::answer` for one to
+    /// end, and is refused then.
     pub flows_per_peer: u32,
     /// Flows that wait for a data connection to one peer. When full: `open_flow` answers at once that it is.
     pub waiting_flows: usize,
@@ -36,6 +37,11 @@ pub struct Limits {
 impl Limits {
     /// Bytes of frames that the core may hand over before it must wait for `Writable`. When exceeded: the session is closed.
     pub const SESSION_CREDIT: usize = 64 * 1024;
+    /// Flows whose readers have taken nothing for so long, although there is something, stand still. As many as fill
+    /// three quarters of the window may do so on one connection. When more: those that stand longest are reset.
+    pub const STANDING: Duration = Duration::from_secs(2);
+    /// How often a connection with so many flows is looked at.
+    pub(crate) const STANDING_LOOK: Duration = Duration::from_millis(500);
     /// Exchanges with nodes that want a certificate, at one time. When full: the next one is told so and refused.
     pub const ENROL: usize = 64;
     /// Bytes of one message of such an exchange. When more: it ends.
@@ -105,6 +111,13 @@ impl Limits {
         large_packets: 4 * 1024 * 1024,
         close: Duration::from_millis(500),
     };
+
+    /// Flows that may stand still on one connection; what they leave of its window is for the others.
+    #[must_use]
+    pub fn standing_flows(&self) -> usize {
+        let windows = self.receive_window / self.stream_window.max(1);
+        (windows as usize * 3 / 4).max(1)
+    }
 
     /// Flows that a peer may have open on a new data connection.
     pub(crate) fn flows_at_first(&self) -> u32 {

@@ -17,9 +17,11 @@ use catalyst_tunnel::Refusal;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use crate::conn::Stopped;
+use crate::control::FlowControl;
 use crate::end::HalfEnd;
-use crate::flow::{FlowControl, FlowStream};
+use crate::flow::FlowStream;
 use crate::held::Share;
+use crate::standing::Taken;
 
 /// A local socket. `poll_close` must shut down the writing half, and that half alone: `smol::net::TcpStream` and
 /// tokio's sockets do so, a bare `async_io::Async` only flushes.
@@ -73,6 +75,9 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
 
 /// Copies until both halves have ended or one breaks.
 pub fn pump<L: LocalStream>(local: L, flow: FlowStream, control: Arc<FlowControl>) -> Pump<L> {
+    if let Some(mark) = &flow.mark {
+        mark.meter(&control, Taken::Down, None);
+    }
     let (up, down) = (Up::new(control.share()), Down::new(control.share()));
     Pump { local, flow, control, up, down }
 }
@@ -130,6 +135,8 @@ struct Down {
     /// Received, but not taken by the socket yet.
     rest: VecDeque<Bytes>,
     unflushed: bool,
+    /// The socket takes no more, and more has come behind what is kept.
+    behind: bool,
     /// The peer has ended its half.
     ended: bool,
     done: bool,
@@ -138,7 +145,7 @@ struct Down {
 
 impl Down {
     fn new(share: Share) -> Self {
-        Down { rest: VecDeque::new(), unflushed: false, ended: false, done: false, share }
+        Down { rest: VecDeque::new(), unflushed: false, behind: false, ended: false, done: false, share }
     }
 
     /// The socket takes no more for now: what is kept is copied out of the packets it came in, which may be much
@@ -249,6 +256,7 @@ impl<L: LocalStream> Pump<L> {
         let mut chunks: [Bytes; CHUNKS] = Default::default();
         let most = self.down.share.appetite(usize::MAX);
         let read = self.flow.recv.poll_read_chunks(cx, &mut chunks, most);
+        self.flow.waits(read.is_pending());
         match read {
             Poll::Pending => return Ok(Poll::Pending),
             Poll::Ready(Ok(None)) => self.down.ended = true,
@@ -258,11 +266,31 @@ impl<L: LocalStream> Pump<L> {
         Ok(Poll::Ready(()))
     }
 
+    /// The socket takes no more: looks, a byte deep, whether the peer has more to say. When it has not, the flow is idle
+    /// and holds up no other.
+    fn look_behind(&mut self, cx: &mut Context<'_>) -> Result<(), PumpEnd> {
+        if self.down.behind || self.down.ended {
+            return Ok(());
+        }
+        let mut one = [Bytes::new()];
+        let read = self.flow.recv.poll_read_chunks(cx, &mut one, 1);
+        self.down.behind = matches!(read, Poll::Ready(Ok(Some(_))));
+        self.down.ended = matches!(read, Poll::Ready(Ok(None)));
+        self.flow.waits(!self.down.behind);
+        match read {
+            Poll::Ready(Err(e)) => return Err(peer_ended(e)),
+            Poll::Ready(Ok(Some(_))) => self.down.rest.extend(one),
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn poll_write_local(&mut self, cx: &mut Context<'_>) -> Step {
         let mut slices = [IoSlice::new(&[]); CHUNKS];
         let count = self.down.rest.iter().zip(&mut slices).map(|(b, s)| *s = IoSlice::new(b)).count();
         let slices = slices.get(..count).unwrap_or_default();
         let Poll::Ready(written) = Pin::new(&mut self.local).poll_write_vectored(cx, slices) else {
+            self.look_behind(cx)?;
             self.down.settle();
             return Poll::Pending;
         };
@@ -271,7 +299,7 @@ impl<L: LocalStream> Pump<L> {
             return Poll::Ready(Err(PumpEnd::LocalReset(io::ErrorKind::WriteZero)));
         }
         self.control.add_down(left);
-        self.down.unflushed = true;
+        (self.down.unflushed, self.down.behind) = (true, false);
         while let Some(first) = self.down.rest.front_mut() {
             if left < first.len() {
                 first.advance(left);

@@ -52,6 +52,10 @@ pub(crate) struct Shared {
     pub enrolling: Arc<()>,
     pub protocol_errors: AtomicU64,
     pub packets: Arc<PacketCounters>,
+    /// Flows that were cut because they stood still.
+    pub stood_still: AtomicU64,
+    /// Flows for which the peer's limit left no stream.
+    pub unopened: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -151,6 +155,8 @@ impl Shared {
             enrolling: Arc::default(),
             protocol_errors: AtomicU64::new(0),
             packets: Arc::default(),
+            stood_still: AtomicU64::new(0),
+            unopened: AtomicU64::new(0),
             state: Mutex::default(),
         })
     }

@@ -60,6 +60,10 @@ pub struct Stats {
     pub refused: u64,
     /// Sessions that ended because the peer broke the protocol.
     pub protocol_errors: u64,
+    /// Flows of bytes that were reset because their readers stood still.
+    pub stood_still: u64,
+    /// Flows for which a peer's limit left no stream.
+    pub unopened: u64,
 }
 
 impl Transport {
@@ -261,6 +265,8 @@ impl Transport {
             sessions: self.shared.session_count(),
             refused: self.shared.refused.load(Ordering::Relaxed),
             protocol_errors: self.shared.protocol_errors.load(Ordering::Relaxed),
+            stood_still: self.shared.stood_still.load(Ordering::Relaxed),
+            unopened: self.shared.unopened.load(Ordering::Relaxed),
         }
     }
 

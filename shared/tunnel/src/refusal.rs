@@ -26,6 +26,8 @@ pub enum Refusal {
     BadHeader,
     /// The socket at the far end of the flow was reset, or the flow's owner dropped it.
     Aborted,
+    /// Its reader took nothing for so long that it was in the way of other flows.
+    StoodStill,
     /// A number that this version does not know.
     Other(u8),
 }
@@ -48,6 +50,7 @@ impl Refusal {
             Refusal::Closing => 8,
             Refusal::BadHeader => 9,
             Refusal::Aborted => 10,
+            Refusal::StoodStill => 11,
             Refusal::Other(code) => code,
         }
     }
@@ -67,6 +70,7 @@ impl Refusal {
             8 => Refusal::Closing,
             9 => Refusal::BadHeader,
             10 => Refusal::Aborted,
+            11 => Refusal::StoodStill,
             code => Refusal::Other(code),
         })
     }
@@ -91,6 +95,7 @@ impl fmt::Display for Refusal {
             Refusal::Closing => "the node is going down",
             Refusal::BadHeader => "the stream header did not decode",
             Refusal::Aborted => "the other end was reset",
+            Refusal::StoodStill => "its reader took nothing for too long and held up other flows",
             Refusal::Other(code) => return write!(f, "refused with code {code}, unknown to this version"),
         })
     }

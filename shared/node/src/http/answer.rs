@@ -30,7 +30,11 @@ impl Answer {
             Refusal::NoEndpoint | Refusal::TooManyFlows | Refusal::Closing => 503,
             Refusal::TargetTimeout => 504,
             Refusal::HopLimit => 508,
-            Refusal::TargetRefused | Refusal::BadHeader | Refusal::Aborted | Refusal::Other(_) => 502,
+            Refusal::TargetRefused
+            | Refusal::BadHeader
+            | Refusal::Aborted
+            | Refusal::StoodStill
+            | Refusal::Other(_) => 502,
         };
         Answer::new(status, format!("{service}: {why}"))
     }

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use catalyst_transport::FlowIo;
+use catalyst_transport::{FlowControl, FlowIo};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt, future};
 
@@ -19,10 +20,10 @@ pub(super) enum Upstream<T> {
 }
 
 impl<T: LocalSocket> Upstream<T> {
-    pub(super) fn from(way: Way<T>) -> Self {
+    pub(super) fn from(way: Way<T>, control: &Arc<FlowControl>) -> Self {
         match way {
             Way::Socket(socket) => Upstream::Socket(socket),
-            Way::Flow(flow) => Upstream::Flow(FlowIo::new(flow)),
+            Way::Flow(flow) => Upstream::Flow(FlowIo::new(flow, control)),
         }
     }
 
@@ -34,6 +35,13 @@ impl<T: LocalSocket> Upstream<T> {
                 let (flow, rest) = flow.into_parts();
                 (Way::Flow(flow), rest)
             }
+        }
+    }
+
+    /// It is kept for another request.
+    pub(super) fn rests(&self) {
+        if let Upstream::Flow(flow) = self {
+            flow.rests();
         }
     }
 

@@ -45,6 +45,9 @@ pub(super) fn text(s: &Status) -> String {
     family("flows_limit", "gauge", "The most connections that it may carry.", &count(s.flows.1));
     family("flows_opened_total", "counter", "Connections carried so far.", &one(s.flows_total.0));
     family("flows_refused_total", "counter", "Connections refused.", &one(s.flows_total.1));
+    let lost = [("stood_still", s.flows_lost.0), ("neighbour_full", s.flows_lost.1)];
+    let lost = lost.map(|(why, flows)| (format!("{{reason=\"{why}\"}}"), flows));
+    family("flows_lost_total", "counter", "Connections lost to a limit towards a neighbour.", &lost);
     let ways = |to: u64, from: u64| {
         vec![
             ("{direction=\"to_service\"}".to_string(), to),

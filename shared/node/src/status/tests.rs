@@ -48,6 +48,7 @@ pub(crate) fn status() -> Status {
         flows: (0, 10),
         flows_total: (0, 0),
         carried: (0, 0),
+        flows_lost: (0, 0),
         udp: crate::admin::UdpRow::default(),
         peers: Vec::new(),
         services: Vec::new(),

@@ -429,7 +429,8 @@ impl State {
     /// Bytes of the connection's window are free again.
     fn give_back(&mut self, bytes: usize) {
         self.read += u32::try_from(bytes).unwrap_or(u32::MAX);
-        if self.read >= self.own.connection / 2 {
+        // Early: streams that stand still may hold most of the window, and the rest must go round.
+        if self.read >= self.own.connection / 8 {
             let read = std::mem::take(&mut self.read);
             self.allowed += u64::from(read);
             frame::put_number(&mut self.control, Kind::CREDIT, 0, read);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use quinn::Runtime;
 
 use super::counters::{Dropped, PacketCounters};
-use crate::flow::FlowControl;
+use crate::control::FlowControl;
 use crate::pump::PumpEnd;
 
 /// One end of a flow of packets.

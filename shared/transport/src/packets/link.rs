@@ -6,6 +6,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use catalyst_tunnel::packet;
@@ -19,6 +20,7 @@ use super::lanes::Lanes;
 use crate::conn::Conn;
 use crate::limits::Limits;
 use crate::rt::{Bell, lock};
+use crate::standing::Standing;
 
 /// Datagrams that are given out before others get their turn.
 const TURNS: usize = 64;
@@ -38,7 +40,7 @@ impl Deref for DataConn {
     }
 }
 
-/// Shared by the flows of one connection.
+/// Shared by the flows of one connection, most of it by those of packets.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub inboxes: Inboxes,
@@ -47,18 +49,22 @@ pub(crate) struct Link {
     /// For packets on streams that were not sent yet.
     pub outgoing: Budget,
     pub counters: Arc<PacketCounters>,
+    /// The flows of bytes.
+    pub standing: Arc<Standing>,
     out: Mutex<Lanes>,
     /// Something waits in `out`.
     waiting: Bell,
 }
 
 impl DataConn {
-    pub fn new(conn: Conn, limits: &Limits, counters: &Arc<PacketCounters>) -> Self {
+    /// `onward`: what goes on over this connection may rest for so long on its way.
+    pub fn new(conn: Conn, limits: &Limits, counters: &Arc<PacketCounters>, onward: Duration) -> Self {
         let link = Link {
             inboxes: Inboxes::new(limits.datagrams),
             incoming: Budget::new(limits.large_packets),
             outgoing: Budget::new(limits.large_packets),
             counters: Arc::clone(counters),
+            standing: Standing::new(limits, onward),
             out: Mutex::new(Lanes::new(limits.datagrams)),
             waiting: Bell::new(),
         };
