@@ -9,6 +9,7 @@ mod bounded;
 mod checks;
 mod commands;
 mod data;
+mod expose;
 mod failover;
 mod fallback;
 mod hardening;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use crate::limits::Limits;
+
 /// A host name or IP address, and a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostPort {
@@ -100,11 +102,55 @@ fn host_name(host: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Ports from one to another, both included; or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortRange(pub Option<(u16, u16)>);
+
+impl PortRange {
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = u16> {
+        self.0.into_iter().flat_map(|(first, last)| first..=last)
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((first, last)) => write!(f, "{first}-{last}"),
+            None => f.write_str("none"),
+        }
+    }
+}
+
+/// Reads ports: `9000-9099`, `9000` or `none`.
+///
+/// # Errors
+/// One line that says what is wrong.
+pub(crate) fn ports(text: &str) -> Result<PortRange, String> {
+    if text == "none" {
+        return Ok(PortRange(None));
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| {
+        let number = text.parse::<u16>().ok().filter(|port| *port != 0);
+        number.ok_or_else(|| "ports are numbers from 1 to 65535: \"9000-9099\"".to_owned())
+    };
+    let (first, last) = (port(first)?, port(last)?);
+    if last < first {
+        return Err(format!("the smaller number comes first: \"{last}-{first}\""));
+    }
+    // Each is a rule of the sandbox.
+    if usize::from(last - first) >= Limits::EXPOSE_PORTS {
+        return Err(format!("at most {} ports", Limits::EXPOSE_PORTS));
+    }
+    Ok(PortRange(Some((first, last))))
+}
+
 /// Reads an address to listen on: an IP address and a port; port 0 takes a free one.
 ///
 /// # Errors
 /// One line that says what is wrong.
-pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+pub fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse::<SocketAddr>().map_err(|_| match text.rsplit_once(':') {
         _ if text.parse::<Ipv6Addr>().is_ok() => {
             format!("an IPv6 address stands in brackets, with a port: [{text}]:7443")

@@ -70,6 +70,7 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             let listen = address::listen(e.get("listen")?.text()?).ok()?;
             Some(Expose { service: read(e, "service")?, listen, protocol: read(e, "protocol")? })
         }),
+        expose_ports: address::ports(tree.get("expose_ports")?.text()?).ok()?,
         http: match tree.get("http")?.get("listen") {
             Some(listen) => Some(address::listen(listen.text()?).ok()?),
             None => None,

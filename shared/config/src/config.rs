@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel, ServiceName};
 
-use crate::address::HostPort;
+use crate::address::{HostPort, PortRange};
 use crate::local::{Check, Run};
 
 /// A whole configuration. Every default is filled in; every cross check has passed.
@@ -46,6 +46,8 @@ pub struct Config {
     pub imports: Vec<Import>,
     /// Local ports for remote services.
     pub expose: Vec<Expose>,
+    /// Ports that may be opened at run time; no others where a sandbox holds.
+    pub expose_ports: PortRange,
     /// Where HTTP clients reach services by Host.
     pub http: Option<SocketAddr>,
     /// Capacities, each at most what the build can serve.

@@ -24,6 +24,8 @@ pub enum Form {
     Address,
     /// `ip:port`, to listen on.
     Listen,
+    /// Ports from one to another, or `none`.
+    Ports,
     /// A path of a file or folder.
     Path,
     /// A program or one of its arguments.
@@ -51,6 +53,7 @@ impl Form {
             Form::Protocol => "one of tcp, udp, http, http:graphql, http:grpc",
             Form::Address => "host:port such as \"gateway.acme.example:7443\"",
             Form::Listen => "an IP address and port such as \"127.0.0.1:9001\"",
+            Form::Ports => "ports such as \"9000-9099\", or \"none\"",
             Form::Path => "the path of a file",
             Form::Argument => "text, a word of a command",
             Form::Variable => "a variable such as \"PORT=8000\"",
@@ -70,6 +73,7 @@ impl Form {
             Form::ServiceName => "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$",
             Form::Address => "^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$",
             Form::Listen => "^(\\[[0-9a-fA-F:.]+\\]|[0-9.]+):[0-9]{1,5}$",
+            Form::Ports => "^(none|[0-9]{1,5}(-[0-9]{1,5})?)$",
             Form::Tag => "^[a-z0-9.-]+:[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
             Form::Fingerprint => "^sha256:[0-9a-f]{64}$",
             Form::Contact => "^[ !#-\\[\\]-~]*$",
@@ -91,6 +95,7 @@ impl Form {
             Form::Protocol => text.parse::<Protocol>().map(drop).map_err(|_| protocol(text)),
             Form::Address => HostPort::parse(text).map(drop),
             Form::Listen => address::listen(text).map(drop),
+            Form::Ports => address::ports(text).map(drop),
             Form::Path => path(text),
             Form::Argument => argument(text),
             Form::Variable => variable(text),

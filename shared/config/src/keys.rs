@@ -153,6 +153,13 @@ pub static ROOT: &[Key] = &[
         "write a list of objects: [{ \"service\": \"orders.globex.example\", \"listen\": \"127.0.0.1:9001\" }]",
     ),
     Key::new(
+        "expose_ports",
+        Kind::Text(Form::Ports),
+        Default("\"9000-9099\""),
+        "Ports that may be opened while the node runs ('expose add'), by the edge's sandbox no others; without a port in the command, the first free one of them is taken.",
+        "write \"expose_ports\": \"9000-9099\", or \"none\"",
+    ),
+    Key::new(
         "http",
         Kind::Object(HTTP),
         Default("{}"),

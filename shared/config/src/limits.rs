@@ -24,6 +24,8 @@ impl Limits {
     pub const VARIABLES: usize = 128;
     /// Bytes of all arguments, variables and the folder of a program that is run. When full: refused.
     pub const PROGRAM: usize = 16 * 1024;
+    /// Ports that may be opened at run time. When full: the range is refused.
+    pub const EXPOSE_PORTS: usize = 1_024;
     /// Bytes of a path. When full: refused.
     pub const PATH: usize = 4_096;
     /// Bytes of the path of a Unix socket, which the system limits. When full: refused.

@@ -115,7 +115,7 @@ fn missing_and_unknown_keys() {
          help: known here: name, protocol, target, cost, weight, tags, run, check\n\
          error: catalyst.json:3:120 at /weight: expected a known key, found \"weight\"\n  help: \"weight\" belongs under \"services\"\n\
          error: catalyst.json:3:133 at /zebra: expected a known key, found \"zebra\"\n  \
-         help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, log, sandbox, metrics, peers, services, exports, imports, expose, http, limits",
+         help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, log, sandbox, metrics, peers, services, exports, imports, expose, expose_ports, http, limits",
     );
     says(
         &with("  \"log\": \"warn\",\n  \"log\": \"info\""),
@@ -125,7 +125,7 @@ fn missing_and_unknown_keys() {
     says(
         &with("  \"lo\\u001b[31m~/g\": 1"),
         "error: catalyst.json:3:3 at /lo\\u001b[31m~0~1g: expected a known key, found \"lo\\u001b[31m~/g\"\n  \
-         help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, log, sandbox, metrics, peers, services, exports, imports, expose, http, limits",
+         help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, log, sandbox, metrics, peers, services, exports, imports, expose, expose_ports, http, limits",
     );
 }
 
@@ -439,7 +439,7 @@ fn variables_and_flags_are_named() {
         (
             None,
             Some("$schema=x"),
-            "flag --set $schema=x at /$schema: expected a known key, found \"$schema\"\n  help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, log, sandbox, metrics, peers, services, exports, imports, expose, http, limits",
+            "flag --set $schema=x at /$schema: expected a known key, found \"$schema\"\n  help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, log, sandbox, metrics, peers, services, exports, imports, expose, expose_ports, http, limits",
         ),
     ] {
         let env: Vec<_> = env.into_iter().collect();
@@ -539,5 +539,24 @@ fn programs_and_checks() {
         ),
     ] {
         says(&service(protocol, more), &format!("error: catalyst.json:{expected}"));
+    }
+}
+
+#[test]
+fn ports_of_run_time() {
+    for (text, help) in [
+        ("9000-", "ports are numbers from 1 to 65535: \"9000-9099\""),
+        ("0", "ports are numbers from 1 to 65535: \"9000-9099\""),
+        ("9100-9000", "the smaller number comes first: \"9000-9100\""),
+        ("1000-2024", "at most 1024 ports"),
+    ] {
+        let set = format!("expose_ports={text}");
+        let error = read(&with("\"log\": \"info\""), &[], &[&set], Build::Cloud).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("at /expose_ports: expected ports such as \"9000-9099\", or \"none\", found \"{text}\"\n  help: {help}")), "{error}");
+    }
+    for (text, ports) in [("none", 0), ("9000", 1), ("1000-2023", 1024)] {
+        let set = format!("expose_ports={text}");
+        let config = read(&with("\"log\": \"info\""), &[], &[&set], Build::Cloud).unwrap();
+        assert_eq!(config.expose_ports.iter().count(), ports);
     }
 }

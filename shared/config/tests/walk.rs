@@ -185,6 +185,7 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
         ),
         ("expose.0.listen", json!("127.0.0.1:9999"), |c| c.expose[0].listen.to_string(), "127.0.0.1:9999"),
         ("expose.0.protocol", json!("udp"), |c| c.expose[0].protocol.to_string(), "udp"),
+        ("expose_ports", json!("9100-9107"), |c| c.expose_ports.to_string(), "9100-9107"),
         (
             "http",
             json!({ "listen": "127.0.0.1:80" }),

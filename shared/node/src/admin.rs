@@ -11,9 +11,10 @@
 
 use catalyst_control::view::RouteRow;
 use catalyst_control::visibility::VisibilityRow;
-use catalyst_names::{NodeId, NodeName, Protocol, ServiceLabel};
+use catalyst_names::{NodeId, NodeName, Protocol, ServiceLabel, ServiceName};
 use serde::{Deserialize, Serialize};
 
+use crate::exposes::ExposeSpec;
 use crate::peers::PeerSpec;
 use crate::rules::RuleSpec;
 
@@ -65,6 +66,21 @@ pub enum Request {
     ServiceRemove {
         /// Its label.
         name: ServiceLabel,
+    },
+    /// Local ports for services.
+    Exposed,
+    /// Open a local port for a service.
+    ExposeAdd {
+        /// The port.
+        expose: ExposeSpec,
+    },
+    /// Close the local ports of a service.
+    ExposeRemove {
+        /// The full name of the service.
+        service: ServiceName,
+        /// The one port alone, as `status` shows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        listen: Option<String>,
     },
     /// Export and import rules.
     Rules,
@@ -162,6 +178,8 @@ pub enum Answer {
     Peers(Vec<PeerRow>),
     /// Services of this node.
     Services(Vec<ServiceRow>),
+    /// Local ports for services.
+    Exposed(Vec<ExposeRow>),
     /// Export and import rules.
     Rules(Vec<RuleRow>),
     /// Which services pass between organisations.
@@ -436,6 +454,9 @@ pub struct ExposeRow {
     pub protocol: String,
     /// `reachable`, or why not.
     pub state: String,
+    /// `file` or `runtime`.
+    #[serde(default)]
+    pub source: String,
     /// Bytes carried towards it and from it, by all flows since the start.
     #[serde(default)]
     pub carried: (u64, u64),

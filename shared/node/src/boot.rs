@@ -16,6 +16,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::authority::Authority;
 use crate::clock::Clocks;
 use crate::error::NodeError;
+use crate::exposes::Exposes;
 use crate::last_seen;
 use crate::memory;
 use crate::overlay::Overlay;
@@ -68,6 +69,8 @@ pub struct Prepared {
     pub store: Arc<dyn Store>,
     /// Services that were changed at run time.
     pub overlay: Overlay,
+    /// Local ports that were changed at run time.
+    pub exposes: Exposes,
     /// Export and import rules that were changed at run time.
     pub rules: Rules,
     /// The organisation's root, if this node issues certificates.
@@ -332,6 +335,7 @@ impl Prepared {
         let border_secret = secret(&store, b"border-secret")?;
         let overlay = Overlay::load(&store)?;
         let rules = Rules::load(&store, &mut config)?;
+        let exposes = Exposes::load(&store, &mut config)?;
         events.push(policy(&config));
         if !revocations.frame().is_empty() {
             events.push(Event::TrustChanged { frame: revocations.frame().to_vec() });
@@ -355,6 +359,7 @@ impl Prepared {
             dials,
             store: Arc::new(store),
             overlay,
+            exposes,
             rules,
             authority,
             revocations,
@@ -370,6 +375,7 @@ impl Prepared {
     pub fn tcp_ports(&self) -> Vec<u16> {
         let mut all = crate::ports::wanted(&self.config.expose, self.config.http, &*self.store);
         all.extend(self.config.metrics.map(|address| address.port()));
+        all.extend(self.config.expose_ports.iter());
         all
     }
 

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 
 mod bundle;
 mod check;
+mod expose;
 mod join;
 mod node;
 mod peer;
@@ -23,6 +24,7 @@ use crate::error::{Exit, NodeError};
 use crate::output;
 
 pub use bundle::org_bundle;
+pub use expose::ExposeCommand;
 pub use join::JoinArguments;
 pub use node::NodeCommand;
 pub use policy::{ExportCommand, ImportCommand};
@@ -99,6 +101,9 @@ pub enum Shared {
     /// Services of this node
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Local ports for services
+    #[command(subcommand)]
+    Expose(ExposeCommand),
     /// Exports: services of this organisation that others may learn from this node
     #[command(subcommand)]
     Export(ExportCommand),
@@ -244,6 +249,7 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
         Shared::Route(RouteCommand::Ls { service }) => Request::Routes { service: service.clone() },
         Shared::Peer(command) => peer::request(program, common, command)?,
         Shared::Service(command) => spec(command)?,
+        Shared::Expose(command) => expose::request(command)?,
         Shared::Export(command) => policy::export(command),
         Shared::Import(command) => policy::import(command),
         Shared::Config(ConfigCommand::Schema) => {
@@ -276,6 +282,8 @@ fn command_verb(command: &Shared) -> Option<String> {
         Shared::Node(NodeCommand::Revoke { node }) => Some(format!("'{node}' is cut off, and stays out")),
         Shared::Peer(PeerCommand::Add { name, .. }) => Some(format!("peering with '{name}'")),
         Shared::Peer(PeerCommand::Rm { name }) => Some(format!("no longer peering with '{name}'")),
+        Shared::Expose(ExposeCommand::Add { service, .. }) => Some(format!("a local port for '{service}'")),
+        Shared::Expose(ExposeCommand::Rm { service, .. }) => Some(format!("no local port for '{service}'")),
         Shared::Service(ServiceCommand::Rm { name }) => Some(format!("no longer offering '{name}'")),
         _ => None,
     }

@@ -16,6 +16,8 @@ use tracing::{debug, info, warn};
 use crate::admin::{Answer, LayerRow};
 use crate::authority::Authority;
 use crate::clock::Clocks;
+use crate::exposes::Exposes;
+use crate::gate::Opened;
 use crate::last_seen::LastSeen;
 use crate::limits::Limits;
 use crate::overlay::Overlay;
@@ -92,6 +94,7 @@ pub struct Engine<S> {
     pub(crate) tables: Arc<Tables>,
     pub(crate) clocks: Clocks,
     pub(crate) overlay: Overlay,
+    pub(crate) exposes: Exposes,
     pub(crate) rules: Rules,
     pub(crate) peers: Peers,
     pub(crate) remembered: Remembered,
@@ -113,6 +116,8 @@ pub(crate) enum Outcome {
     Done(Result<Answer, String>),
     /// The change is in force; the answer waits until it is written.
     Write(Write, Answer),
+    /// The same; it waits until these ports are closed, too.
+    Closed(Vec<Opened>, Write, Answer),
 }
 
 impl<S: RouteStore> Engine<S> {

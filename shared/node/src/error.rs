@@ -120,7 +120,7 @@ fn state_help(error: &StoreError) -> &'static str {
     }
 }
 
-fn listen_help(error: &io::Error) -> String {
+pub(crate) fn listen_help(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             "the port is in use; stop what uses it (see 'ss -ltnp'), or choose another".to_string()

@@ -26,6 +26,7 @@ pub(crate) fn json(answer: &Answer) {
         Answer::Status(status) => serde_json::to_string_pretty(status),
         Answer::Routes(rows) => serde_json::to_string_pretty(rows),
         Answer::Peers(rows) => serde_json::to_string_pretty(rows),
+        Answer::Exposed(rows) => serde_json::to_string_pretty(rows),
         Answer::Rules(rows) => serde_json::to_string_pretty(rows),
         Answer::Visibility(rows) => serde_json::to_string_pretty(rows),
         Answer::Nodes(rows) => serde_json::to_string_pretty(rows),
@@ -47,6 +48,7 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
         Answer::Routes(rows) => routes(rows),
         Answer::Peers(rows) => peers(rows),
         Answer::Services(rows) => services(rows),
+        Answer::Exposed(rows) => exposed(rows),
         Answer::Rules(rows) => rules(rows),
         Answer::Visibility(rows) => visibility(rows),
         Answer::Bundle { pem, .. } => raw(pem.trim_end()),
@@ -199,8 +201,10 @@ fn services(rows: &[ServiceRow]) {
 fn exposed(rows: &[ExposeRow]) {
     let listens =
         |e: &ExposeRow| if e.port == "udp" { format!("udp {}", e.listen) } else { e.listen.clone() };
-    let cells = |e: &ExposeRow| vec![e.service.clone(), listens(e), e.state.clone()];
-    table(&["LOCAL PORT FOR", "LISTENS ON", "STATE"], &rows.iter().map(cells).collect::<Vec<_>>(), "");
+    let cells = |e: &ExposeRow| vec![e.service.clone(), listens(e), e.source.clone(), e.state.clone()];
+    let none = "no local ports; open one: expose add SERVICE.ORG";
+    let head = ["LOCAL PORT FOR", "LISTENS ON", "FROM", "STATE"];
+    table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), none);
 }
 
 fn nodes(rows: &[NodeRow]) {

@@ -18,6 +18,7 @@ use futures_lite::future;
 use tracing::{debug, info};
 
 use crate::adopt::{spawn, timeout};
+use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::plane::{Plane, ended};
 use crate::shell::{Shell, UdpPort};
@@ -32,6 +33,7 @@ pub(crate) struct Port<U> {
     socket: U,
     service: ServiceName,
     clients: Mutex<BTreeMap<SocketAddr, u64>>,
+    gate: Gate,
 }
 
 /// What became of a client's packet.
@@ -45,8 +47,8 @@ enum Taken {
 }
 
 impl<U: UdpPort> Port<U> {
-    pub fn new(socket: U, service: ServiceName) -> Arc<Self> {
-        Arc::new(Port { socket, service, clients: Mutex::default() })
+    pub fn new(socket: U, service: ServiceName, gate: Gate) -> Arc<Self> {
+        Arc::new(Port { socket, service, clients: Mutex::default(), gate })
     }
 
     fn take(&self, packet: &[u8], from: SocketAddr, all: &UdpPorts) -> Taken {
@@ -97,8 +99,12 @@ impl<U: UdpPort> PacketEnd for Client<U> {
 }
 
 impl<Sh: Shell> Plane<Sh> {
-    /// Serves local clients of one exposed UDP service for as long as the node runs.
+    /// Serves local clients of one exposed UDP service until the port is closed.
     pub(crate) async fn serve_packets(self: Arc<Self>, port: Arc<Port<Sh::Udp>>) {
+        future::or(self.read_packets(&port), port.gate.closing()).await;
+    }
+
+    async fn read_packets(self: &Arc<Self>, port: &Arc<Port<Sh::Udp>>) {
         loop {
             for _ in 0..TURNS {
                 let taken = poll_fn(|cx| {
@@ -130,14 +136,21 @@ impl<Sh: Shell> Plane<Sh> {
         }
     }
 
-    /// The life of one client.
+    /// The life of one client. It ends with its port.
     async fn packet_client(self: Arc<Self>, mut client: Client<Sh::Udp>) {
+        let (port, id, address) = (client.port.clone(), client.id, client.address);
+        future::or(self.packet_life(&mut client), port.gate.closing()).await;
+        self.transport.packets().dropped(Dropped::NoFlow, self.udp.inboxes.close(id));
+        port.forget(address);
+    }
+
+    async fn packet_life(&self, client: &mut Client<Sh::Udp>) {
         let port = client.port.clone();
         let service = &port.service;
         let way = Box::pin(self.packet_way(service)).await;
         let (found, id) = (way.is_ok(), client.id);
         match way {
-            Ok((mut end, live)) => ended(service, &self.carry(&mut client, &mut *end, &live).await),
+            Ok((mut end, live)) => ended(service, &self.carry(client, &mut *end, &live).await),
             Err(why) => {
                 if let Some(clients) = self.turned_away.count(self.clocks.now().mono) {
                     info!(%service, %why, clients, "a local client was turned away");
@@ -149,7 +162,6 @@ impl<Sh: Shell> Plane<Sh> {
             // A client that goes on all the same must not ask again with every packet.
             timeout(&*self.shell, Limits::PACKETS_HOLD_OFF, future::pending::<()>()).await;
         }
-        port.forget(client.address);
     }
 
     async fn carry(&self, caller: &mut dyn PacketEnd, service: &mut dyn PacketEnd, live: &Live) -> PumpEnd {

@@ -13,6 +13,7 @@ use tracing::{debug, info};
 
 use crate::adopt::{spawn, timeout};
 use crate::clock::Clocks;
+use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::shell::Shell;
 use crate::splice::splice;
@@ -53,10 +54,16 @@ impl TurnedAway {
 }
 
 impl<Sh: Shell> Plane<Sh> {
-    /// Serves local clients of one exposed service for as long as the listener lives.
-    pub(crate) async fn serve(self: Arc<Self>, listener: Sh::TcpListener, service: ServiceName) {
+    /// Serves local clients of one exposed service until the port is closed; connections that are there go on.
+    pub(crate) async fn serve(self: Arc<Self>, listener: Sh::TcpListener, service: ServiceName, gate: Gate) {
+        // The gate outlives the listener.
+        let listener = listener;
+        future::or(self.accept(&listener, &service), gate.closing()).await;
+    }
+
+    async fn accept(self: &Arc<Self>, listener: &Sh::TcpListener, service: &ServiceName) {
         loop {
-            match Sh::accept(&listener).await {
+            match Sh::accept(listener).await {
                 Ok(client) => {
                     run(&*self.shell, self.clone().client(client, service.clone()));
                 }

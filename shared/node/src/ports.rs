@@ -7,12 +7,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use catalyst_config::Expose;
+use catalyst_config::{Expose, PortRange};
 use catalyst_names::{Protocol, ServiceName};
 use catalyst_store::{Store, Table};
 
 use crate::adopt::spawn;
 use crate::error::NodeError;
+use crate::exposes::Exposes;
+use crate::gate::Opened;
 use crate::packets::Port;
 use crate::plane::Plane;
 use crate::shell::{Shell, UdpPort};
@@ -20,13 +22,15 @@ use crate::udp;
 
 const PORTS: Table = Table::new("ports");
 
-/// A local port that is open.
-#[derive(Clone, Debug)]
+/// A local port.
+#[derive(Debug)]
 pub(crate) struct OpenPort {
-    pub service: ServiceName,
-    /// TCP or UDP.
-    pub protocol: Protocol,
+    /// As it is wanted.
+    pub wanted: Expose,
+    /// Where it is, or would be.
     pub address: SocketAddr,
+    /// Open, or why not.
+    pub opened: Result<Opened, String>,
 }
 
 enum Listener<Sh: Shell> {
@@ -50,10 +54,12 @@ impl<Sh: Shell> Listener<Sh> {
     }
 }
 
-/// Opens the local ports; all of them or none.
+/// Opens the local ports. Those of the file all or none; what keeps one closed that was added at run time is shown.
 pub(crate) fn expose<Sh: Shell>(
     plane: &Arc<Plane<Sh>>,
     ports: &[Expose],
+    exposes: &Exposes,
+    limit: usize,
     store: &dyn Store,
 ) -> Result<Vec<OpenPort>, NodeError> {
     let mut open = Vec::new();
@@ -61,37 +67,67 @@ pub(crate) fn expose<Sh: Shell>(
     let mut order: Vec<(usize, &Expose)> = ports.iter().enumerate().collect();
     order.sort_by_key(|(_, port)| port.listen.port() == 0);
     for (at, port) in order {
+        let listen = |address| Listener::open(&*plane.shell, port.protocol, address);
+        let (key, what) = (key(port, twin(ports, at)), port.service.as_str());
+        let listener = open_one(port.listen, &key, what, store, listen, Listener::address);
+        let found = listener.and_then(|listener| listener.address().map(|address| (listener, address)));
         let fail = |source| NodeError::Listen {
             address: port.listen.to_string(),
             what: format!("expose: {}", port.service),
             source,
         };
-        let listen = |address| Listener::open(&*plane.shell, port.protocol, address);
-        let (key, what) = (key(port, twin(ports, at)), port.service.as_str());
-        let listener = open_one(port.listen, &key, what, store, listen, Listener::address).map_err(fail)?;
-        let address = listener.address().map_err(fail)?;
-        open.push((
-            at,
-            OpenPort { service: port.service.clone(), protocol: port.protocol, address },
-            listener,
-        ));
+        let found = match found {
+            Ok(_) if at >= limit => Err(format!("limits.expose is {limit}: remove a port, or raise it")),
+            Ok(found) => Ok(found),
+            Err(source) if exposes.is_of_file(port) => return Err(fail(source)),
+            Err(source) => Err(fail(source).to_string()),
+        };
+        if let Err(why) = &found {
+            tracing::warn!(service = what, "{why}");
+        }
+        open.push((at, port, found));
     }
     open.sort_by_key(|(at, ..)| *at);
-    Ok(open
-        .into_iter()
-        .map(|(_, opened, listener)| {
-            let (plane, service) = (plane.clone(), opened.service.clone());
-            let shell = plane.shell.clone();
-            plane.tables.exposed(&service);
-            match listener {
-                Listener::Tcp(listener) => spawn(&*shell, plane.serve(listener, service)),
-                Listener::Udp(socket) => {
-                    spawn(&*shell, plane.serve_packets(Port::new(socket, service)));
-                }
+    let mut all = Vec::with_capacity(open.len());
+    for (_, port, found) in open {
+        let address = found.as_ref().map_or(port.listen, |(_, address)| *address);
+        let opened = found.map(|(listener, _)| serve(plane, listener, &port.service));
+        all.push(OpenPort { wanted: port.clone(), address, opened });
+    }
+    Ok(all)
+}
+
+fn serve<Sh: Shell>(plane: &Arc<Plane<Sh>>, listener: Listener<Sh>, service: &ServiceName) -> Opened {
+    plane.tables.exposed(service, true);
+    let (opened, gate) = Opened::new();
+    let (shell, plane, service) = (&*plane.shell, plane.clone(), service.clone());
+    match listener {
+        Listener::Tcp(listener) => spawn(shell, plane.serve(listener, service, gate)),
+        Listener::Udp(socket) => spawn(shell, plane.serve_packets(Port::new(socket, service, gate))),
+    }
+    opened
+}
+
+/// Opens a port while the node runs: the one that is wanted, or the first free one of `range`.
+pub(crate) fn open<Sh: Shell>(
+    plane: &Arc<Plane<Sh>>,
+    mut port: Expose,
+    range: PortRange,
+) -> Result<OpenPort, io::Error> {
+    let numbers: Vec<u16> =
+        if port.listen.port() == 0 { range.iter().collect() } else { vec![port.listen.port()] };
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for number in numbers {
+        port.listen.set_port(number);
+        match Listener::open(&*plane.shell, port.protocol, port.listen) {
+            Ok(listener) => {
+                let opened = Ok(serve(plane, listener, &port.service));
+                return Ok(OpenPort { address: port.listen, wanted: port, opened });
             }
-            opened
-        })
-        .collect())
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// The TCP ports that a node will open; 0 when it takes free ones.

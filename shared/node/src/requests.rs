@@ -65,6 +65,10 @@ impl<S: RouteStore> Engine<S> {
             Request::Services => Outcome::Done(Ok(Answer::Services(self.service_rows()))),
             Request::ServiceAdd { service } => self.add(service),
             Request::ServiceRemove { name } => self.remove(&name),
+            Request::Exposed => Outcome::Done(Ok(Answer::Exposed(self.expose_rows()))),
+            // Sockets are not the engine's: `Around::expose` answers it.
+            Request::ExposeAdd { .. } => Outcome::Done(Err("a local port is opened elsewhere".to_string())),
+            Request::ExposeRemove { service, listen } => self.unexpose(&service, listen.as_deref()),
             Request::Rules => Outcome::Done(Ok(Answer::Rules(self.rule_rows()))),
             Request::RuleAdd { rule } => {
                 let write = self.rules.add(rule, &mut self.facts.config);

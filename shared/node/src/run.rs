@@ -83,7 +83,10 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
             edge,
         )),
     });
-    let exposed = ports::expose(&plane, &prepared.config.expose, &*prepared.store)?;
+    let exposed = {
+        let (config, limit) = (&prepared.config, capacities.expose as usize);
+        ports::expose(&plane, &config.expose, &prepared.exposes, limit, &*prepared.store)?
+    };
     let clients = capacities.http_clients as usize;
     let http =
         prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;
@@ -121,6 +124,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         tables,
         clocks: prepared.clocks,
         overlay: prepared.overlay,
+        exposes: prepared.exposes,
         rules: prepared.rules,
         authority: prepared.authority,
         revocations: prepared.revocations,

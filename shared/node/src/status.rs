@@ -10,7 +10,6 @@ use catalyst_transport::SessionId as Link;
 use crate::admin::{ExposeRow, HealthRow, PeerRow, ServiceRow, Status, UdpRow};
 use crate::authority::Authority;
 use crate::engine::Engine;
-use crate::ports::OpenPort;
 
 const INTERNAL: &str = "internal";
 const DIALS_US: &str = "dials us";
@@ -124,21 +123,6 @@ impl<S: Store> Engine<S> {
                 .collect(),
         };
         specs.iter().map(row).collect()
-    }
-
-    fn expose_rows(&self) -> Vec<ExposeRow> {
-        let row = |open: &OpenPort| ExposeRow {
-            service: open.service.to_string(),
-            listen: open.address.to_string(),
-            port: open.protocol.to_string(),
-            carried: self.tables.carried(&open.service),
-            protocol: self.tables.protocol(&open.service).map_or_else(String::new, |p| p.to_string()),
-            state: match self.tables.reachable(&open.service, open.protocol) {
-                Ok(()) => "reachable".to_string(),
-                Err(why) => why,
-            },
-        };
-        self.facts.exposed.iter().map(row).collect()
     }
 
     fn udp(&self) -> UdpRow {
@@ -276,7 +260,7 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
     if status.services.is_empty() {
         return "offer a service: service add NAME --protocol http --target 127.0.0.1:8080".to_string();
     }
-    "all is well; give a remote service a local port in 'expose' of catalyst.json to use it here".to_string()
+    "all is well; to use a remote service here, give it a local port: expose add SERVICE.ORG".to_string()
 }
 
 /// What to do about a peer without a session. Whoever dials is told why it failed; who is dialled has it in the log, but

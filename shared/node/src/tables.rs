@@ -293,9 +293,9 @@ impl Tables {
         (inner.flows.len(), inner.flows.totals())
     }
 
-    /// This service has a local port here: what it carries is counted.
-    pub fn exposed(&self, service: &ServiceName) {
-        self.lock().carried.exposed(service);
+    /// This service has a local port here, so that what it carries is counted; or no longer.
+    pub fn exposed(&self, service: &ServiceName, exposed: bool) {
+        self.lock().carried.exposed(service, exposed);
     }
 
     /// Bytes carried towards a service and from it, if it is this node's own or has a local port here.

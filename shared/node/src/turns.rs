@@ -9,6 +9,7 @@ use catalyst_route_table::Store;
 use catalyst_transport::Event as Input;
 use futures_lite::future;
 
+use crate::admin::Request;
 use crate::adopt::{sleep_until, spawn};
 use crate::engine::{Engine, Outcome};
 use crate::issue::converse;
@@ -110,6 +111,7 @@ impl<Sh: Shell> Around<'_, Sh> {
     fn answer<S: Store>(&self, engine: &mut Engine<S>, asked: Asked) {
         let Asked { ask, reply } = asked;
         let outcome = match ask {
+            Ask::Admin(Request::ExposeAdd { expose }) => self.expose(engine, expose),
             Ask::Admin(request) => engine.request(request),
             Ask::Enrol(enrol) => engine.enrol(&enrol),
             Ask::Health(label, healthy) => return engine.feed(&Event::Health { label, healthy }),
@@ -120,22 +122,26 @@ impl<Sh: Shell> Around<'_, Sh> {
                 return;
             }
         };
-        match outcome {
+        let (ports, write, answer) = match outcome {
             Outcome::Done(result) => {
                 // The asker may have gone away.
                 let _ = reply.try_send(result);
+                return;
             }
-            Outcome::Write(write, answer) => {
-                let persist = self.persist.clone();
-                spawn(&*self.plane.shell, async move {
-                    let result = persist.write(write).await;
-                    let result = result.map(|()| answer).map_err(|error| {
-                        format!("it is in force now, but will be lost at the next start, for it could not be written: {error}")
-                    });
-                    let _ = reply.try_send(result);
-                });
+            Outcome::Write(write, answer) => (Vec::new(), write, answer),
+            Outcome::Closed(ports, write, answer) => (ports, write, answer),
+        };
+        let persist = self.persist.clone();
+        spawn(&*self.plane.shell, async move {
+            for port in ports {
+                port.close().await;
             }
-        }
+            let result = persist.write(write).await;
+            let result = result.map(|()| answer).map_err(|error| {
+                format!("it is in force now, but will be lost at the next start, for it could not be written: {error}")
+            });
+            let _ = reply.try_send(result);
+        });
     }
 
     /// What is due beside events: rows to write, a certificate to renew.

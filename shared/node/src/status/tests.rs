@@ -90,8 +90,9 @@ fn the_next_step_is_the_one_that_helps() {
         exported_to: Vec::new(),
         carried: (0, 0),
     }];
-    assert!(next_step(&s).contains("'expose'"), "{}", next_step(&s));
+    assert!(next_step(&s).contains("expose add"), "{}", next_step(&s));
     let port = |state: &str| ExposeRow {
+        source: "file".to_string(),
         service: "orders.globex.example".into(),
         listen: "127.0.0.1:9001".into(),
         port: "tcp".into(),
@@ -145,6 +146,7 @@ fn a_missing_import_or_export_is_the_next_step() {
         next_step(&s)
     );
     let port = ExposeRow {
+        source: "file".to_string(),
         service: "orders.globex.example".into(),
         listen: "127.0.0.1:9001".into(),
         port: "tcp".into(),

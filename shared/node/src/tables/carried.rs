@@ -20,19 +20,23 @@ pub(super) struct Carried(BTreeMap<ServiceName, Row>);
 impl Carried {
     /// A service of this node, or no longer.
     pub fn own(&mut self, service: &ServiceName, own: bool) {
-        if own {
-            self.0.entry(service.clone()).or_default().own = true;
+        self.know(service, own, |row| row.own = own);
+    }
+
+    /// A service with a local port, or no longer.
+    pub fn exposed(&mut self, service: &ServiceName, exposed: bool) {
+        self.know(service, exposed, |row| row.exposed = exposed);
+    }
+
+    fn know(&mut self, service: &ServiceName, is: bool, set: impl FnOnce(&mut Row)) {
+        if is {
+            set(self.0.entry(service.clone()).or_default());
         } else if let Some(row) = self.0.get_mut(service) {
-            row.own = false;
-            if !row.exposed {
+            set(row);
+            if !row.own && !row.exposed {
                 self.0.remove(service);
             }
         }
-    }
-
-    /// A service with a local port.
-    pub fn exposed(&mut self, service: &ServiceName) {
-        self.0.entry(service.clone()).or_default().exposed = true;
     }
 
     /// A flow has ended that carried so much.
@@ -59,7 +63,7 @@ mod tests {
         let mut all = Carried::default();
         all.own(&own, true);
         all.own(&port, true);
-        all.exposed(&port);
+        all.exposed(&port, true);
         for service in [&own, &port, &other] {
             all.add(service, (2, 3));
             all.add(service, (0, 1));
@@ -69,5 +73,7 @@ mod tests {
         all.own(&port, false);
         all.own(&other, false);
         assert_eq!((all.0.len(), all.of(&port)), (1, (2, 4)), "one that is gone keeps no row");
+        all.exposed(&port, false);
+        assert!(all.0.is_empty());
     }
 }

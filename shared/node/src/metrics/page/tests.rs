@@ -27,6 +27,7 @@ fn full() -> Status {
         health: Some(health.clone()),
     };
     let port = |name: &str| ExposeRow {
+        source: "file".to_string(),
         service: name.into(),
         listen: "127.0.0.1:1".into(),
         port: "tcp".into(),
