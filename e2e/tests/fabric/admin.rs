@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catalyst_e2e::admin::Admin;
 use catalyst_e2e::{Build, Fabric, Node};
@@ -84,6 +84,29 @@ fn silent_clients_do_not_keep_others_out_for_good() {
     late.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     assert_eq!(answer(&mut BufReader::new(late))["ok"]["status"]["node"], "one.acme.example");
     drop(silent);
+}
+
+#[test]
+fn clients_that_have_asked_and_stay_give_their_places_to_newcomers() {
+    let node = one(Build::Edge);
+    let asks = |client: &mut BufReader<UnixStream>| {
+        client.get_mut().write_all(b"{\"v\":1,\"do\":\"peers\"}\n").unwrap();
+        answer(client)
+    };
+    let open = || {
+        let mut client = BufReader::new(connect(&node));
+        assert_eq!(asks(&mut client)["v"], 1);
+        client
+    };
+    // Many more than there are places, one after another: nobody waits for the minute that an idle one may stay.
+    let begin = Instant::now();
+    let mut clients: Vec<_> = (0..64).map(|_| open()).collect();
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    // The newest are there still; the oldest had to go.
+    let mut newest = clients.split_off(56);
+    newest.iter_mut().for_each(|client| assert_eq!(asks(client)["v"], 1));
+    let mut gone = String::new();
+    assert_eq!(clients[0].read_line(&mut gone).unwrap(), 0, "{gone}");
 }
 
 #[test]

@@ -12,13 +12,15 @@ impl Limits {
     pub const EDGE_EVENTS: usize = 32;
     /// Admin requests that wait for the engine. When full: the connection of the asker waits.
     pub const REQUESTS: usize = 16;
-    /// Admin connections at a time. When full: the next one waits in the socket's queue.
+    /// Admin connections at a time. When full: one that has asked and is silent is closed for the next; without one, it
+    /// waits.
     pub const ADMIN_CONNECTIONS: usize = 16;
     /// How long a client may take to read an answer. When over: it is cut off, so that others get theirs.
     pub const ADMIN_READ: Duration = Duration::from_secs(10);
     /// Bytes of one admin request. When more: an error is answered and the connection closed.
     pub const REQUEST: usize = 64 * 1024;
-    /// How long a new admin connection may take to ask. When over: closed, so that silent ones keep nobody out.
+    /// How long a new admin connection, and each further question from its first byte, may take. When over: closed, so
+    /// that silent ones keep nobody out.
     pub const ADMIN_FIRST: Duration = Duration::from_secs(2);
     /// How long an admin connection that has asked may be silent. When over: closed.
     pub const ADMIN_IDLE: Duration = Duration::from_secs(60);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
-use async_channel::{Sender, bounded};
+use async_channel::{Receiver, Sender, bounded};
 use catalyst_identity::Credentials;
 use catalyst_names::ServiceLabel;
 use futures_lite::io::BufReader;
-use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, future};
 
 use crate::admin::{Answer, Envelope, Reply, Request, VERSION};
 use crate::adopt::{spawn, timeout};
@@ -78,19 +78,28 @@ pub(crate) async fn serve<Sh: Shell>(
     answers: usize,
 ) {
     let turns = bounded(answers);
-    // One token a client: taken before the next is accepted, given back at its end.
+    // One token a client, given back at its end.
     let (take, give) = bounded(Limits::ADMIN_CONNECTIONS);
-    while take.send(()).await.is_ok() {
-        let accepted = Sh::accept_unix(&listener).await;
-        let Ok(client) = accepted else {
-            let _ = give.try_recv();
-            timeout(&*shell, Duration::from_millis(100), futures_lite::future::pending::<()>()).await;
+    // What is sent here ends one client that has asked and is silent: who waits longest hears it first.
+    let (want, yield_place) = bounded(1);
+    loop {
+        let Ok(client) = Sh::accept_unix(&listener).await else {
+            timeout(&*shell, Duration::from_millis(100), future::pending::<()>()).await;
             continue;
         };
+        if take.try_send(()).is_err() {
+            let _ = want.try_send(());
+            if take.send(()).await.is_err() {
+                return;
+            }
+            // Another place came free first.
+            let _ = yield_place.try_recv();
+        }
         let (task_shell, engine, give, turns) = (shell.clone(), engine.clone(), give.clone(), turns.clone());
+        let newcomer = yield_place.clone();
         spawn(&*shell, async move {
             // What goes wrong with one client is that client's affair.
-            let _ = client_loop(&*task_shell, client, &engine, &turns).await;
+            let _ = client_loop(&*task_shell, client, &engine, &turns, &newcomer).await;
             let _ = give.try_recv();
         });
     }
@@ -101,16 +110,28 @@ async fn client_loop<Sh: Shell>(
     client: Sh::Unix,
     engine: &Sender<Asked>,
     turns: &Turns,
+    newcomer: &Receiver<()>,
 ) -> io::Result<()> {
     let (reader, mut writer) = futures_lite::io::split(client);
     let mut reader = BufReader::with_capacity(1024, reader);
-    // Whoever connects has a question; who has asked one may think about the next.
-    let mut patience = Limits::ADMIN_FIRST;
+    let mut asked = false;
     loop {
+        // Whoever connects has a question; who has asked one may think about the next, while nobody waits for the place.
+        if asked {
+            let asks = async { reader.fill_buf().await.map(|some| !some.is_empty()) };
+            let gives_up = async {
+                let _ = newcomer.recv().await;
+                Ok(false)
+            };
+            let more = timeout(shell, Limits::ADMIN_IDLE, future::or(asks, gives_up)).await;
+            if !more.unwrap_or(Ok(false))? {
+                return Ok(());
+            }
+        }
         let mut line = Vec::new();
         let read = (&mut reader).take(Limits::REQUEST as u64).read_until_line(&mut line);
-        let Some(got) = timeout(shell, patience, read).await else { return Ok(()) };
-        patience = Limits::ADMIN_IDLE;
+        let Some(got) = timeout(shell, Limits::ADMIN_FIRST, read).await else { return Ok(()) };
+        asked = true;
         if got? == 0 {
             return Ok(());
         }
@@ -134,7 +155,7 @@ async fn client_loop<Sh: Shell>(
 }
 
 /// Places for answers in memory.
-type Turns = (Sender<()>, async_channel::Receiver<()>);
+type Turns = (Sender<()>, Receiver<()>);
 
 /// A place, given back when dropped.
 struct Turn<'a>(&'a Turns);
