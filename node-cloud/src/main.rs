@@ -12,8 +12,9 @@ use std::process::ExitCode;
 use async_channel::bounded;
 use catalyst_config::{Build, Compiled};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish};
+use catalyst_node::confine::confine;
 use catalyst_node::services::launch;
-use catalyst_node::{NodeError, Prepared, Stop, replay, run};
+use catalyst_node::{NodeError, Prepared, Recorder, Stop, replay, run};
 use catalyst_route_table::{Heap, Limits};
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +26,6 @@ const PROGRAM: Program = Program {
     table: |routes| {
         catalyst_route_table::Limits { routes, ..catalyst_route_table::Limits::CLOUD }.max_bytes()
     },
-    sandbox: None,
 };
 
 /// Catalyst joins the services of organisations, clouds and edge devices.
@@ -124,9 +124,13 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     let failed = |e: std::io::Error| NodeError::Failed(format!("cannot start the runtime: {e}"));
     let routes = config.limits.routes as usize;
     let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::CLOUD)?;
-    let services = launch(&prepared.config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
+    let services = launch(&prepared.config, true)?;
+    let record = record.map(|path| Recorder::create(&path, &prepared.settings)).transpose()?;
+    // Asked here, for the files that tell of it cannot be read inside.
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let sandbox = confine(&prepared)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    runtime.map_err(failed)?.block_on(async {
         let (stopper, stop) = bounded(1);
         for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
             let mut signal = signal(kind).map_err(failed)?;
@@ -137,7 +141,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
             });
         }
         let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
-        let stop = Stop { stop, record, prefer_chacha: false, ready, services, sandbox: Vec::new() };
+        let stop = Stop { stop, record, prefer_chacha: false, ready, services, sandbox };
         let table = Heap::new(Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD });
         // On a task of its own: the main thread only waits.
         let node = tokio::spawn(run(shell::Tokio, prepared, table, routes, stop));

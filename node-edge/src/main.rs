@@ -1,7 +1,6 @@
 //! `catalyst-edge`: the edge node.
 
 mod completions;
-mod confine;
 mod cpu;
 mod shell;
 mod timer;
@@ -14,8 +13,9 @@ use async_channel::bounded;
 use async_signal::{Signal, Signals};
 use catalyst_config::{Build, Compiled, Config};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish, level};
+use catalyst_node::confine::confine;
 use catalyst_node::services::launch;
-use catalyst_node::{NodeError, Prepared, Stop, run};
+use catalyst_node::{NodeError, Prepared, Recorder, Stop, run};
 use catalyst_route_table::Fixed;
 use clap::{Parser, Subcommand};
 use futures_lite::StreamExt;
@@ -38,7 +38,6 @@ const PROGRAM: Program = Program {
         http_clients: 1024,
     },
     table: |_| size_of::<Table>(),
-    sandbox: Some(confine::tried),
 };
 
 /// The edge node of Catalyst: joins the services of a small machine to the fabric. It only dials out.
@@ -123,8 +122,9 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     log(&config);
     let routes = config.limits.routes as usize;
     let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::EDGE)?;
-    let services = launch(&prepared.config)?;
-    let sandbox = confine::confine(&prepared, record.as_deref())?;
+    let services = launch(&prepared.config, false)?;
+    let record = record.map(|path| Recorder::create(&path, &prepared.settings)).transpose()?;
+    let sandbox = confine(&prepared)?;
     let (stopper, stop) = bounded(1);
     let signals = Signals::new([Signal::Term, Signal::Int])
         .map_err(|e| NodeError::Failed(format!("cannot wait for signals: {e}")))?;

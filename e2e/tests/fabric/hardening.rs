@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use catalyst_e2e::http::Http;
 use catalyst_e2e::tcp::Service;
 use catalyst_e2e::{Fabric, tcp, wait};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A line of `/proc/PID/status`.
 fn proc_status(pid: u32, name: &str) -> String {
@@ -23,36 +23,56 @@ fn proc_status(pid: u32, name: &str) -> String {
 }
 
 #[test]
-fn the_edge_gives_up_what_it_does_not_need_and_says_so() {
+fn both_nodes_give_up_what_they_do_not_need_and_say_so() {
     let fabric = Fabric::new();
     let acme = fabric.org("acme.example");
-    let mut edge = fabric.edge(&acme, "edge-1");
-    edge.start();
-    let status = edge.status();
-    let layers: BTreeMap<&str, &str> = status["sandbox"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|l| (l["layer"].as_str().unwrap(), l["state"].as_str().unwrap()))
-        .collect();
-    let all = [("capabilities", "enforced"), ("files and ports", "enforced"), ("system calls", "enforced")];
-    assert_eq!(layers, BTreeMap::from(all), "{:#}", status["sandbox"]);
-    // The kernel's own word, for every thread.
-    let pid = edge.pid();
-    for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
-        let task: u32 = task.file_name().to_str().unwrap().parse().unwrap();
-        assert_eq!(proc_status(task, "Seccomp"), "2", "a filter is in force");
-        assert_eq!(proc_status(task, "NoNewPrivs"), "1");
-        assert_eq!(proc_status(task, "CapEff"), "0000000000000000");
-        assert_eq!(proc_status(task, "CapPrm"), "0000000000000000");
+    for mut node in [fabric.edge(&acme, "edge-1"), fabric.cloud(&acme, "cloud-1")] {
+        node.start();
+        let status = node.status();
+        let layers: BTreeMap<&str, &str> = status["sandbox"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|l| (l["layer"].as_str().unwrap(), l["state"].as_str().unwrap()))
+            .collect();
+        let all =
+            [("capabilities", "enforced"), ("files and ports", "enforced"), ("system calls", "enforced")];
+        assert_eq!(layers, BTreeMap::from(all), "{:#}", status["sandbox"]);
+        // The kernel's own word, for every thread.
+        let pid = node.pid();
+        for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+            let task: u32 = task.file_name().to_str().unwrap().parse().unwrap();
+            assert_eq!(proc_status(task, "Seccomp"), "2", "a filter is in force");
+            assert_eq!(proc_status(task, "NoNewPrivs"), "1");
+            assert_eq!(proc_status(task, "CapEff"), "0000000000000000");
+            assert_eq!(proc_status(task, "CapPrm"), "0000000000000000");
+        }
+        let text = String::from_utf8(node.cli(&["status"]).stdout).unwrap();
+        assert!(text.contains("sandbox: files and ports enforced"), "{text}");
+        let checked: Value = serde_json::from_slice(&node.cli(&["check", "--json"]).stdout).unwrap();
+        assert_eq!(checked["sandbox"].as_array().unwrap().len(), 3, "{checked}");
+        node.stop();
+        node.config["sandbox"] = json!("off");
+        node.start();
+        assert_eq!(node.status()["sandbox"][0]["state"], "off");
+        assert_eq!(proc_status(node.pid(), "Seccomp"), "0");
     }
-    let text = String::from_utf8(edge.cli(&["status"]).stdout).unwrap();
-    assert!(text.contains("sandbox: files and ports enforced"), "{text}");
-    edge.stop();
-    edge.config["sandbox"] = json!("off");
-    edge.start();
-    assert_eq!(edge.status()["sandbox"][0]["state"], "off");
-    assert_eq!(proc_status(edge.pid(), "Seccomp"), "0");
+}
+
+/// The peering port is a free one: TCP takes after UDP, and must be allowed to.
+#[test]
+fn a_cloud_node_at_a_free_port_is_reached_in_its_sandbox() {
+    let fabric = Fabric::new();
+    let acme = fabric.org("acme.example");
+    let mut cloud = fabric.cloud(&acme, "cloud-1");
+    cloud.config["listen"] = json!("127.0.0.1:0");
+    cloud.config["sandbox"] = json!("require");
+    cloud.start();
+    let status = cloud.status();
+    let why = status["sandbox"][0]["why"].as_str().unwrap();
+    assert!(why.contains("to be chosen by the system"), "{why}");
+    let peering: SocketAddr = status["peering"].as_str().unwrap().parse().unwrap();
+    tcp::try_connect(peering).expect("TCP at the port of UDP");
 }
 
 /// A service manager: what a node tells it.

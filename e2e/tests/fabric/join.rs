@@ -146,17 +146,26 @@ fn a_certificate_is_renewed_before_it_ends_and_the_session_lives_on() {
     board.wait_up(&cloud);
     let until = |node: &Node| node.status()["certificate_until"].as_u64().unwrap();
     let first = until(&board);
-    let file = fs::read_to_string(board.dir.join("edge-1.crt")).unwrap();
+    let kept = board.dir.join("state/renewed.crt");
+    let file = fs::read_to_string(&kept).unwrap_or_default();
     wait::until("a certificate that ends later", Duration::from_secs(20), || {
         (until(&board) > first + 6).then_some(())
     });
-    assert_ne!(fs::read_to_string(board.dir.join("edge-1.crt")).unwrap(), file, "and it is on the disk");
+    wait::until("the certificate on the disk", wait::SOON, || {
+        fs::read_to_string(&kept).ok().filter(|kept| *kept != file)
+    });
     assert_eq!(cloud.peer(&board)["sessions"], 1, "the session never noticed");
     assert!(board.status()["renewal_error"].is_null());
     // The renewed one is good for a new session, after the first has ended.
     board.kill();
     board.start();
+    assert!(until(&board) > first + 6, "the node began with what it has renewed");
     board.wait_up(&cloud);
+    // One that is damaged is as good as none: the node begins with the one of its configuration.
+    board.kill();
+    fs::write(&kept, "damaged").unwrap();
+    board.start();
+    assert_eq!(until(&board), first);
 }
 
 #[test]

@@ -52,10 +52,22 @@ fn nothing_is_left(fabric: &Fabric) {
 }
 
 fn supervisor(fabric: &Fabric) -> Pid {
-    let all = processes(fabric);
-    let found: Vec<_> = all.iter().filter(|(_, line)| line.contains("--supervise-services")).collect();
-    assert_eq!(found.len(), 1, "{all:?}");
-    Pid::from_raw(found[0].0)
+    let all = supervisors(fabric);
+    assert_eq!(all.len(), 1, "{all:?}");
+    all[0]
+}
+
+/// A cloud node has two: the second has nothing to do as long as the first lives.
+fn supervisors(fabric: &Fabric) -> Vec<Pid> {
+    let all = processes(fabric).into_iter().filter(|(_, line)| line.contains("--supervise-services"));
+    all.map(|(pid, _)| Pid::from_raw(pid)).collect()
+}
+
+/// The parent of a process.
+fn parent(pid: Pid) -> Pid {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+    Pid::from_raw(line.trim().parse().unwrap())
 }
 
 /// A node with one service, which the program `command` is.
@@ -177,21 +189,26 @@ fn a_cloud_node_leaves_no_process_behind() {
 }
 
 #[test]
-fn a_killed_supervisor_takes_its_services_along_and_a_cloud_node_starts_another() {
+fn a_killed_supervisor_takes_its_services_along_and_another_one_of_a_cloud_node_takes_over() {
     let fabric = Fabric::new();
     let mut node = runs(&fabric, Build::Cloud, shell(&format!("{FORKS} echo up; wait")));
     node.start();
     let first = pid(&wait_running(&node, 0));
     wait_log(&node, "| up");
-    let before = supervisor(&fabric);
+    let (both, before) = (supervisors(&fabric), parent(first));
+    assert!(both.len() == 2 && both.contains(&before), "{before} of {both:?}");
     kill(before, Signal::SIGKILL).unwrap();
     let again = |s: &Value| health(s)["state"] == "healthy" && health(s)["pid"] != json!(first.as_raw());
     node.wait("the program runs under a new supervisor", again);
-    assert_ne!(supervisor(&fabric), before);
+    assert_eq!(vec![supervisor(&fabric)], both.into_iter().filter(|it| *it != before).collect::<Vec<_>>());
     wait::until("only the new children", SOON, || {
         let sleeping = processes(&fabric).iter().filter(|(_, line)| line.starts_with("sleep")).count();
         (sleeping == 3).then_some(())
     });
+    // Inside its sandbox the node can start no third one.
+    kill(supervisor(&fabric), Signal::SIGKILL).unwrap();
+    wait_log(&node, "local services stay down until the node is started again");
+    assert_eq!(health(&node.status())["why"], "the process that runs local services has ended");
     node.stop();
     nothing_is_left(&fabric);
 }

@@ -107,7 +107,7 @@ pub static ROOT: &[Key] = &[
         "sandbox",
         Kind::Choice(SANDBOX),
         Default("\"on\""),
-        "Whether the edge node gives up files, ports, system calls and capabilities that it does not need before it starts: on (as far as the kernel can), require (else it does not start) or off.",
+        "Whether the node gives up files, ports, system calls and capabilities that it does not need before it starts: on (as far as the kernel can), require (else it does not start) or off.",
         "use \"on\"",
     ),
     Key::new(

@@ -1,7 +1,7 @@
 //! From a configuration to everything a node needs before its first packet. Nothing is started here.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use catalyst_config::{Config, LinkProfile as Profile, PeerTransport, Selector, agreement, files};
@@ -91,6 +91,13 @@ fn read(path: &Path, key: &'static str) -> Result<String, NodeError> {
     fs::read_to_string(path).map_err(|source| NodeError::File { path: path.to_owned(), key, source })
 }
 
+/// Where a renewed certificate is kept: beside the rest of what the node writes. The file of the configuration stays
+/// what it was, for a node that can write to its configuration could be made to run anything at its next start.
+pub(crate) fn renewed(config: &Config) -> PathBuf {
+    config.state_dir.join("renewed.crt")
+}
+
+/// The node's key with its newest certificate: that of the configuration, or one that was renewed after it.
 fn credentials(config: &Config) -> Result<Credentials, NodeError> {
     let key_path = &config.identity.key;
     // A missing file is told as such before its mode is looked at.
@@ -109,7 +116,12 @@ fn credentials(config: &Config) -> Result<Credentials, NodeError> {
         let (found, wanted) = (credentials.name().to_string(), wanted.to_string());
         return Err(NodeError::WrongName { path: path.clone(), found, wanted });
     }
-    Ok(credentials)
+    // One for another key is from before the node was enrolled anew; a damaged one will be replaced.
+    let renewed = fs::read_to_string(renewed(config)).ok();
+    let renewed = renewed.and_then(|chain| Credentials::from_pem(&chain, &key).ok());
+    let later =
+        |r: &Credentials| *r.name() == wanted && r.validity().not_before > credentials.validity().not_before;
+    Ok(renewed.filter(later).unwrap_or(credentials))
 }
 
 fn bundle(path: &Path, key: &'static str, org: &OrgId) -> Result<TrustBundle, NodeError> {
@@ -370,13 +382,15 @@ impl Prepared {
         })
     }
 
-    /// The TCP ports that the node will listen on; 0 when it takes free ones.
+    /// The TCP ports that the node will listen on; 0 when it takes free ones. `None` when the peering port is a free one:
+    /// the TCP port takes after the UDP port.
     #[must_use]
-    pub fn tcp_ports(&self) -> Vec<u16> {
+    pub fn tcp_ports(&self) -> Option<Vec<u16>> {
         let mut all = crate::ports::wanted(&self.config.expose, self.config.http, &*self.store);
         all.extend(self.config.metrics.map(|address| address.port()));
         all.extend(self.config.expose_ports.iter());
-        all
+        all.extend(self.config.listen.map(|address| address.port()));
+        self.config.listen.is_none_or(|address| address.port() != 0).then_some(all)
     }
 
     /// Checks the files that a configuration names, without touching the state: for `config check`.

@@ -18,7 +18,7 @@ mod node;
 mod peer;
 mod policy;
 
-use crate::admin::{Answer, LayerRow, Request, ServiceSpec};
+use crate::admin::{Answer, Request, ServiceSpec};
 use crate::client::ask;
 use crate::error::{Exit, NodeError};
 use crate::output;
@@ -40,8 +40,6 @@ pub struct Program {
     pub compiled: Compiled,
     /// Bytes that a route table for so many routes takes.
     pub table: fn(usize) -> usize,
-    /// Enters the sandbox as the node would and tells its layers. Nothing but output works afterwards.
-    pub sandbox: Option<fn(&Config) -> Vec<LayerRow>>,
 }
 
 /// Flags that every command takes.

@@ -82,8 +82,9 @@ pub const fn held(edge: bool) -> usize {
 }
 
 /// The part of the programs that a node runs for its services and checks, if any: of the process that does it, and of
-/// what the node knows of them. `programs` are the bytes of arguments and variables of each.
-fn programs(programs: impl Iterator<Item = usize>) -> Option<Bound> {
+/// what the node knows of them. `programs` are the bytes of arguments and variables of each. A server has a second such
+/// process, for the death of the first.
+fn programs(programs: impl Iterator<Item = usize>, edge: bool) -> Option<Bound> {
     let (mut count, mut bytes) = (0, 0);
     for program in programs {
         count += 1;
@@ -92,7 +93,7 @@ fn programs(programs: impl Iterator<Item = usize>) -> Option<Bound> {
     (count > 0).then(|| Bound {
         what: "process that runs programs",
         of: format!("{count} program(s); what they take themselves is not counted"),
-        bytes: SUPERVISOR + bytes,
+        bytes: if edge { 1 } else { 2 } * SUPERVISOR + bytes,
     })
 }
 
@@ -100,7 +101,7 @@ fn programs(programs: impl Iterator<Item = usize>) -> Option<Bound> {
 #[must_use]
 pub fn bounds(config: &Config, edge: bool, table: usize) -> Vec<Bound> {
     let mut all = limited(&config.limits, edge, table, config.http.is_some());
-    all.extend(programs(crate::services::programs(config)));
+    all.extend(programs(crate::services::programs(config), edge));
     all
 }
 
@@ -194,8 +195,8 @@ mod tests {
 
     #[test]
     fn programs_are_counted() {
-        assert_eq!(programs(std::iter::empty()), None);
-        let two = programs([100, 200].into_iter()).unwrap();
+        assert_eq!(programs(std::iter::empty(), true), None);
+        let two = programs([100, 200].into_iter(), true).unwrap();
         assert_eq!(two.bytes, SUPERVISOR + 2 * PROGRAM + 300 * PROGRAM_COPIES);
         assert!(two.of.starts_with("2 program(s)"), "{}", two.of);
     }

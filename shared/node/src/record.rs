@@ -12,14 +12,17 @@ use crate::error::NodeError;
 use crate::limits::Limits;
 
 /// An open recording.
-pub(crate) struct Recorder {
+pub struct Recorder {
     out: BufWriter<File>,
     broken: bool,
 }
 
 impl Recorder {
-    /// Begins a recording; an existing file is not overwritten.
-    pub(crate) fn create(path: &Path, settings: &Settings) -> Result<Self, NodeError> {
+    /// Begins a recording; an existing file is not overwritten. Before the sandbox is entered, which has no place for it.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn create(path: &Path, settings: &Settings) -> Result<Self, NodeError> {
         // It holds no secret, but it does hold what partners offer.
         let file = File::options()
             .write(true)

@@ -52,8 +52,8 @@ impl<S: RouteStore> Engine<S> {
                 self.renewal.plan(&credentials, now, self.facts.spread, true);
                 self.facts.certificate = credentials.validity();
                 info!(until = %Date(self.facts.certificate.not_after), "the certificate of this node was renewed");
-                let write = Write::default()
-                    .file(self.facts.config.identity.certificate.clone(), credentials.chain_pem());
+                let write =
+                    Write::default().file(crate::boot::renewed(&self.facts.config), credentials.chain_pem());
                 self.credentials = credentials;
                 Some(write)
             }

@@ -1,6 +1,5 @@
 //! The running node: one task owns the engine; everything else sends to it or reads tables.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +35,8 @@ use crate::watchdog::{self, Watchdog};
 pub struct Stop {
     /// Anything received here stops the node in order; so does the end of the channel.
     pub stop: Receiver<()>,
-    /// Where to record every event, if wanted.
-    pub record: Option<PathBuf>,
+    /// Where every event is recorded, if wanted.
+    pub record: Option<Recorder>,
     /// For processors without AES instructions.
     pub prefer_chacha: bool,
     /// Called once everything listens: for a service manager, or a line to the user.
@@ -92,8 +91,6 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;
     let metrics = figures(&*shell, prepared.config.metrics)?;
     let persist = Persist::start(prepared.store.clone())?;
-    let recorder =
-        stop.record.as_deref().map(|path| Recorder::create(path, &prepared.settings)).transpose()?;
     let core = Core::new(prepared.settings.clone(), routes).map_err(|e| NodeError::Failed(e.to_string()))?;
     let certificate = prepared.credentials.validity();
     if let Some(notice) = &prepared.store_notice {
@@ -136,7 +133,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         last_seen: crate::last_seen::LastSeen::default(),
         remembered: crate::remember::Remembered::load(&facts.config.state_dir, max_routes),
         facts,
-        recorder,
+        recorder: stop.record,
     };
     prepared.events.iter().for_each(|event| engine.feed(event));
     engine.offer_all();

@@ -47,6 +47,16 @@ impl Drop for SocketFile {
     }
 }
 
+/// Makes the folder of the socket, for the owner alone, if it is not there.
+pub(crate) fn folder(path: &Path) -> Result<(), NodeError> {
+    let fail = |source| NodeError::Socket { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.exists()) {
+        fs::create_dir_all(folder).map_err(fail)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(fail)?;
+    }
+    Ok(())
+}
+
 /// Makes the socket: in a folder of the owner's, mode 0600. What a dead node left behind is removed; a socket that
 /// somebody answers is not touched.
 pub(crate) fn listen<Sh: Shell>(
@@ -54,10 +64,7 @@ pub(crate) fn listen<Sh: Shell>(
     path: &Path,
 ) -> Result<(Sh::UnixListener, SocketFile), NodeError> {
     let fail = |source| NodeError::Socket { path: path.to_owned(), source };
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.exists()) {
-        fs::create_dir_all(folder).map_err(fail)?;
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(fail)?;
-    }
+    folder(path)?;
     if path.exists() {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(fail(io::Error::from(io::ErrorKind::AddrInUse)));

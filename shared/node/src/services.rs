@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_channel::{Receiver, Sender, bounded};
 use catalyst_config::{CheckKind, Config, HostPort, Restart as Word, Service, Variables};
 use catalyst_names::ServiceLabel;
-use catalyst_services::{Check, Local, Policy, Probe, Program, Restart, Run, Spec, Supervisor};
+use catalyst_services::{
+    Check, Local, Policy, Probe, Program, Restart, Run, ServicesError, Spec, Supervisor,
+};
 
 use crate::admin::HealthRow;
 use crate::adopt::spawn;
@@ -32,19 +34,29 @@ use task::{Task, Tell};
 pub struct Launched {
     supervisor: Supervisor,
     link: UnixStream,
+    /// Takes over should the first one die: inside its sandbox a node can start no other.
+    spare: Option<Box<Launched>>,
+}
+
+impl Launched {
+    fn new(spare: Option<Box<Launched>>) -> Result<Self, ServicesError> {
+        let (supervisor, link) = Supervisor::launch()?;
+        Ok(Launched { supervisor, link, spare })
+    }
 }
 
 /// Starts the process that runs local services, if the configuration has any to run. A shell calls it before it gives up
-/// anything and before it starts a thread.
+/// anything and before it starts a thread. With a `spare` there is a second one for the death of the first.
 ///
 /// # Errors
 /// The system cannot.
-pub fn launch(config: &Config) -> Result<Option<Launched>, NodeError> {
+pub fn launch(config: &Config, spare: bool) -> Result<Option<Launched>, NodeError> {
     if programs(config).next().is_none() {
         return Ok(None);
     }
-    let (supervisor, link) = Supervisor::launch().map_err(|e| NodeError::Failed(e.to_string()))?;
-    Ok(Some(Launched { supervisor, link }))
+    let spare = if spare { Launched::new(None).map(|it| Some(Box::new(it))) } else { Ok(None) };
+    let launched = spare.and_then(Launched::new);
+    launched.map(Some).map_err(|e| NodeError::Failed(e.to_string()))
 }
 
 /// The bytes of each program that the configuration has: its arguments and variables.
@@ -224,6 +236,7 @@ impl Services {
             tell: tell.clone(),
             told,
             supervisor: None,
+            spare: None,
             stop_by: None,
         };
         spawn(&**shell, async move {

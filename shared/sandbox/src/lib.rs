@@ -19,10 +19,12 @@ use std::path::PathBuf;
 pub struct Wanted {
     /// Files and folders that it reads. Those that are not there are left out.
     pub read: Vec<PathBuf>,
-    /// Folders in which it reads, writes, makes and removes files and sockets.
+    /// Folders in which it reads, writes, makes and removes files, folders and sockets.
     pub write: Vec<PathBuf>,
-    /// TCP ports that it listens on; 0 allows the system to choose.
-    pub listen: Vec<u16>,
+    /// Folders in which it makes sockets and removes them: files there cannot be read or written.
+    pub sockets: Vec<PathBuf>,
+    /// TCP ports that it listens on; 0 allows the system to choose one. `None` when they are not known yet: then any.
+    pub listen: Option<Vec<u16>>,
 }
 
 impl Wanted {

@@ -18,12 +18,21 @@ fn denied<T: std::fmt::Debug>(result: std::io::Result<T>) {
 /// The process inside: a panic is its failure.
 fn inside(own: &str) {
     let own = PathBuf::from(own);
+    let (read, sockets) = (own.with_file_name("read"), own.with_file_name("sockets"));
     let elsewhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let free = {
         let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         probe.local_addr().unwrap().port()
     };
-    let report = enter(&Wanted { read: vec![], write: vec![own.clone()], listen: vec![free] }.names());
+    let report = enter(
+        &Wanted {
+            read: vec![read.join("key")],
+            write: vec![own.clone()],
+            sockets: vec![sockets.clone()],
+            listen: Some(vec![free]),
+        }
+        .names(),
+    );
     for layer in &report.layers {
         println!("{}: {}: {}", layer.name, layer.state.as_str(), layer.why);
         assert_eq!(
@@ -42,7 +51,21 @@ fn inside(own: &str) {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     TcpListener::bind((Ipv4Addr::LOCALHOST, free)).unwrap();
     std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 1)).unwrap().next().unwrap();
-    // What it does not.
+    std::fs::create_dir(own.join("folder")).unwrap();
+    std::fs::remove_dir(own.join("folder")).unwrap();
+    assert_eq!(std::fs::read(read.join("key")).unwrap(), b"key");
+    std::os::unix::net::UnixListener::bind(sockets.join("admin")).unwrap();
+    std::fs::remove_file(sockets.join("admin")).unwrap();
+    // What it does not. The configuration lies beside the key: it can neither be changed nor replaced.
+    denied(std::fs::write(read.join("key"), b"x"));
+    denied(std::fs::remove_file(read.join("key")));
+    denied(std::fs::write(read.join("catalyst.json"), b"x"));
+    denied(std::fs::write(read.join("new"), b"x"));
+    denied(std::fs::rename(own.join("state.2"), read.join("catalyst.json")));
+    denied(std::fs::read(sockets.join("file")));
+    denied(std::fs::write(sockets.join("file"), b"x"));
+    denied(std::fs::write(sockets.join("new"), b"x"));
+    denied(std::os::unix::fs::symlink("/", own.join("link")));
     denied(std::fs::read("/etc/passwd"));
     denied(std::fs::read_dir("/"));
     denied(std::fs::write(own.parent().unwrap().join("outside"), b"x"));
@@ -57,7 +80,12 @@ fn what_is_forbidden_fails_and_what_is_wanted_works() {
     }
     let dir = std::env::temp_dir().join(format!("catalyst-sandbox-{}", std::process::id()));
     let own = dir.join("own");
-    std::fs::create_dir_all(&own).unwrap();
+    for folder in ["own", "read", "sockets"] {
+        std::fs::create_dir_all(dir.join(folder)).unwrap();
+    }
+    for file in ["read/key", "read/catalyst.json", "sockets/file"] {
+        std::fs::write(dir.join(file), b"key").unwrap();
+    }
     let out = Command::new(std::env::current_exe().unwrap())
         .args(["--nocapture", "--test-threads=1", "what_is_forbidden_fails_and_what_is_wanted_works"])
         .env(INSIDE, &own)

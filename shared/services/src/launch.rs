@@ -43,12 +43,13 @@ impl Supervisor {
         self.0.as_raw().unsigned_abs()
     }
 
-    /// Kills the supervisor and what it left behind, as far as it can be found now. Returns whether all is gone; else it
-    /// is to be called again a moment later, for processes whose parents die come up one after another.
-    pub fn sweep(&mut self) -> bool {
+    /// Kills the supervisor and what it left behind, as far as it can be found now; all children of this process but
+    /// the one to `spare`. Returns whether all is gone; else it is to be called again a moment later, for processes whose
+    /// parents die come up one after another.
+    pub fn sweep(&mut self, spare: Option<&Supervisor>) -> bool {
         let mut gone = end(self.0);
         for child in children() {
-            gone &= child == self.0 || end(child);
+            gone &= child == self.0 || spare.is_some_and(|spare| child == spare.0) || end(child);
         }
         gone
     }

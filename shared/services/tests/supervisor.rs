@@ -240,7 +240,7 @@ fn nothing_outlives_the_node() {
     drop(node.link);
     wait("the supervisor has ended", || !alive(supervisor));
     assert_eq!(processes("orphan"), []);
-    while !node.supervisor.sweep() {
+    while !node.supervisor.sweep(None) {
         std::thread::yield_now();
     }
 }
@@ -254,7 +254,7 @@ fn nothing_outlives_the_supervisor() {
     kill(i32::try_from(node.supervisor.pid()).unwrap());
     wait("the kernel ends the service", || !alive(first.unsigned_abs()));
     let until = Instant::now() + PATIENCE;
-    while !node.supervisor.sweep() {
+    while !node.supervisor.sweep(None) {
         assert!(Instant::now() < until, "left: {:?}", processes("widow"));
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -85,6 +85,7 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-store",
             "catalyst-config",
             "catalyst-http1",
+            "catalyst-sandbox",
             "catalyst-services",
         ]),
     ),

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Common, Program};
 use crate::boot::Prepared;
+use crate::confine;
 use crate::error::NodeError;
 use crate::memory::{Bound, bounds};
 use crate::output;
@@ -39,7 +40,7 @@ pub(super) fn all(program: &Program, common: &Common) -> Result<(), NodeError> {
     let config = looked_at(program, common)?;
     let parts = parts(program, &config);
     let sum: usize = parts.iter().map(|b| b.bytes).sum();
-    let sandbox = program.sandbox.map(|enter| enter(&config));
+    let sandbox = confine::tried(&config);
     if common.json {
         let memory: Vec<_> =
             parts.iter().map(|b| json!({ "what": b.what, "of": b.of, "bytes": b.bytes })).collect();
@@ -58,13 +59,11 @@ pub(super) fn all(program: &Program, common: &Common) -> Result<(), NodeError> {
     let hint = most
         .map_or_else(String::new, |b| format!("; most of it: {}, lower {} for less", b.what, keys(&b.of)));
     output::line(&format!("sum: {}{hint}", size(sum)));
-    if let Some(layers) = sandbox {
-        output::line("");
-        output::line("The sandbox, entered by this command as the node would enter it:");
-        for layer in layers {
-            let why = if layer.why.is_empty() { String::new() } else { format!(" ({})", layer.why) };
-            output::line(&format!("  {}: {}{why}", layer.layer, layer.state));
-        }
+    output::line("");
+    output::line("The sandbox, entered by this command as the node would enter it:");
+    for layer in sandbox {
+        let why = if layer.why.is_empty() { String::new() } else { format!(" ({})", layer.why) };
+        output::line(&format!("  {}: {}{why}", layer.layer, layer.state));
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ pub(super) struct Task<Sh: Shell> {
     pub(super) tell: Sender<Tell>,
     pub(super) told: Receiver<Tell>,
     pub(super) supervisor: Option<(Supervisor, WriteHalf<Sh::Unix>)>,
+    pub(super) spare: Option<Box<Launched>>,
     /// Set when the node stops: until when that may take.
     pub(super) stop_by: Option<Instant>,
 }
@@ -152,6 +153,7 @@ impl<Sh: Shell> Task<Sh> {
 
     /// Takes a supervisor into service.
     fn adopt(&mut self, launched: Launched) {
+        self.spare = launched.spare;
         match self.shell.unix(launched.link) {
             Ok(link) => {
                 let (reader, writer) = futures_lite::io::split(link);
@@ -173,10 +175,10 @@ impl<Sh: Shell> Task<Sh> {
             return;
         }
         sleep_until(&*self.shell, Instant::now() + Limits::RELAUNCH).await;
-        match Supervisor::launch() {
-            Ok((supervisor, link)) => {
+        match self.spare.take().map_or_else(|| Launched::new(None), |spare| Ok(*spare)) {
+            Ok(launched) => {
                 say(false, &SUPERVISOR, "a new process runs local services");
-                self.adopt(Launched { supervisor, link });
+                self.adopt(launched);
                 self.policy.start(self.now());
             }
             Err(error) => {
@@ -188,7 +190,7 @@ impl<Sh: Shell> Task<Sh> {
 
     async fn sweep(&self, supervisor: &mut Supervisor) {
         let until = Instant::now() + Rules::KILL_PATIENCE;
-        while !supervisor.sweep() && Instant::now() < until {
+        while !supervisor.sweep(self.spare.as_deref().map(|s| &s.supervisor)) && Instant::now() < until {
             sleep_until(&*self.shell, Instant::now() + Rules::LOOK).await;
         }
     }
@@ -197,6 +199,8 @@ impl<Sh: Shell> Task<Sh> {
     async fn dismiss(&mut self) {
         let Some((mut supervisor, mut link)) = self.supervisor.take() else { return };
         let _ = link.close().await;
+        // It has nothing to do, and goes with its socket.
+        self.spare = None;
         let lost = async { while !matches!(self.told.recv().await, Ok(Tell::Lost) | Err(_)) {} };
         let patience = Rules::ORPHAN_GRACE + Rules::KILL_PATIENCE;
         if timeout(&*self.shell, patience, lost).await.is_none() {
