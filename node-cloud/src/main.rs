@@ -4,6 +4,7 @@ mod agreement;
 mod init;
 mod log;
 mod org;
+mod runtime;
 mod shell;
 
 use std::path::PathBuf;
@@ -113,27 +114,22 @@ fn commands() -> ExitCode {
 }
 
 fn join(common: &Common, arguments: &JoinArguments) -> Result<(), NodeError> {
-    let failed = |e: std::io::Error| NodeError::Failed(format!("cannot start the runtime: {e}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(arguments.run(&shell::Tokio, &PROGRAM, common, false))
+    runtime::small()?.block_on(arguments.run(&shell::Tokio, &PROGRAM, common, false))
 }
 
 fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     let config = common.load(&PROGRAM)?;
     log::start(&config);
-    let failed = |e: std::io::Error| NodeError::Failed(format!("cannot start the runtime: {e}"));
     let routes = config.limits.routes as usize;
     let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::CLOUD)?;
     let services = launch(&prepared.config, true)?;
     let record = record.map(|path| Recorder::create(&path, &prepared.settings)).transpose()?;
-    // Asked here, for the files that tell of it cannot be read inside.
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = runtime::threads();
     let sandbox = confine(&prepared)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    runtime.map_err(failed)?.block_on(async {
+    runtime::large(threads)?.block_on(async {
         let (stopper, stop) = bounded(1);
         for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-            let mut signal = signal(kind).map_err(failed)?;
+            let mut signal = signal(kind).map_err(runtime::failed)?;
             let stopper = stopper.clone();
             tokio::spawn(async move {
                 signal.recv().await;
