@@ -94,7 +94,8 @@ impl Node {
         };
         let core = Core::new(settings, Heap::new(catalyst_route_table::Limits::CLOUD))
             .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-        let tables = Tables::new(own, TunnelLimits { services: 1_000_000, ..TunnelLimits::CLOUD }, 64 << 20);
+        let tables =
+            Tables::new(own, TunnelLimits { services: 1_000_000, ..TunnelLimits::CLOUD }, 64 << 20, 1);
         let (commands, todo) = bounded(Limits::REQUESTS);
         let address = transport.local_addr();
         let start = Instant::now();

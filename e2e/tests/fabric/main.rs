@@ -4,6 +4,7 @@
 
 mod admin;
 mod backpressure;
+mod balance;
 mod blackhole;
 mod bounded;
 mod checks;

@@ -26,6 +26,8 @@ pub struct Endpoint {
     pub next: NextHop,
     /// Share among equals.
     pub weight: u16,
+    /// Whether it ranks as the one before it does: equals share by weight.
+    pub equal: bool,
     /// Only to be used when those before it fail: the next best path to an origin that is listed already.
     pub backup: bool,
 }

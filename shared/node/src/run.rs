@@ -68,7 +68,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     let capacities = prepared.config.limits;
     crate::descriptors::raise(&capacities);
     let tunnel = memory::tunnel_limits(&capacities, edge);
-    let tables = Arc::new(Tables::new(prepared.settings.name.clone(), tunnel, memory::held(edge)));
+    let tables =
+        Arc::new(Tables::new(prepared.settings.name.clone(), tunnel, memory::held(edge), prepared.seed));
     let plane = Arc::new(Plane {
         shell: shell.clone(),
         transport: transport.clone(),

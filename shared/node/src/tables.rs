@@ -9,7 +9,7 @@ use catalyst_names::{NodeName, OriginId, Protocol, ServiceName};
 use catalyst_transport::{FlowControl, Held};
 use catalyst_tunnel::flows::Totals;
 use catalyst_tunnel::{
-    Caller, Endpoint, FlowId, FlowKind, FlowTable, ForwardTable, Limits, NextHop, Refusal,
+    Caller, Draws, Endpoint, FlowId, FlowKind, FlowTable, ForwardTable, Limits, NextHop, Refusal,
 };
 
 use carried::Carried;
@@ -41,6 +41,8 @@ struct Inner {
     carried: Carried,
     /// Grows with every withdrawn permission.
     epoch: u64,
+    /// Decides among ways that are equally good.
+    draws: Draws,
 }
 
 /// One step that a flow may take.
@@ -64,9 +66,9 @@ pub struct Plan {
 }
 
 impl Tables {
-    /// Empty tables.
+    /// Empty tables. `seed` begins the numbers that share flows among equals.
     #[must_use]
-    pub fn new(own: NodeName, limits: Limits, held: usize) -> Self {
+    pub fn new(own: NodeName, limits: Limits, held: usize, seed: u64) -> Self {
         let inner = Inner {
             forward: ForwardTable::new(limits),
             flows: FlowTable::new(&limits),
@@ -78,6 +80,7 @@ impl Tables {
             targets: BTreeMap::new(),
             carried: Carried::default(),
             epoch: 0,
+            draws: Draws::new(seed),
         };
         Tables { own, held: Held::new(held), inner: Mutex::new(inner) }
     }
@@ -117,6 +120,7 @@ impl Tables {
                 Hop::Peer(peer) => NextHop::Peer(Arc::new(peer.clone())),
             },
             weight: u32::from(e.weight),
+            equal: e.equal,
         };
         let endpoints: Vec<Endpoint> = forward.endpoints.iter().map(endpoint).collect();
         inner.forward.set(&forward.service, forward.protocol, endpoints).err().map(|full| full.to_string())
@@ -191,7 +195,8 @@ impl Tables {
         hop_limit: u8,
         tries: usize,
     ) -> Result<Plan, Refusal> {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        let draw = inner.draws.draw();
         let caller = match from {
             None => Caller::Local,
             Some(peer) if peer.org() == self.own.org() => Caller::Internal(peer),
@@ -199,7 +204,7 @@ impl Tables {
         };
         // Beyond the border origins have other names, and the choice among ours is ours.
         let origin = origin.filter(|_| !matches!(caller, Caller::External(_)));
-        let choice = inner.forward.resolve(caller, service, origin, hop_limit)?;
+        let choice = inner.forward.resolve(caller, service, origin, hop_limit, draw)?;
         // A stream must not reach a TCP socket that happens to have the port of a UDP service, nor the other way round.
         if (choice.protocol == Protocol::Udp) != (kind == FlowKind::Packets) {
             return Err(Refusal::NoEndpoint);
@@ -311,7 +316,11 @@ impl Tables {
     #[must_use]
     pub fn protocol(&self, service: &ServiceName) -> Option<Protocol> {
         let inner = self.lock();
-        inner.forward.resolve(Caller::Local, service, None, Limits::HOPS).ok().map(|choice| choice.protocol)
+        inner
+            .forward
+            .resolve(Caller::Local, service, None, Limits::HOPS, 0)
+            .ok()
+            .map(|choice| choice.protocol)
     }
 
     /// Whether a local client could reach a service now, by a port of this protocol.
@@ -325,7 +334,7 @@ impl Tables {
             Err(why) => why,
         };
         let inner = self.lock();
-        match inner.forward.resolve(Caller::Local, service, None, Limits::HOPS) {
+        match inner.forward.resolve(Caller::Local, service, None, Limits::HOPS, 0) {
             Ok(choice) if (choice.protocol == Protocol::Udp) != (port == Protocol::Udp) => Err(format!(
                 "a {} service: the port is for {port}; set 'protocol' under 'expose'",
                 choice.protocol
@@ -364,7 +373,7 @@ impl Live {
         }
         // A way withdrawn since the plan must not slip through.
         let stands = inner.flows.get(self.id).is_some_and(|flow| {
-            let choice = inner.forward.resolve(Caller::Local, &flow.service, None, Limits::HOPS);
+            let choice = inner.forward.resolve(Caller::Local, &flow.service, None, Limits::HOPS, 0);
             choice.is_ok_and(|c| c.best.next == way || c.alternatives().any(|e| e.next == way))
         });
         if let Some(known) = inner.packets.get_mut(&self.id) {

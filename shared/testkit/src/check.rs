@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use catalyst_control::{Endpoint, NextHop};
 use catalyst_names::{NodeName, ServiceName};
-use catalyst_oracle::{Candidate, Key, Table};
+use catalyst_oracle::{Candidate, Key, Rank, Table};
 
 use crate::any::AnyCore;
 use crate::net::Net;
@@ -274,14 +274,21 @@ fn forwards(node: &Node, table: &Table) -> Wrong {
             true => NextHop::Local,
             false => NextHop::Peer(via.clone()),
         };
-        let way = |key: &Key, via: &NodeName, backup: bool| Endpoint {
+        let way = |key: &Key, via: &NodeName, equal: bool, backup: bool| Endpoint {
             origin: key.origin.clone(),
             next: hop(via),
             weight: table.adj_in[key][via].weight,
+            equal,
             backup,
         };
-        let firsts = keys.iter().map(|key| way(key, &table.loc_rib[*key].best.rank.via, false));
-        let nexts = keys.iter().filter_map(|key| Some(way(key, table.loc_rib[*key].next.as_ref()?, true)));
+        // As the ranking has it, but for the neighbour's name, which only makes it total.
+        let rank = |key: &Key| Rank { via: node.name().clone(), ..table.loc_rib[key].best.rank.clone() };
+        let firsts = keys.iter().enumerate().map(|(i, key)| {
+            let equal = i > 0 && rank(keys[i - 1]) == rank(key);
+            way(key, &table.loc_rib[*key].best.rank.via, equal, false)
+        });
+        let nexts =
+            keys.iter().filter_map(|key| Some(way(key, table.loc_rib[*key].next.as_ref()?, false, true)));
         let wanted: Vec<Endpoint> = firsts.chain(nexts).collect();
         let protocol = keys.first().map(|key| table.loc_rib[*key].best.protocol);
         let told = node.forwards().get(service);

@@ -22,8 +22,10 @@ pub struct Endpoint {
     pub origin: OriginId,
     /// The next step towards it.
     pub next: NextHop,
-    /// Its share among equals. Not used yet: the first that can be used gets all.
+    /// Its share of the flows among equals. One of 0 gets none while others are there.
     pub weight: u32,
+    /// Whether it is as good as the one before it in the ranking.
+    pub equal: bool,
 }
 
 /// The next step of a flow.
@@ -104,7 +106,9 @@ pub struct Choice<'a> {
     pub best: &'a Endpoint,
     /// What to write into the header of the next node. (Of no use when the endpoint is local.)
     pub hop_limit: u8,
-    rest: &'a [Endpoint],
+    all: &'a [Endpoint],
+    /// Which of all is the best.
+    at: usize,
     filter: Filter<'a>,
 }
 
@@ -129,8 +133,8 @@ impl Filter<'_> {
 impl<'a> Choice<'a> {
     /// What to try when the best endpoint does not connect, in order.
     pub fn alternatives(&self) -> impl Iterator<Item = &'a Endpoint> {
-        let filter = self.filter;
-        self.rest.iter().filter(move |e| filter.passes(e))
+        let (filter, at) = (self.filter, self.at);
+        self.all.iter().enumerate().filter(move |(i, e)| *i != at && filter.passes(e)).map(|(_, e)| e)
     }
 }
 
@@ -239,8 +243,8 @@ impl ForwardTable {
     }
 
     /// Finds the endpoints for a flow: the best of the ranking that does not lead back to where the flow came
-    /// from, and the alternatives behind it. `hop_limit` is what the flow's header says, or [`Limits::HOPS`] for
-    /// a local client.
+    /// from, and the alternatives behind it. Where several are equally good, `draw` decides by their weights: any number,
+    /// another one for each flow. `hop_limit` is what the flow's header says, or [`Limits::HOPS`] for a local client.
     ///
     /// # Errors
     /// In this order: [`Refusal::NotPermitted`] for a neighbour of another organisation without a grant,
@@ -252,6 +256,7 @@ impl ForwardTable {
         service: &ServiceName,
         origin: Option<&'a OriginId>,
         hop_limit: u8,
+        draw: u64,
     ) -> Result<Choice<'a>, Refusal> {
         if let Caller::External(peer) = from
             && !self.is_granted(peer, service)
@@ -260,13 +265,10 @@ impl ForwardTable {
         }
         let entry = self.services.get(service.as_str()).ok_or(Refusal::NoSuchService)?;
         let filter = Filter { from: from.neighbour(), origin, may_go_on: hop_limit > 0 };
-        let mut rest = entry.endpoints.as_slice();
-        while let Some((endpoint, behind)) = rest.split_first() {
-            rest = behind;
-            if filter.passes(endpoint) {
-                let hop_limit = hop_limit.saturating_sub(1);
-                return Ok(Choice { protocol: entry.protocol, best: endpoint, hop_limit, rest, filter });
-            }
+        let all = entry.endpoints.as_slice();
+        if let Some((at, best)) = drawn(all, filter, draw) {
+            let hop_limit = hop_limit.saturating_sub(1);
+            return Ok(Choice { protocol: entry.protocol, best, hop_limit, all, at, filter });
         }
         let unlimited = Filter { may_go_on: true, ..filter };
         if entry.endpoints.iter().any(|e| unlimited.passes(e)) {
@@ -274,6 +276,22 @@ impl ForwardTable {
         }
         Err(Refusal::NoEndpoint)
     }
+}
+
+/// One of the best that are of use, by weight.
+fn drawn<'a>(all: &'a [Endpoint], filter: Filter<'_>, draw: u64) -> Option<(usize, &'a Endpoint)> {
+    let first = all.iter().position(|e| filter.passes(e))?;
+    let others = all.iter().skip(first + 1).take_while(|e| e.equal).count();
+    let best = || all.iter().enumerate().skip(first).take(others + 1).filter(|(_, e)| filter.passes(e));
+    let sum: u64 = best().map(|(_, e)| u64::from(e.weight)).sum();
+    let mut left = draw.checked_rem(sum).unwrap_or(0);
+    let mut shares = best().filter(|(_, e)| {
+        let weight = u64::from(e.weight);
+        let hit = left < weight;
+        left = left.saturating_sub(weight);
+        hit
+    });
+    shares.next().or_else(|| best().next())
 }
 
 #[cfg(test)]

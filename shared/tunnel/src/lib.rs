@@ -7,11 +7,13 @@
 //! | [`packet`] | packets of a flow, in datagrams and on streams |
 //! | [`refusal`] | why a flow was not carried: a status byte, and the code of a stream reset |
 //! | [`forward`] | services, their ranked endpoints, and who of another organisation may use them |
+//! | [`Draws`] | numbers that decide among equals |
 //! | [`flows`] | live flows, their counters, and which of them must end when a permission goes |
 #![no_std]
 
 extern crate alloc;
 
+mod draw;
 pub mod flows;
 pub mod forward;
 pub mod header;
@@ -20,6 +22,7 @@ pub mod packet;
 pub mod refusal;
 
 pub use catalyst_names as names;
+pub use draw::Draws;
 pub use flows::{Flow, FlowId, FlowTable};
 pub use forward::{Caller, Choice, Endpoint, ForwardTable, NextHop};
 pub use header::{FlowKind, HeaderError, StreamHeader, TraceContext};

@@ -118,19 +118,23 @@ fn ways<S: Store>(state: &State<S>, service: Sym) -> Option<Forward> {
     let mut winners: Vec<(RouteKey, Best, &Route<S::Attrs>)> = state.table.winners(service).collect();
     winners.sort_by(|a, b| state.table.compare_winners((a.0, a.1, &a.2.rank), (b.0, b.1, &b.2.rank)));
     let protocol = winners.first().map_or(Protocol::default(), |w| w.2.protocol);
-    let way = |key: RouteKey, neighbour: Sym, weight: u16, backup: bool| {
+    let way = |key: RouteKey, neighbour: Sym, weight: u16, equal: bool, backup: bool| {
         let next = if neighbour == state.own {
             NextHop::Local
         } else {
             NextHop::Peer(state.by_sym.get(&neighbour)?.clone())
         };
         let origin = OriginId::parse(state.table.text(key.origin)).ok()?;
-        Some(Endpoint { origin, next, weight, backup })
+        Some(Endpoint { origin, next, weight, equal, backup })
     };
-    let firsts = winners.iter().filter_map(|(key, best, route)| way(*key, best.best, route.weight, false));
+    let before = core::iter::once(None).chain(winners.iter().map(|(_, _, route)| Some(&route.rank)));
+    let firsts = winners.iter().zip(before).filter_map(|((key, best, route), before)| {
+        let equal = before.is_some_and(|before| before.compare(&route.rank).is_eq());
+        way(*key, best.best, route.weight, equal, false)
+    });
     let nexts = winners.iter().filter_map(|(key, best, _)| {
         let next = best.next?;
-        way(*key, next, state.table.route(*key, next)?.weight, true)
+        way(*key, next, state.table.route(*key, next)?.weight, false, true)
     });
     Some(Forward { service: name, protocol, endpoints: firsts.chain(nexts).collect() })
 }

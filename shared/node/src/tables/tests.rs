@@ -20,6 +20,7 @@ fn forward(hops: &[NextHop]) -> Forward {
         origin: "edge-1".parse().unwrap(),
         next: next.clone(),
         weight: 100,
+        equal: false,
         backup: false,
     };
     Forward { service: service(), protocol: Protocol::Http, endpoints: hops.iter().map(endpoint).collect() }
@@ -27,7 +28,7 @@ fn forward(hops: &[NextHop]) -> Forward {
 
 fn tables() -> Arc<Tables> {
     let limits = Limits { flows: 2, packet_flows: 1, ..Limits::EDGE };
-    Arc::new(Tables::new(name("cloud-1.acme.example"), limits, 1 << 20))
+    Arc::new(Tables::new(name("cloud-1.acme.example"), limits, 1 << 20, 1))
 }
 
 #[test]
@@ -165,4 +166,27 @@ fn a_flow_of_packets_is_cut_when_its_service_moves() {
     assert_eq!(cut(&live), None);
     tables.set_target(&service(), at("127.0.0.1:54"));
     assert_eq!(cut(&live), Some(Refusal::NoEndpoint));
+}
+
+#[test]
+fn new_flows_go_to_equals_by_weight_and_to_the_others_when_one_fails() {
+    let tables = tables();
+    let way = |n: usize, weight: u16, equal: bool| Endpoint {
+        origin: format!("edge-{n}").parse().unwrap(),
+        next: NextHop::Peer(name(&format!("edge-{n}.acme.example"))),
+        weight,
+        equal,
+        backup: false,
+    };
+    let endpoints = vec![way(1, 100, false), way(2, 300, true), way(3, 900, false)];
+    tables.set_forward(&Forward { service: service(), protocol: Protocol::Tcp, endpoints });
+    let mut first = std::collections::BTreeMap::new();
+    for _ in 0..4_000 {
+        let plan = tables.plan(None, &service(), None, 8, 3).unwrap();
+        assert_eq!(plan.steps.len(), 3);
+        let Step::Peer(peer, _) = &plan.steps[0] else { panic!("{plan:?}") };
+        *first.entry(peer.node().to_string()).or_insert(0_usize) += 1;
+    }
+    assert_eq!(first.len(), 2, "{first:?}");
+    assert!(first["edge-1"].abs_diff(1_000) < 100 && first["edge-2"].abs_diff(3_000) < 100, "{first:?}");
 }
