@@ -16,6 +16,7 @@
 //! | `ask` | questions to a node, and waiting for the right answer |
 //! | `process` | a child with its log; it never outlives the test |
 //! | `admin` | the client of the admin socket |
+//! | `clock` | a wall clock that jumps |
 //! | `wait` | waiting on a state, with a report when it does not come |
 //! | `lab` | the test itself in a network namespace, with machines beside it |
 //! | `world` | machines that are network namespaces |
@@ -26,6 +27,7 @@
 
 pub mod admin;
 mod ask;
+pub mod clock;
 pub mod fabric;
 pub mod http;
 pub mod lab;

@@ -11,7 +11,7 @@ use catalyst_e2e::{Build, Fabric, Node, Org, wait};
 use serde_json::{Value, json};
 
 /// A cloud node that holds the root and issues certificates.
-fn authority(fabric: &Fabric, org: &Org) -> Node {
+pub(crate) fn authority(fabric: &Fabric, org: &Org) -> Node {
     authority_named(fabric, org, "cloud-1")
 }
 
@@ -22,7 +22,7 @@ fn authority_named(fabric: &Fabric, org: &Org, name: &str) -> Node {
 }
 
 #[track_caller]
-fn invite(cloud: &Node, name: &str, more: &[&str]) -> String {
+pub(crate) fn invite(cloud: &Node, name: &str, more: &[&str]) -> String {
     let out = cloud.cli(&[&["node", "invite", name], more].concat());
     assert!(out.status.success(), "{}", both(&out));
     String::from_utf8(out.stdout).unwrap().trim().to_string()

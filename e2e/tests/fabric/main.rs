@@ -8,6 +8,7 @@ mod balance;
 mod blackhole;
 mod bounded;
 mod checks;
+mod clocks;
 mod commands;
 mod data;
 mod expose;

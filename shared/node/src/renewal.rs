@@ -16,6 +16,10 @@ use crate::limits::Limits;
 #[derive(Debug, Default)]
 pub(crate) struct Renewal {
     due: Option<Instant>,
+    /// The same by the wall clock: a board that boots in 1970 may learn later how late it is.
+    due_wall: Option<u64>,
+    /// When the certificate begins: one from a clock that was ahead is of no use once the clock is right.
+    begins: u64,
     busy: bool,
     failures: u32,
     pub(crate) last_error: Option<String>,
@@ -50,6 +54,7 @@ impl Renewal {
         let wait = if fresh { half.max(1) } else { validity.half_life().saturating_sub(now) };
         let jitter = spread % (half / 8).max(1);
         self.due = Some(Instant::now() + Duration::from_secs(wait + jitter));
+        (self.due_wall, self.begins) = (Some(now.saturating_add(wait + jitter)), validity.not_before);
         (self.busy, self.failures, self.last_error) = (false, 0, None);
     }
 
@@ -58,11 +63,13 @@ impl Renewal {
         self.due.filter(|_| !self.busy)
     }
 
-    /// Whether to try now; a try is under way from then on.
-    pub(crate) fn start(&mut self) -> bool {
-        let now = self.due().is_some_and(|due| due <= Instant::now());
-        self.busy |= now;
-        now
+    /// Whether to try now; a try is under way from then on. `now` is the wall clock, in seconds since 1970. What makes
+    /// its own certificates (`own`) does not follow a clock that jumps ahead: nobody could use what it made.
+    pub(crate) fn start(&mut self, now: u64, own: bool) -> bool {
+        let Some(due) = self.due() else { return false };
+        let jumped = self.due_wall.is_some_and(|due| (!own && due <= now) || now < self.begins);
+        self.busy = jumped || due <= Instant::now();
+        self.busy
     }
 
     /// A try has failed: the next one comes later and later.
@@ -70,7 +77,7 @@ impl Renewal {
         let wait = Limits::RENEW_RETRY_S.saturating_mul(1 << self.failures.min(9)).min(3_600);
         self.failures = self.failures.saturating_add(1);
         self.due = Some(Instant::now() + Duration::from_secs(wait));
-        self.busy = false;
+        (self.busy, self.due_wall) = (false, None);
         self.last_error = Some(why);
     }
 }
@@ -118,4 +125,30 @@ pub(crate) async fn renew(
         return Err(words(&format!("it issued a certificate for {name}")));
     }
     Ok(renewed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned() -> Renewal {
+        let due = Some(Instant::now() + Duration::from_secs(3_600));
+        Renewal { due, due_wall: Some(5_000), begins: 1_000, ..Renewal::default() }
+    }
+
+    #[test]
+    fn a_clock_that_is_put_right_may_show_that_a_renewal_is_overdue() {
+        assert!(!planned().start(4_999, false));
+        let mut late = planned();
+        assert!(late.start(5_000, false) && !late.start(5_000, false), "one try at a time");
+        // Each further try keeps its distance, whatever the clock says.
+        late.failed("nobody there".to_owned());
+        assert!(!late.start(9_000, false));
+    }
+
+    #[test]
+    fn an_authority_does_not_follow_a_clock_that_jumps_ahead_and_mends_what_came_of_one() {
+        assert!(!planned().start(1 << 40, true));
+        assert!(planned().start(999, true), "its certificate begins in the future");
+    }
 }

@@ -19,7 +19,7 @@ impl<S: RouteStore> Engine<S> {
 
     /// What a try needs, when one is due. The authority serves itself at once.
     pub(crate) fn renewal_due(&mut self, prefer_chacha: bool) -> Option<Due> {
-        if !self.renewal.start() {
+        if !self.renewal.start(self.clocks.now().wall, self.authority.is_some()) {
             return None;
         }
         let config = &self.facts.config;

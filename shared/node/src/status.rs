@@ -1,6 +1,7 @@
 //! Answers about the node: rows for peers, services and local ports, and the one next step that makes sense.
 
 use catalyst_control::{Peer, SessionId};
+use catalyst_identity::Date;
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_policy::{Relation, Role};
 use catalyst_route_table::Store;
@@ -208,9 +209,12 @@ fn ill(status: &Status) -> Option<(&str, &HealthRow)> {
 /// The one next step: what is broken first, then what is missing, then what to try. `now` is in seconds since 1970.
 pub(crate) fn next_step(status: &Status, now: u64) -> String {
     if status.certificate_until <= now {
-        return "the certificate of this node has expired, and neighbours refuse it: sign its request again ('org \
-                sign'), put the new certificate in place, and restart"
-            .to_string();
+        return format!(
+            "the certificate of this node has expired by its clock, which says {}, and neighbours refuse it: set the \
+             clock if it is wrong; else sign its request again ('org sign'), put the new certificate in place, and \
+             restart",
+            Date(now)
+        );
     }
     if let Some(peer) = status.peers.iter().find(|p| !p.clones.is_empty()) {
         return format!(

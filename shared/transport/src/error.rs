@@ -220,7 +220,8 @@ fn alert(code: quinn::TransportErrorCode) -> Option<u8> {
 pub(crate) fn alert_text(alert: u8) -> String {
     match alert {
         42 | 46 | 48 => {
-            "it does not accept this node's certificate. Does it hold the trust bundle of this organisation?"
+            "it does not accept this node's certificate. Does it hold the trust bundle of this organisation, and is its \
+             clock right?"
                 .to_owned()
         }
         44 => "the certificate of this node was revoked; ask for a new invitation ('catalyst node invite' there)".to_owned(),
