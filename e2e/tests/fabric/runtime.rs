@@ -165,3 +165,29 @@ fn two_cloud_nodes_of_one_organisation_share_what_no_one_else_gets() {
     assert!(http::get(theirs.port("secret.acme.example")).is_err());
     assert_eq!(secret.connections(), 1);
 }
+
+#[test]
+fn what_carries_a_link_is_chosen_with_the_peer_and_kept() {
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let (mut one, mut two) = (fabric.cloud(&org, "cloud-1"), fabric.cloud(&org, "cloud-2"));
+    one.start();
+    two.start();
+    run(&one, &["peer", "add", "cloud-2"]);
+    let address = one.address().to_string();
+    let add = |two: &Node, over: &str| {
+        run(two, &["peer", "add", "cloud-1", "--address", &address, "--transport", over]);
+    };
+    let goes_over = |two: &Node, over: &str| {
+        two.wait_peer(&one, &format!("up over {over}"), |row| row["state"] == "up" && row["via"] == over);
+    };
+    add(&two, "tcp");
+    goes_over(&two, "tcp");
+    two.stop();
+    two.start();
+    goes_over(&two, "tcp");
+    add(&two, "quic");
+    goes_over(&two, "quic");
+    let said = refused(&two, &["peer", "add", "cloud-1", "--address", &address, "--transport", "pigeon"]);
+    assert!(said.contains("'pigeon' carries no link: use auto, quic or tcp"), "{said}");
+}

@@ -159,6 +159,9 @@ pub enum PeerCommand {
         /// The kind of link: lan, wan, cellular or satellite [default: the node's]
         #[arg(long)]
         profile: Option<String>,
+        /// What carries the link: quic, tcp, or auto, which is QUIC, and TCP while QUIC gets no answer [default: auto]
+        #[arg(long)]
+        transport: Option<String>,
     },
     /// Forget a neighbour; its session ends in order
     Rm {

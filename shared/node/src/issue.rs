@@ -115,6 +115,7 @@ impl<S: RouteStore> Engine<S> {
                 org: self.facts.config.org.clone(),
                 address: None,
                 profile: None,
+                transport: None,
                 bundle: None,
                 agreement: None,
             };

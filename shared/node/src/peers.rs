@@ -28,6 +28,9 @@ pub struct PeerSpec {
     /// The kind of link: `lan`, `wan`, `cellular`, `satellite`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// What carries the link: `auto`, `quic`, `tcp`; without it `auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
     /// The trust bundle of another organisation, in PEM. Not kept in the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<String>,
@@ -132,13 +135,19 @@ impl Peers {
                 .parse::<LinkProfile>()
                 .map_err(|()| format!("'{word}' is no kind of link: use lan, wan, cellular or satellite"))?,
         };
+        let transport = match spec.transport.as_deref() {
+            None => PeerTransport::Auto,
+            Some(word) => word
+                .parse::<PeerTransport>()
+                .map_err(|()| format!("'{word}' carries no link: use auto, quic or tcp"))?,
+        };
         Ok(Peer {
             node: spec.node.clone(),
             org: spec.org.clone(),
             address: address.map_err(|why| format!("the address is not usable: {why}"))?,
             foreign,
             profile,
-            transport: PeerTransport::Auto,
+            transport,
         })
     }
 

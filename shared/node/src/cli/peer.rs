@@ -18,7 +18,7 @@ pub(super) fn request(
     Ok(match command {
         PeerCommand::Ls => Request::Peers,
         PeerCommand::Rm { name } => Request::PeerRemove { name: whole(program, common, name)? },
-        PeerCommand::Add { name, address, bundle, agreement, profile } => {
+        PeerCommand::Add { name, address, bundle, agreement, profile, transport } => {
             let name = whole(program, common, name)?;
             let refused = |e: catalyst_names::NameError| NodeError::Refused(format!("'{name}': {e}"));
             Request::PeerAdd {
@@ -27,6 +27,7 @@ pub(super) fn request(
                     org: name.org_id(),
                     address: address.clone(),
                     profile: profile.clone(),
+                    transport: transport.clone(),
                     bundle: text(bundle.as_ref())?,
                     agreement: text(agreement.as_ref())?,
                 },
