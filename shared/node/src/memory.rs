@@ -38,8 +38,8 @@ const SERVICE: usize = 4 * 1024;
 const SUPERVISOR: usize = 512 * 1024;
 /// What both processes know of a program, beside its arguments and variables: its last line, its state, its pipes.
 const PROGRAM: usize = 8 * 1024;
-/// How often its arguments and variables are there at a time: file, configuration, order, start.
-const PROGRAM_COPIES: usize = 6;
+/// How often its arguments and variables are there at a time: file, configuration, list, order, start.
+const PROGRAM_COPIES: usize = 7;
 /// A thread that resolves names: what of its stack is used.
 const THREAD: usize = 96 * 1024;
 /// A peer, service or local port in the page of figures, and in the status that the page is made of.

@@ -39,8 +39,8 @@ pub struct Launched {
 }
 
 impl Launched {
-    fn new(spare: Option<Box<Launched>>) -> Result<Self, ServicesError> {
-        let (supervisor, link) = Supervisor::launch()?;
+    fn new(programs: &[Program], spare: Option<Box<Launched>>) -> Result<Self, ServicesError> {
+        let (supervisor, link) = Supervisor::launch(programs)?;
         Ok(Launched { supervisor, link, spare })
     }
 }
@@ -51,11 +51,13 @@ impl Launched {
 /// # Errors
 /// The system cannot.
 pub fn launch(config: &Config, spare: bool) -> Result<Option<Launched>, NodeError> {
-    if programs(config).next().is_none() {
+    let specs: Vec<Spec> = config.services.iter().map(spec).collect();
+    let programs: Vec<Program> = specs.iter().flat_map(Spec::programs).cloned().collect();
+    if programs.is_empty() {
         return Ok(None);
     }
-    let spare = if spare { Launched::new(None).map(|it| Some(Box::new(it))) } else { Ok(None) };
-    let launched = spare.and_then(Launched::new);
+    let spare = if spare { Launched::new(&programs, None).map(|it| Some(Box::new(it))) } else { Ok(None) };
+    let launched = spare.and_then(|spare| Launched::new(&programs, spare));
     launched.map(Some).map_err(|e| NodeError::Failed(e.to_string()))
 }
 

@@ -35,6 +35,11 @@ impl std::fmt::Debug for Program {
 /// From the node.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Order {
+    /// This program may be started.
+    Allow(Program),
+    /// No other programs may be started, from now on and for good. Said before the node hears of anything from outside:
+    /// whoever takes it over later gets no more than what the configuration names.
+    Seal,
     /// Start a service.
     Start {
         /// Which.
@@ -270,6 +275,8 @@ impl Message for Order {
         match self {
             Order::Start { id, grace_ms, program } => Out::new(1).u16(*id).u32(*grace_ms).program(program),
             Order::Stop { id } => Out::new(2).u16(*id),
+            Order::Allow(program) => Out::new(4).program(program),
+            Order::Seal => Out::new(5),
             Order::Check { id, timeout_ms, program } => {
                 Out::new(3).u16(*id).u32(*timeout_ms).program(program)
             }
@@ -282,6 +289,8 @@ impl Message for Order {
         let order = match body.u8()? {
             1 => Order::Start { id: body.u16()?, grace_ms: body.u32()?, program: body.program()? },
             2 => Order::Stop { id: body.u16()? },
+            4 => Order::Allow(body.program()?),
+            5 => Order::Seal,
             3 => Order::Check { id: body.u16()?, timeout_ms: body.u32()?, program: body.program()? },
             _ => return None,
         };
@@ -376,6 +385,8 @@ mod tests {
         let orders = [
             Order::Start { id: 7, grace_ms: 5_000, program: program() },
             Order::Stop { id: 65_535 },
+            Order::Allow(program()),
+            Order::Seal,
             Order::Check { id: 0, timeout_ms: 9, program: program() },
         ];
         let bytes: Vec<u8> = orders.iter().flat_map(Message::encode).collect();

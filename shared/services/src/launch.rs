@@ -1,5 +1,6 @@
 //! The node's side of its supervisor: starts it, and cleans up after it should it die.
 
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
@@ -11,6 +12,7 @@ use nix::unistd::Pid;
 use crate::again::{environment, spawn};
 use crate::entry::SUPERVISE;
 use crate::error::ServicesError;
+use crate::frame::{Message, Order, Program};
 
 /// Variables that are meant for the node alone, by how their names begin.
 const OF_NODE: [&str; 5] = ["CATALYST_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_FD", "LISTEN_PID"];
@@ -20,12 +22,27 @@ const OF_NODE: [&str; 5] = ["CATALYST_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_F
 pub struct Supervisor(Pid);
 
 impl Supervisor {
-    /// Starts one, and returns the socket on which it is spoken to. Before the node gives up anything: later the system
-    /// may refuse it. What the supervisor leaves behind should it die becomes this process's own, for [`Self::sweep`].
+    /// Starts one that will start these programs and no others, and returns the socket on which it is spoken to. Before
+    /// the node gives up anything: later the system may refuse it. What the supervisor leaves behind should it die
+    /// becomes this process's own, for [`Self::sweep`].
     ///
     /// # Errors
     /// The system cannot, or the node has given up the right to start programs.
-    pub fn launch() -> Result<(Self, UnixStream), ServicesError> {
+    pub fn launch(programs: &[Program]) -> Result<(Self, UnixStream), ServicesError> {
+        let (supervisor, mut link) = Self::open()?;
+        let orders = programs.iter().cloned().map(Order::Allow).chain([Order::Seal]);
+        for order in orders {
+            link.write_all(&order.encode()).map_err(ServicesError::Launch)?;
+        }
+        Ok((supervisor, link))
+    }
+
+    /// As [`Self::launch`], but it is still to be told what it may start ([`Order::Allow`]): for tests.
+    ///
+    /// # Errors
+    /// As [`Self::launch`].
+    #[doc(hidden)]
+    pub fn open() -> Result<(Self, UnixStream), ServicesError> {
         // Without it, what a dead supervisor leaves behind goes to init.
         let _ = prctl::set_child_subreaper(true);
         let (own, its) = UnixStream::pair().map_err(ServicesError::Launch)?;

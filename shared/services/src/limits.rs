@@ -10,6 +10,8 @@ impl Limits {
     pub const FRAME: usize = 32 * 1024;
     /// Programs that the supervisor runs at a time, and checks as many. When full: the start fails, and is tried again.
     pub const PROGRAMS: usize = 256;
+    /// Programs that may be started: of services and of checks. When full: the next one may not.
+    pub const ALLOWED: usize = 2 * Self::PROGRAMS;
     /// Bytes of a line that a service writes. When full: the rest of the line is left out.
     pub const LINE: usize = 512;
     /// Lines of one service that are logged at once. When full: lines are left out and counted.

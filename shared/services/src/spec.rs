@@ -13,6 +13,17 @@ pub struct Spec {
     pub check: Option<Check>,
 }
 
+impl Spec {
+    /// The programs that it needs: of the service, and of its check.
+    pub fn programs(&self) -> impl Iterator<Item = &Program> {
+        let check = self.check.as_ref().and_then(|check| match &check.probe {
+            Probe::Exec(program) => Some(program),
+            Probe::Net => None,
+        });
+        self.run.as_ref().map(|run| &run.program).into_iter().chain(check)
+    }
+}
+
 /// A program that is kept running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {

@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         ("a_flood_of_output_is_counted", a_flood_of_output_is_counted),
         ("a_node_that_does_not_read_stops_no_service", a_node_that_does_not_read_stops_no_service),
         ("garbage_ends_everything", garbage_ends_everything),
+        (
+            "nothing_is_started_that_was_not_named_at_the_start",
+            nothing_is_started_that_was_not_named_at_the_start,
+        ),
         ("the_supervisor_is_small", the_supervisor_is_small),
     ];
     let mut failed = 0;
@@ -51,12 +55,19 @@ struct Node {
 
 impl Node {
     fn start() -> Self {
-        let (supervisor, link) = Supervisor::launch().unwrap();
+        let (supervisor, link) = Supervisor::open().unwrap();
         link.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         Node { supervisor, link, inbox: Inbox::default() }
     }
 
     fn order(&mut self, order: &Order) {
+        if let Order::Start { program, .. } | Order::Check { program, .. } = order {
+            self.say(&Order::Allow(program.clone()));
+        }
+        self.say(order);
+    }
+
+    fn say(&mut self, order: &Order) {
         self.link.write_all(&order.encode()).unwrap();
     }
 
@@ -276,6 +287,32 @@ fn checks_have_a_result_and_an_end() {
     wait("the check is gone", || processes("checked").is_empty());
     assert!(matches!(check(&["/no/such/check"], 20_000), Checked::Failed(_)));
     assert_eq!(check(&["true"], 20_000), Checked::Ended(Exit::Code(0)));
+}
+
+/// What somebody could try who has taken over the node, and with it its end of the socket.
+fn nothing_is_started_that_was_not_named_at_the_start() {
+    let named = program("named", &["sh", "-c", "echo up; exec sleep 1000"]);
+    let (supervisor, link) = Supervisor::launch(std::slice::from_ref(&named)).unwrap();
+    link.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let mut node = Node { supervisor, link, inbox: Inbox::default() };
+    let other =
+        Program { command: vec!["sh".into(), "-c".into(), "exec sleep 1001".into()], ..named.clone() };
+    let variables = Program { env: vec!["LD_PRELOAD=/tmp/x.so".into()], ..named.clone() };
+    let folder = Program { directory: "/tmp".into(), ..named.clone() };
+    for program in [other, variables, folder] {
+        // It is too late to ask for it.
+        node.say(&Order::Allow(program.clone()));
+        node.say(&Order::Seal);
+        node.say(&Order::Start { id: 1, grace_ms: 0, program: program.clone() });
+        let Report::Failed { id: 1, why } = node.next() else { panic!() };
+        assert!(why.contains("does not name this program"), "{why}");
+        assert_eq!(node.next(), Report::Gone { id: 1, left: 0 });
+        node.say(&Order::Check { id: 2, timeout_ms: 10_000, program });
+        assert!(matches!(node.next(), Report::Checked { id: 2, checked: Checked::Failed(_) }));
+    }
+    node.say(&Order::Start { id: 1, grace_ms: 0, program: named });
+    node.started();
+    assert_eq!(node.line(), "up");
 }
 
 fn a_flood_of_output_is_counted() {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender, bounded};
-use catalyst_services::{Action, Id, Inbox, Limits as Rules, Message, Policy, Report, Supervisor};
+use catalyst_services::{
+    Action, Id, Inbox, Limits as Rules, Local, Message, Policy, Report, Spec, Supervisor,
+};
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tracing::{info, warn};
 
@@ -175,7 +177,11 @@ impl<Sh: Shell> Task<Sh> {
             return;
         }
         sleep_until(&*self.shell, Instant::now() + Limits::RELAUNCH).await;
-        match self.spare.take().map_or_else(|| Launched::new(None), |spare| Ok(*spare)) {
+        let programs = || {
+            let specs = self.policy.services().iter().map(Local::spec);
+            specs.flat_map(Spec::programs).cloned().collect::<Vec<_>>()
+        };
+        match self.spare.take().map_or_else(|| Launched::new(&programs(), None), |spare| Ok(*spare)) {
             Ok(launched) => {
                 say(false, &SUPERVISOR, "a new process runs local services");
                 self.adopt(launched);

@@ -27,6 +27,7 @@ impl Bench {
         let short = |action: &Action| match action {
             Action::Order(Order::Start { .. }) => Some('S'),
             Action::Order(Order::Stop { .. }) => Some('X'),
+            Action::Order(Order::Allow(_) | Order::Seal) => panic!("the policy allows nothing"),
             Action::Order(Order::Check { .. }) => Some('C'),
             Action::Probe(_) => Some('P'),
             Action::Health(_, true) => Some('+'),

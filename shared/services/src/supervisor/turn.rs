@@ -27,6 +27,9 @@ pub(super) struct Supervisor {
     signals: SignalFd,
     inbox: Inbox,
     outbox: Outbox,
+    allowed: Vec<Program>,
+    /// Nothing more is allowed.
+    sealed: bool,
     services: Vec<Service>,
     checks: Vec<(Service, Instant)>,
     /// Set when the node has gone: until when what is left may take to go.
@@ -63,6 +66,8 @@ impl Supervisor {
             signals,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
+            allowed: Vec::new(),
+            sealed: false,
             services: Vec::new(),
             checks: Vec::new(),
             leaving: None,
@@ -183,13 +188,19 @@ impl Supervisor {
 
     fn order(&mut self, order: Order, now: Instant) {
         match order {
+            Order::Allow(program) => {
+                if !self.sealed && self.allowed.len() < Limits::ALLOWED {
+                    self.allowed.push(program);
+                }
+            }
+            Order::Seal => self.sealed = true,
             Order::Start { id, grace_ms, program } => {
                 // A second start of what is still there is a mistake of the node's, and must not make it two.
                 if self.services.iter().any(|s| s.id == id) {
                     return;
                 }
                 let grace = Duration::from_millis(grace_ms.into());
-                match self.room().and_then(|()| start(id, &program, grace, true, now)) {
+                match self.may(&program).and_then(|()| start(id, &program, grace, true, now)) {
                     Ok(service) => self.services.push(service),
                     Err(why) => {
                         self.outbox.report(&Report::Failed { id, why });
@@ -212,7 +223,13 @@ impl Supervisor {
         self.services.iter_mut().find(|s| s.id == id)
     }
 
-    fn room(&self) -> Result<(), String> {
+    /// Whether a program may be started, and there is room for it.
+    fn may(&self, program: &Program) -> Result<(), String> {
+        if !self.allowed.contains(program) {
+            return Err(
+                "the configuration with which the node was started does not name this program".to_string()
+            );
+        }
         match self.services.len().max(self.checks.len()) < Limits::PROGRAMS {
             true => Ok(()),
             false => Err(format!("{} programs run already, and more are not run", Limits::PROGRAMS)),
@@ -223,7 +240,7 @@ impl Supervisor {
         if self.checks.iter().any(|(c, _)| c.id == id) {
             return;
         }
-        match self.room().and_then(|()| start(id, program, Duration::ZERO, false, now)) {
+        match self.may(program).and_then(|()| start(id, program, Duration::ZERO, false, now)) {
             Ok(check) => {
                 let until = now + Duration::from_millis(timeout_ms.into());
                 self.checks.push((check, until));
