@@ -265,3 +265,46 @@ fn where_udp_is_blocked_a_board_joins_serves_and_renews_over_tcp() {
     let (said, code) = join_in(&fabric, &fabric.dir().join("nobody"), &token);
     assert!(code == 1 && said.contains("over UDP") && said.contains("over TCP"), "{code}: {said}");
 }
+
+#[test]
+fn one_address_may_not_try_tokens_without_end_while_renewals_go_on() {
+    let fabric = Fabric::new();
+    let acme = fabric.org("acme.example");
+    let mut cloud = authority(&fabric, &acme);
+    cloud.config["authority"]["lifetime_s"] = json!(20);
+    cloud.start();
+    let mut board = joined(&fabric, &acme, &cloud, "edge-1");
+    board.start();
+    let first = board.status()["certificate_until"].as_u64().unwrap();
+    // Good tokens cost nothing; this one is spent at once, and tried again and again.
+    let token = invite(&cloud, "edge-2", &[]);
+    assert_eq!(join_in(&fabric, &fabric.dir().join("edge-2"), &token).1, 0);
+    let dir = fabric.dir().join("again");
+    let begin = Instant::now();
+    let mut tries = 0;
+    let said = loop {
+        let (said, code) = join_in(&fabric, &dir, &token);
+        if said.contains("too many tries") {
+            assert_eq!(code, 1, "{said}");
+            break said;
+        }
+        assert!(code == 5 && said.contains("used already"), "{code}: {said}");
+        tries += 1;
+        assert!(tries < 100, "there is no limit");
+    };
+    println!("refused after {tries} tries in {:?}: {said}", begin.elapsed());
+    assert!(tries >= 20);
+    // The board next door renews its certificate, and what is turned away is counted.
+    board.wait_for("a renewed certificate", Duration::from_secs(30), json!({ "do": "status" }), |status| {
+        status["certificate_until"].as_u64().unwrap() > first
+    });
+    assert!(cloud.status()["refused_connections"].as_u64() > Some(0));
+    // An honest board behind the same address gets its turn.
+    let good = invite(&cloud, "edge-3", &[]);
+    let joined = wait::until("a turn", Duration::from_secs(20), || {
+        let (said, code) = join_in(&fabric, &fabric.dir().join("edge-3"), &good);
+        assert!(code == 0 || said.contains("too many tries"), "{code}: {said}");
+        (code == 0).then(|| begin.elapsed())
+    });
+    println!("an honest board joined {joined:?} after the first try");
+}

@@ -44,6 +44,9 @@ async fn talk(mut stream: EnrolStream, desk: Desk, engine: &Sender<Asked>) -> Re
         // What it was is not repeated: it may hold a secret.
         Err(_) => Reply::refused("this is not a question of an enrolment".to_string()),
     };
+    if reply.chain.is_some() {
+        stream.served();
+    }
     stream.write(&serde_json::to_vec(&reply).map_err(broken)?).await?;
     stream.answered().await;
     Ok(())

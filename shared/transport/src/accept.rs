@@ -111,10 +111,12 @@ async fn incoming_connection(
     match arrived {
         Ok(Arrived::Control(link)) => drop(session::run(shared, *link).await),
         Ok(Arrived::Data(peer, connection)) => data::accepted(shared, &peer, connection).await,
-        Ok(Arrived::Enrol(line, place)) => match EnrolStream::accept(&shared.rt, line, place).await {
-            Ok(stream) => shared.emit(Event::Enrol { stream }).await,
-            Err(reason) => shared.refuse(remote, reason),
-        },
+        Ok(Arrived::Enrol(line, place)) => {
+            match EnrolStream::accept(&shared.rt, line, place, &shared.visitors).await {
+                Ok(stream) => shared.emit(Event::Enrol { stream }).await,
+                Err(reason) => shared.refuse(remote, reason),
+            }
+        }
         Err(reason) => shared.refuse(remote, reason),
     }
 }
@@ -166,6 +168,17 @@ async fn admitted(
                 let text = "too many nodes ask for certificates at once; try again in a few seconds";
                 line.refuse(code::FULL, text);
                 return Err(text.to_owned());
+            }
+            // Who has a certificate already is known, and comes to renew it.
+            if line.chain().is_empty()
+                && let Err(wait) = shared.visitors.enter(line.remote().ip(), shared.rt.now())
+            {
+                let text = format!(
+                    "too many tries to join from this address; try again in {} s",
+                    wait.as_secs() + 1
+                );
+                line.refuse(code::FULL, &text);
+                return Err(text);
             }
             return Ok(Arrived::Enrol(line, place));
         }

@@ -21,6 +21,7 @@ use crate::error::explain;
 use crate::limits::Limits;
 use crate::rt::Rt;
 use crate::tls::TlsStream;
+use crate::visitors::Visitors;
 
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
@@ -71,14 +72,14 @@ pub(crate) enum Line {
 }
 
 impl Line {
-    fn remote(&self) -> SocketAddr {
+    pub fn remote(&self) -> SocketAddr {
         match self {
             Line::Quic { connection, .. } => connection.remote_address(),
             Line::Tcp { remote, .. } => *remote,
         }
     }
 
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
         match self {
             Line::Quic { connection, .. } => {
                 connection.peer_identity().and_then(|c| c.downcast().ok()).map(|c| *c).unwrap_or_default()
@@ -121,7 +122,10 @@ impl Line {
         };
         while !buffer.is_empty() {
             if !poll_fn(|cx| stream.poll_readable(cx)).await.map_err(|e| e.to_string())? {
-                return Err("the other side ended the connection".to_owned());
+                return Err(
+                    "the other side ended the connection; it may have no time: try again in a minute"
+                        .to_owned(),
+                );
             }
             let plain = stream.plain();
             let length = plain.len().min(buffer.len());
@@ -148,6 +152,8 @@ pub struct EnrolStream {
     line: Line,
     /// Of the answering side: its place among those that are served at once.
     _place: Option<Arc<()>>,
+    /// Of the answering side: who may ask how often.
+    visitors: Option<Arc<Visitors>>,
 }
 
 impl fmt::Debug for EnrolStream {
@@ -158,23 +164,36 @@ impl fmt::Debug for EnrolStream {
 
 impl EnrolStream {
     /// The answering side: takes the stream that the other side opens.
-    pub(crate) async fn accept(rt: &Rt, mut line: Line, place: Arc<()>) -> Result<Self, String> {
+    pub(crate) async fn accept(
+        rt: &Rt,
+        mut line: Line,
+        place: Arc<()>,
+        visitors: &Arc<Visitors>,
+    ) -> Result<Self, String> {
         if let Line::Quic { connection, streams, .. } = &mut line {
             connection.set_max_concurrent_bi_streams(VarInt::from_u32(1));
             let stream = rt.timeout(Limits::ENROL_PATIENCE, connection.accept_bi()).await;
             let stream = stream.map_err(|_| "no question came".to_owned())?.map_err(|e| explain(&e))?;
             *streams = Some(stream);
         }
-        let mut stream = EnrolStream { rt: rt.clone(), line, _place: Some(place) };
+        let mut stream =
+            EnrolStream { rt: rt.clone(), line, _place: Some(place), visitors: Some(Arc::clone(visitors)) };
         let first = stream.read().await.map_err(|e| e.to_string())?;
         if first.is_empty() { Ok(stream) } else { Err("the exchange did not begin as it must".to_owned()) }
     }
 
     /// The asking side: the other one speaks first, but learns of the stream only by its first byte.
     pub(crate) async fn begin(rt: &Rt, line: Line) -> Result<Self, EnrolError> {
-        let mut stream = EnrolStream { rt: rt.clone(), line, _place: None };
+        let mut stream = EnrolStream { rt: rt.clone(), line, _place: None, visitors: None };
         stream.write(b"").await?;
         Ok(stream)
+    }
+
+    /// The answering side: the other one gets what it wants, which counts for nothing against its address.
+    pub fn served(&self) {
+        if let Some(visitors) = self.visitors.as_ref().filter(|_| self.chain().is_empty()) {
+            visitors.served(self.remote().ip());
+        }
     }
 
     /// Where the other side is.

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | `transport` | the handle |
 //! | `dial`, `accept` | how a control connection comes to be |
-//! | `exchange`, `enrol` | the exchange of a node that wants a certificate, and the way to who answers |
+//! | `exchange`, `enrol`, `visitors` | the exchange of a node that wants a certificate, the way to who answers, and how often one may ask |
 //! | `session`, `outbox`, `frame`, `watch` | its life: credit, frames, silence |
 //! | `connect`, `conn`, `end` | a connection and its streams, whatever carries them |
 //! | `quic`, `congestion`; `tcp`, `tls`, `mux` | the two carriers |
@@ -64,6 +64,7 @@ mod state;
 mod tcp;
 mod tls;
 mod transport;
+mod visitors;
 mod watch;
 
 pub use config::{Carrier, DialTarget, Resolver, Resolving, TransportConfig, Via};

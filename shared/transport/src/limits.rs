@@ -44,6 +44,13 @@ impl Limits {
     pub(crate) const STANDING_LOOK: Duration = Duration::from_millis(500);
     /// Exchanges with nodes that want a certificate, at one time. When full: the next one is told so and refused.
     pub const ENROL: usize = 64;
+    /// Joins that one address may try at once. When full: the next one is told so and refused, until one has returned.
+    /// Renewals, with a certificate in hand, are not counted.
+    pub const JOIN_TRIES: u32 = 20;
+    /// A try returns after so long; one that ended with a certificate at once.
+    pub const JOIN_EVERY: Duration = Duration::from_secs(3);
+    /// Addresses whose tries are remembered. When full: the one that was here longest ago is forgotten.
+    pub const JOIN_SOURCES: usize = 1024;
     /// Bytes of one message of such an exchange. When more: it ends.
     pub const ENROL_MESSAGE: usize = 32 * 1024;
     /// QUIC may go without an answer for so long before the asking side of an exchange tries TCP as well.

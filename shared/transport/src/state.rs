@@ -21,6 +21,7 @@ use crate::profile::LinkProfile;
 use crate::quic::Dialling;
 use crate::rt::{Bell, Rt, Signal, lock};
 use crate::tcp::TcpRuntime;
+use crate::visitors::Visitors;
 
 /// What a task that waits for a data connection gets.
 #[derive(Clone)]
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub refused: AtomicU64,
     /// One reference for each exchange under way, and this one.
     pub enrolling: Arc<()>,
+    pub visitors: Arc<Visitors>,
     pub protocol_errors: AtomicU64,
     pub packets: Arc<PacketCounters>,
     /// Flows that were cut because they stood still.
@@ -153,6 +155,7 @@ impl Shared {
             empty: Bell::new(),
             refused: AtomicU64::new(0),
             enrolling: Arc::default(),
+            visitors: Arc::default(),
             protocol_errors: AtomicU64::new(0),
             packets: Arc::default(),
             stood_still: AtomicU64::new(0),
