@@ -49,7 +49,7 @@ const METRICS_ROW: usize = 2 * 1024;
 #[must_use]
 pub fn transport_limits(limits: &Capacities, edge: bool) -> TransportLimits {
     let base = if edge { TransportLimits::EDGE } else { TransportLimits::CLOUD };
-    base.with_window(limits.window).with_peers(if edge { limits.peers as usize } else { base.sessions })
+    base.with_window(limits.window).with_peers(limits.peers as usize)
 }
 
 /// The limits of the data path that a configuration asks for: every route that is held can be used.

@@ -190,8 +190,10 @@ async fn admitted(
     if data {
         return Ok(Arrived::Data(peer, connection));
     }
-    if shared.session_count() >= shared.limits.sessions {
-        let text = format!("as many sessions as this node may have ({}) are up", shared.limits.sessions);
+    // One that comes again, its old session not yet known to be lost, takes the place of that one.
+    if !shared.has_session(&peer) && shared.peers_up() >= shared.limits.sessions {
+        let text =
+            format!("sessions with as many peers as this node may have ({}) are up", shared.limits.sessions);
         connection.close(code::FULL, text.as_bytes());
         return Err(format!("{peer}: {text}"));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Capacities. Each node chooses its own; the two below are made for a board and for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Control sessions. When full: a dialling peer is told so and refused; sessions that are up stay.
+    /// Peers with control sessions. When full: another peer that dials is told so and refused; sessions that are up stay.
     pub sessions: usize,
     /// Handshakes under way on the accepting side. When full: new ones are refused before any work is done for
     /// them; from half of it on, a caller must first prove its address (RFC 9000 section 8.1.2).

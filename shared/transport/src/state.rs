@@ -220,6 +220,12 @@ impl Shared {
         lock(&self.state).sessions.len()
     }
 
+    /// Peers with a session.
+    pub fn peers_up(&self) -> usize {
+        let state = lock(&self.state);
+        state.sessions.values().map(|s| &s.peer).collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     pub fn has_session(&self, peer: &NodeName) -> bool {
         lock(&self.state).sessions.values().any(|s| s.peer == *peer)
     }

@@ -146,12 +146,26 @@ on_both!(a_full_node_refuses_new_sessions_and_keeps_the_old, |rt: Arc<dyn Runtim
             _ => None,
         })
         .await;
-    assert!(error.contains("as many sessions"), "{error}");
+    assert!(error.contains("sessions with as many peers"), "{error}");
     first.transport.send(at_first, frame(6, b"still here")).unwrap();
     assert_eq!(cloud.frame().await, frame(6, b"still here"));
     // Once there is room, the refused one gets in by itself.
     first.transport.remove_peer(&cloud.name);
     let _ = open(&second, &cloud).await;
+});
+
+on_both!(a_full_node_takes_a_peer_that_comes_again, |rt: Arc<dyn Runtime>| async move {
+    let org = Org::new("acme.example");
+    let mut small = config(&org, "cloud-1", &[&org], true);
+    small.limits = Limits { sessions: 1, ..small.limits };
+    let cloud = Node::start(&rt, small);
+    // The first has lost its way, and nobody knows yet.
+    for _ in 0..2 {
+        let edge = Node::start(&rt, config(&org, "edge-1", &[&org], false));
+        edge.dials(&cloud);
+        let _ = open(&edge, &cloud).await;
+        std::mem::forget(edge);
+    }
 });
 
 on_both!(a_removed_peer_is_closed_in_order_and_not_dialled_again, |rt: Arc<dyn Runtime>| async move {
