@@ -156,7 +156,7 @@ pub static ROOT: &[Key] = &[
         "expose_ports",
         Kind::Text(Form::Ports),
         Default("\"9000-9099\""),
-        "Ports that may be opened while the node runs ('expose add'), by the edge's sandbox no others; without a port in the command, the first free one of them is taken.",
+        "Ports that may be opened while the node runs ('expose add'): the sandbox allows no other TCP ports. Without a port in the command the first free one of them is taken.",
         "write \"expose_ports\": \"9000-9099\", or \"none\"",
     ),
     Key::new(
