@@ -58,11 +58,7 @@ pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
         Stage {
             after: &["build"],
             minutes: 10,
-            ..stage(
-                "demo",
-                "the demo's own checks",
-                vec![Step::Xtask(vec!["demo".to_owned(), "--check".to_owned()])],
-            )
+            ..stage("demo", "the demo's own checks; demos beside each other, and killed", demo())
         },
         Stage { full: true, ..stage("size", "the edge binary fits a small board", size(metadata)) },
         Stage {
@@ -88,6 +84,13 @@ fn tests(packages: &[String], env: Vec<(String, String)>) -> Step {
         args.extend(["--package".to_owned(), package.clone()]);
     }
     Step::Cargo(args, env)
+}
+
+/// What a demo checks, and the test of whole demos, which `unit` leaves out.
+fn demo() -> Vec<Step> {
+    let Step::Cargo(mut args, env) = tests(&["xtask".to_owned()], Vec::new()) else { return Vec::new() };
+    args.extend(["--test", "demo", "--", "--ignored"].map(str::to_owned));
+    vec![Step::Xtask(vec!["demo".to_owned(), "--check".to_owned()]), Step::Cargo(args, env)]
 }
 
 /// What tests read to know that there is time: longer fuzzing, more random networks.
