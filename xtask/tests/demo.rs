@@ -120,7 +120,6 @@ fn check() {
 }
 
 #[test]
-#[ignore = "builds and runs the real programs; the stage `demo` runs it"]
 fn two_run_beside_each_other_and_what_a_killed_one_left_goes() {
     let (mut one, mut two) = (Demo::start(), Demo::start());
     assert_ne!(one.folder, two.folder);

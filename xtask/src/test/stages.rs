@@ -89,7 +89,7 @@ fn tests(packages: &[String], env: Vec<(String, String)>) -> Step {
 /// What a demo checks, and the test of whole demos, which `unit` leaves out.
 fn demo() -> Vec<Step> {
     let Step::Cargo(mut args, env) = tests(&["xtask".to_owned()], Vec::new()) else { return Vec::new() };
-    args.extend(["--test", "demo", "--", "--ignored"].map(str::to_owned));
+    args.extend(["--test", "demo"].map(str::to_owned));
     vec![Step::Xtask(vec!["demo".to_owned(), "--check".to_owned()]), Step::Cargo(args, env)]
 }
 
