@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use catalyst_identity::SERVER_NAME;
@@ -51,11 +52,8 @@ pub async fn enrol(
     let (config, tls) = (ClientConfig::new(Arc::new(crypto)), Arc::new(tls));
     let mut last = refused("the name has no address".to_owned());
     for remote in found.into_iter().take(Limits::ADDRESSES) {
-        let by_quic = by_quic(&rt, remote, config.clone());
-        let by_tcp = async {
-            rt.sleep(Limits::ENROL_HEAD_START).await;
-            by_tcp(&rt, tcp, remote, Arc::clone(&tls)).await
-        };
+        let by_quic: Way<'_> = Box::pin(by_quic(&rt, remote, config.clone()));
+        let by_tcp: Way<'_> = Box::pin(by_tcp(&rt, tcp, remote, Arc::clone(&tls)));
         let failed = Mutex::new(None);
         match future::or(unless_silent(by_quic, &failed), unless_silent(by_tcp, &failed)).await {
             Ok(stream) => return Ok(stream),
@@ -76,8 +74,11 @@ enum Failed {
 
 type Outcome = Result<EnrolStream, Failed>;
 
+/// Boxed: the code of one does for both.
+type Way<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
 /// What came of one of two ways. Who got nowhere waits for the other, unless that one was there before.
-async fn unless_silent(way: impl Future<Output = Outcome>, failed: &Mutex<Option<Failed>>) -> Outcome {
+async fn unless_silent(way: Way<'_>, failed: &Mutex<Option<Failed>>) -> Outcome {
     let error = match way.await {
         Err(error @ (Failed::Silent(_) | Failed::Socket(_))) => error,
         done => return done,
@@ -117,6 +118,7 @@ async fn by_tcp(
     remote: SocketAddr,
     tls: Arc<rustls::ClientConfig>,
 ) -> Outcome {
+    rt.sleep(Limits::ENROL_HEAD_START).await;
     let refused = |e: String| Failed::Refused(why(&e));
     let work = async {
         let socket = connect(remote).await.map_err(|e| silent("TCP", remote, &e.to_string()))?;

@@ -40,8 +40,8 @@ impl FlowStream {
     }
 
     /// One of the flows of a connection.
-    pub(crate) fn among(mut self, standing: &Arc<Standing>) -> Self {
-        self.mark = Some(Mark::new(standing, self.send.number()));
+    pub(crate) fn among(mut self, standing: &Standing) -> Self {
+        self.mark = Some(Mark::new(standing));
         self
     }
 

@@ -4,10 +4,8 @@
 //! them, and no flow could go on, nor begin. QUIC and the multiplexer alike have no way to take a window back, so that
 //! only a few may stand at one time.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use catalyst_tunnel::Refusal;
@@ -23,7 +21,8 @@ pub(crate) struct Standing {
     most: usize,
     /// What goes on over this connection may rest for so long on its way.
     onward: Duration,
-    flows: Mutex<BTreeMap<u64, Arc<Flow>>>,
+    /// Those that are gone are taken out when room is needed.
+    flows: Mutex<Vec<Weak<Flow>>>,
     /// There are more than may stand still.
     many: Bell,
 }
@@ -68,27 +67,25 @@ impl Flow {
 }
 
 /// A flow's place among them; gone with the flow.
+#[derive(Debug)]
 pub(crate) struct Mark {
-    standing: Arc<Standing>,
-    number: u64,
     flow: Arc<Flow>,
-}
-
-impl fmt::Debug for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mark({})", self.number)
-    }
+    /// Of the connection: as `Standing::onward`.
+    onward: Duration,
 }
 
 impl Mark {
-    pub fn new(standing: &Arc<Standing>, number: u64) -> Self {
+    pub fn new(standing: &Standing) -> Self {
         let flow = Arc::new(Flow { waits: AtomicBool::new(true), ..Flow::default() });
         let mut flows = lock(&standing.flows);
-        flows.insert(number, Arc::clone(&flow));
+        if flows.len() == flows.capacity() {
+            flows.retain(|flow| flow.strong_count() > 0);
+        }
+        flows.push(Arc::downgrade(&flow));
         if flows.len() > standing.most {
             standing.many.ring();
         }
-        Mark { standing: Arc::clone(standing), number, flow }
+        Mark { flow, onward: standing.onward }
     }
 
     /// Nothing unread lies here, as far as the reader knows.
@@ -99,16 +96,10 @@ impl Mark {
     /// Where to see whether it moves, and how to end it. `onward` is the flow that takes its bytes, if it is no socket.
     /// The first call counts.
     pub fn meter(&self, control: &Arc<FlowControl>, taken: Taken, onward: Option<&Mark>) {
-        let patience = onward.map_or(Limits::STANDING, |mark| mark.standing.onward.max(Limits::STANDING));
+        let patience = onward.map_or(Limits::STANDING, |mark| mark.onward.max(Limits::STANDING));
         let looks = patience.as_millis() / Limits::STANDING_LOOK.as_millis();
         let patience = u32::try_from(looks).unwrap_or(u32::MAX);
         let _ = self.flow.meter.set(Meter { control: Arc::clone(control), taken, patience });
-    }
-}
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        lock(&self.standing.flows).remove(&self.number);
     }
 }
 
@@ -121,7 +112,7 @@ impl Standing {
     /// Cuts those that are too many, for ever. Costs nothing while the connection has few flows.
     pub async fn watch(&self, rt: &Rt, peer: &NodeName, cut: &AtomicU64) {
         loop {
-            while lock(&self.flows).len() <= self.most {
+            while self.alive().len() <= self.most {
                 self.many.heard().await;
             }
             rt.sleep(Limits::STANDING_LOOK).await;
@@ -134,16 +125,21 @@ impl Standing {
         }
     }
 
+    fn alive(&self) -> Vec<Arc<Flow>> {
+        let mut flows = lock(&self.flows);
+        flows.retain(|flow| flow.strong_count() > 0);
+        flows.iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// Looks at all once; returns how many had to go, those first that stand longest.
     fn look(&self) -> usize {
-        let all: Vec<Arc<Flow>> = lock(&self.flows).values().cloned().collect();
-        let mut standing: Vec<(u32, Arc<Flow>)> =
-            all.into_iter().map(|flow| (flow.look(), flow)).filter(|(looks, _)| *looks > 1).collect();
-        let excess = standing.len().saturating_sub(self.most);
-        standing.sort_by_key(|(looks, _)| std::cmp::Reverse(*looks));
+        let looked = self.alive().into_iter().map(|flow| (flow.look(), flow));
+        let mut standing: Vec<_> = looked.filter(|(looks, _)| *looks > 1).collect();
         let mut cut = 0;
-        for (looks, flow) in standing.iter().take(excess) {
-            if let Some(meter) = flow.meter.get().filter(|meter| *looks >= meter.patience) {
+        for _ in self.most..standing.len() {
+            let longest = standing.iter().enumerate().max_by_key(|(_, (looks, _))| *looks).map(|(at, _)| at);
+            let Some((looks, flow)) = longest.map(|at| standing.swap_remove(at)) else { break };
+            if let Some(meter) = flow.meter.get().filter(|meter| looks >= meter.patience) {
                 meter.control.cut(Refusal::StoodStill);
                 cut += 1;
             }
