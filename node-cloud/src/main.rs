@@ -15,7 +15,7 @@ use catalyst_config::{Build, Compiled};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish};
 use catalyst_node::confine::confine;
 use catalyst_node::services::launch;
-use catalyst_node::{NodeError, Prepared, Recorder, Stop, replay, run};
+use catalyst_node::{NodeError, Prepared, Recorder, Stop, panics, replay, run};
 use catalyst_route_table::{Heap, Limits};
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -93,6 +93,7 @@ fn main() -> ExitCode {
 // A frame of its own: the process that runs local services would keep as much memory as this one is large.
 #[inline(never)]
 fn commands() -> ExitCode {
+    panics::install(PROGRAM.name);
     let arguments = Arguments::parse();
     let common = &arguments.common;
     let result = match &arguments.command {

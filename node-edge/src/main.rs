@@ -15,7 +15,7 @@ use catalyst_config::{Build, Compiled, Config};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish, level};
 use catalyst_node::confine::confine;
 use catalyst_node::services::launch;
-use catalyst_node::{NodeError, Prepared, Recorder, Stop, run};
+use catalyst_node::{NodeError, Prepared, Recorder, Stop, panics, run};
 use catalyst_route_table::Fixed;
 use clap::{Parser, Subcommand};
 use futures_lite::StreamExt;
@@ -89,6 +89,7 @@ fn main() -> ExitCode {
 // A frame of its own: the process that runs local services would keep as much memory as this one is large.
 #[inline(never)]
 fn commands() -> ExitCode {
+    panics::install(PROGRAM.name);
     let arguments = Arguments::parse();
     let common = &arguments.common;
     let result = match &arguments.command {

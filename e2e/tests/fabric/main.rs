@@ -10,6 +10,7 @@ mod bounded;
 mod checks;
 mod clocks;
 mod commands;
+mod damage;
 mod data;
 mod expose;
 mod failover;

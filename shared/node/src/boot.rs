@@ -295,6 +295,11 @@ fn open_store(config: &Config) -> Result<(RedbStore, Option<String>), NodeError>
     let (store, opened) = RedbStore::open(config.state_dir.join("state.redb"))?;
     let notice = match opened {
         Opened::Existing | Opened::Created => None,
+        Opened::Repaired => Some(
+            "a part of the state was damaged, and it is as it was before the last changes of run time: see whether \
+             'service ls', 'peer ls' and 'expose ls' show what they should"
+                .to_string(),
+        ),
         Opened::Rebuilt { moved_to, why } => Some(format!(
             "the state was unusable ({why}); it was moved to {} and a new one was begun: services added at run time \
              must be added again",

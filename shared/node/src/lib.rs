@@ -40,6 +40,7 @@ mod metrics;
 mod output;
 mod overlay;
 mod packets;
+pub mod panics;
 pub mod peers;
 mod persist;
 mod plane;

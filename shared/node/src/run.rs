@@ -91,7 +91,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     let http =
         prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;
     let metrics = figures(&*shell, prepared.config.metrics)?;
-    let persist = Persist::start(prepared.store.clone())?;
+    let store = prepared.store.clone();
+    let persist = Persist::start(store.clone())?;
     let core = Core::new(prepared.settings.clone(), routes).map_err(|e| NodeError::Failed(e.to_string()))?;
     let certificate = prepared.credentials.validity();
     if let Some(notice) = &prepared.store_notice {
@@ -170,6 +171,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     asked.close();
     services.stop().await;
     drop(socket);
+    // The thread that writes may still hold it when the process ends.
+    store.close();
     info!("the node has stopped");
     Ok(())
 }

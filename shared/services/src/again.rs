@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::SigSet;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, execv};
 
 /// A text as the system takes it.
 fn text(bytes: Vec<u8>) -> io::Result<CString> {
@@ -31,6 +31,16 @@ pub(crate) fn environment(more: Vec<String>, keep: impl Fn(&[u8]) -> bool) -> io
     }
     more.into_iter().try_for_each(|variable| text(variable.into_bytes()).map(|v| all.push(v)))?;
     Ok(all)
+}
+
+/// Becomes this program anew, with the arguments and the environment that it was started with. Returns why not.
+pub fn start_over() -> io::Error {
+    let arguments = std::env::args_os().map(|a| text(a.into_vec())).collect::<io::Result<Vec<CString>>>();
+    match arguments.map(|arguments| execv(c"/proc/self/exe", &arguments)) {
+        Ok(Ok(never)) => match never {},
+        Ok(Err(error)) => error.into(),
+        Err(error) => error,
+    }
 }
 
 /// Runs this program with these arguments. `files` are what it has open as its files 0 to 2, nothing being /dev/null.

@@ -23,6 +23,7 @@ mod spec;
 mod starter;
 mod supervisor;
 
+pub use again::start_over;
 pub use entry::entry;
 pub use error::ServicesError;
 pub use frame::{Checked, Exit, Id, Inbox, Message, Order, Program, Report};

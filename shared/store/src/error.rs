@@ -3,6 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What is said of a file on which the store library panics.
+pub(crate) const NO_SENSE: &str = "the store library could not make sense of it";
+
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -17,6 +17,7 @@
 
 mod aside;
 mod error;
+mod guard;
 mod limits;
 mod lock;
 mod memory;
@@ -25,6 +26,7 @@ mod redb_store;
 mod table;
 
 pub use error::StoreError;
+pub use guard::{Busy, busy};
 pub use limits::Limits;
 pub use memory::MemoryStore;
 pub use open::Opened;

@@ -3,14 +3,14 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableError};
 
 use crate::SCHEMA;
 use crate::aside::{move_aside, sibling};
-use crate::error::StoreError;
+use crate::error::{NO_SENSE, StoreError};
+use crate::guard::guarded;
 use crate::limits::Limits;
 use crate::lock::Lock;
 use crate::table::{Table, definition};
@@ -20,6 +20,8 @@ use crate::table::{Table, definition};
 pub enum Opened {
     /// A store, with its rows.
     Existing,
+    /// A store of which a part was damaged: it is as it was before the last change, or the few last. Tell the operator.
+    Repaired,
     /// Nothing; an empty store was made.
     Created,
     /// A damaged file; it was moved aside and an empty store was made. Tell the operator.
@@ -54,7 +56,8 @@ pub(crate) fn open(path: &Path) -> Result<(Database, Lock, Opened), StoreError> 
     let crashed = lock.crashed;
     lock.note(crashed.saturating_add(1));
     let opened = match existing(path, crashed) {
-        Ok(Some(database)) => Ok((database, Opened::Existing)),
+        Ok(Some((database, true))) => Ok((database, Opened::Existing)),
+        Ok(Some((database, false))) => Ok((database, Opened::Repaired)),
         Ok(None) => create(path).map(|database| (database, Opened::Created)),
         Err(Unusable::Damaged(why)) => rebuild(path, why),
         Err(Unusable::Refused(e)) => Err(e),
@@ -84,23 +87,21 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// The database in the file, `None` when there is no file.
-fn existing(path: &Path, crashed: u32) -> Result<Option<Database>, Unusable> {
+/// The database in the file, and whether it is whole; `None` when there is no file.
+fn existing(path: &Path, crashed: u32) -> Result<Option<(Database, bool)>, Unusable> {
     let Some(length) = look(path)? else { return Ok(None) };
     if crashed >= Limits::CRASHED_OPENS {
         return Err(Unusable::Damaged(format!("opening it ended the process {crashed} times in a row")));
     }
     // A build that unwinds catches what the library did not expect; one that aborts has the count above.
-    let database = catch_unwind(AssertUnwindSafe(|| -> Result<Database, Unusable> {
+    let database = guarded(path, true, || -> Result<(Database, bool), Unusable> {
         let mut database = plain(path).map_err(|e| unusable(path, e))?;
-        if length <= Limits::VERIFIED {
-            // False means: it was torn, and is whole again as of its last good commit.
-            let _clean = database.check_integrity().map_err(|e| unusable(path, e))?;
-        }
+        // False means: it was torn, and is whole again as of its last good commit.
+        let whole = length > Limits::VERIFIED || database.check_integrity().map_err(|e| unusable(path, e))?;
         read_schema(path, &database)?;
-        Ok(database)
-    }))
-    .unwrap_or_else(|_| Err(Unusable::Damaged("the store library could not make sense of it".to_owned())))?;
+        Ok((database, whole))
+    })
+    .unwrap_or_else(|| Err(Unusable::Damaged(NO_SENSE.to_owned())))?;
     // Made readable by others by hand or by a copy: take that back. Not ours to insist on.
     let _ = fs::set_permissions(path, Permissions::from_mode(0o600));
     Ok(Some(database))

@@ -9,7 +9,8 @@ use redb::{
     StorageError, TableError, TransactionError, WriteTransaction,
 };
 
-use crate::error::StoreError;
+use crate::error::{NO_SENSE, StoreError};
+use crate::guard::guarded;
 use crate::limits::Limits;
 use crate::lock::Lock;
 use crate::open::{self, Opened};
@@ -122,12 +123,16 @@ impl RedbStore {
         let result = {
             let handle = self.database.read().unwrap_or_else(PoisonError::into_inner);
             // Another thread may have failed and dropped the handle in between: then this call fails too.
-            handle.as_ref().map_or(Err(Failed::Storage(StorageError::PreviousIo)), work)
+            let handle = handle.as_ref();
+            let done = || handle.map_or(Err(Failed::Storage(StorageError::PreviousIo)), work);
+            let damaged = || Err(Failed::Storage(StorageError::Corrupted(NO_SENSE.to_owned())));
+            guarded(&self.file, false, done).unwrap_or_else(damaged)
         };
         result.map_err(|failed| match failed {
             Failed::Refused(e) => e,
             Failed::Storage(e) => {
-                *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+                // What it would still write is not missed.
+                self.close();
                 self.storage_error(doing, e)
             }
         })
@@ -139,7 +144,10 @@ impl RedbStore {
         }
         let mut handle = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if handle.is_none() {
-            *handle = Some((self.opener)().map_err(|e| self.reopen_error(e))?);
+            let opened = guarded(&self.file, false, || (self.opener)());
+            let opened = opened
+                .unwrap_or_else(|| Err(DatabaseError::Storage(StorageError::Corrupted(NO_SENSE.to_owned()))));
+            *handle = Some(opened.map_err(|e| self.reopen_error(e))?);
         }
         Ok(())
     }
@@ -214,6 +222,11 @@ impl Store for RedbStore {
             }
             Ok(found)
         })
+    }
+
+    fn close(&self) {
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = guarded(&self.file, false, || drop(database));
     }
 
     fn batch(&self, ops: &[Op<'_>]) -> Result<(), StoreError> {

@@ -106,6 +106,9 @@ pub trait Store: Send + Sync {
     /// As [`Store::batch`]; or the row is not a counter.
     fn bump(&self, table: Table, key: &[u8], at_least: u64) -> Result<u64, StoreError>;
 
+    /// Closes the file in order, so that the next open can tell damage from a sudden end. A later call opens it again.
+    fn close(&self) {}
+
     /// Writes one row; it is on the disk when it returns.
     ///
     /// # Errors
