@@ -12,6 +12,7 @@ mod clocks;
 mod commands;
 mod damage;
 mod data;
+mod denied;
 mod expose;
 mod failover;
 mod fallback;

@@ -259,6 +259,9 @@ pub struct Status {
     /// Connections reset because who should read them did not, and connections for which a neighbour had no room.
     #[serde(default)]
     pub flows_lost: (u64, u64),
+    /// Connections to services of this node that the system did not permit.
+    #[serde(default)]
+    pub denied: u64,
     /// What is carried for clients and services of UDP.
     #[serde(default)]
     pub udp: UdpRow,

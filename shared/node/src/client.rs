@@ -13,8 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks the node behind a socket.
 pub(crate) fn ask(path: &Path, request: Request) -> Result<Answer, NodeError> {
-    let stream = UnixStream::connect(path)
-        .map_err(|source| NodeError::NotRunning { path: path.to_owned(), source })?;
+    let stream = UnixStream::connect(path).map_err(|source| NodeError::no_answer(path, source))?;
     let broken = |error: std::io::Error| {
         let why = match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {

@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use crate::admin::{Answer, LayerRow};
 use crate::authority::Authority;
 use crate::clock::Clocks;
+use crate::denied::Denied;
 use crate::exposes::Exposes;
 use crate::gate::Opened;
 use crate::last_seen::LastSeen;
@@ -55,6 +56,8 @@ pub(crate) struct Facts {
     pub(crate) leaving: Option<NodeName>,
     /// How the services are that this node runs or checks.
     pub(crate) local: Arc<Board>,
+    /// What the system does not permit.
+    pub(crate) denied: Arc<Denied>,
     /// What the shell has given up.
     pub(crate) sandbox: Vec<LayerRow>,
     /// Any number of this run, to spread what all nodes would do at one time.

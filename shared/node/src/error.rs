@@ -1,7 +1,8 @@
 //! Why a node did not start or a command failed, and the exit code that says it to scripts.
 
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use catalyst_config::ConfigErrors;
 use catalyst_identity::IdentityError;
@@ -104,6 +105,17 @@ pub enum NodeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The socket is another user's.
+    #[error(
+        "permission denied: the admin socket {} is {owner}; run the command as that user (sudo -u ...), or as root",
+        .path.display()
+    )]
+    NotYours {
+        /// The socket.
+        path: PathBuf,
+        /// Whose it is, as far as can be seen.
+        owner: String,
+    },
     /// The node refused the request.
     #[error("{0}")]
     Refused(String),
@@ -152,6 +164,19 @@ fn socket_help(error: &io::Error) -> String {
 }
 
 impl NodeError {
+    /// Why nobody answers on an admin socket.
+    pub(crate) fn no_answer(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        if source.kind() != io::ErrorKind::PermissionDenied {
+            return NodeError::NotRunning { path, source };
+        }
+        // The socket, or the first folder above it that this user may look at.
+        let seen = path.ancestors().find_map(|above| above.symlink_metadata().ok());
+        let owner =
+            seen.map_or_else(|| "another user's".to_string(), |meta| format!("user {}'s", meta.uid()));
+        NodeError::NotYours { path, owner }
+    }
+
     /// The exit code of this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
@@ -163,7 +188,7 @@ impl NodeError {
             | NodeError::WrongName { .. }
             | NodeError::Input(_) => Exit::Config,
             NodeError::NotRunning { .. } => Exit::NotRunning,
-            NodeError::Refused(_) => Exit::Refused,
+            NodeError::Refused(_) | NodeError::NotYours { .. } => Exit::Refused,
             _ => Exit::Failed,
         }
     }

@@ -23,6 +23,7 @@ mod client;
 mod clock;
 pub mod confine;
 mod cut_off;
+mod denied;
 mod descriptors;
 mod engine;
 pub mod enrolment;

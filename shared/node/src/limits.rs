@@ -54,6 +54,8 @@ impl Limits {
     pub const STOP_SLACK: Duration = Duration::from_secs(1);
     /// Empty pipes that a thread keeps for bytes between two local sockets. When full: one that is drained is closed.
     pub const PIPES: usize = 8;
+    /// Targets of services of which the log says that the system forbids them. When full: they are only counted.
+    pub const DENIED: usize = 64;
     /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.
     pub const TRIES: usize = 3;
     /// Bytes of packets of the clients of all local UDP ports that wait for their flows, on a board. When full: the

@@ -279,6 +279,12 @@ fn status(s: &Status) {
             s.flows_lost.0, s.flows_lost.1
         ));
     }
+    if s.denied > 0 {
+        line(&format!(
+            "the system forbade {} connection(s) to services of this node: the log says which",
+            s.denied
+        ));
+    }
     if !s.sandbox.is_empty() {
         let layers: Vec<String> = s.sandbox.iter().map(|l| format!("{} {}", l.layer, l.state)).collect();
         line(&format!("sandbox: {}", layers.join(", ")));

@@ -197,6 +197,7 @@ impl<Sh: Shell> Plane<Sh> {
                             }));
                         }
                         Some(Err(error)) => {
+                            self.denied.look(target, &error);
                             debug!(%service, %target, %error, "no socket towards the service");
                             last = Refusal::TargetRefused;
                         }

@@ -13,6 +13,7 @@ use tracing::{debug, info};
 
 use crate::adopt::{spawn, timeout};
 use crate::clock::Clocks;
+use crate::denied::Denied;
 use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::shell::Shell;
@@ -28,6 +29,7 @@ pub(crate) struct Plane<Sh> {
     pub(crate) own: NodeName,
     pub(crate) clocks: Clocks,
     pub(crate) turned_away: TurnedAway,
+    pub(crate) denied: Arc<Denied>,
     pub(crate) udp: Arc<UdpPorts>,
 }
 
@@ -120,6 +122,7 @@ impl<Sh: Shell> Plane<Sh> {
                     match timeout(&*self.shell, Limits::CONNECT, self.shell.connect(target.clone())).await {
                         Some(Ok(socket)) => return Ok(Way::Socket(socket)),
                         Some(Err(error)) => {
+                            self.denied.look(target, &error);
                             debug!(%service, %target, %error, "the service's own socket refused");
                             last = Refusal::TargetRefused;
                         }

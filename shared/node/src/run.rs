@@ -13,6 +13,7 @@ use tracing::info;
 use crate::admin::LayerRow;
 use crate::adopt::spawn;
 use crate::boot::{Prepared, link_profile};
+use crate::denied::Denied;
 use crate::engine::{Engine, Facts};
 use crate::error::NodeError;
 use crate::limits::Limits;
@@ -70,6 +71,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     let tunnel = memory::tunnel_limits(&capacities, edge);
     let tables =
         Arc::new(Tables::new(prepared.settings.name.clone(), tunnel, memory::held(edge), prepared.seed));
+    let denied = Arc::new(Denied::default());
     let plane = Arc::new(Plane {
         shell: shell.clone(),
         transport: transport.clone(),
@@ -77,6 +79,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         own: prepared.settings.name.clone(),
         clocks: prepared.clocks.clone(),
         turned_away: TurnedAway::default(),
+        denied: denied.clone(),
         udp: Arc::new(UdpPorts::new(
             tunnel.packet_flows,
             Duration::from_secs(prepared.config.limits.udp_idle_s.into()),
@@ -113,6 +116,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         stopping: false,
         leaving: None,
         local: services.board.clone(),
+        denied: denied.clone(),
         sandbox: stop.sandbox,
         spread: 0,
         quiet_until: 0,
@@ -142,7 +146,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.drain();
     engine.plan_renewal(prepared.seed);
     spawn(&*shell, serve::serve(shell.clone(), admin, ask.clone(), Limits::admin_answers(edge)));
-    services.start(&shell, &engine.clocks, stop.services, ask.clone());
+    services.start(&shell, &engine.clocks, denied, stop.services, ask.clone());
     if let Some(listener) = metrics {
         spawn(&*shell, crate::metrics::serve(shell.clone(), listener, ask.clone()));
     }

@@ -22,6 +22,7 @@ use catalyst_services::{
 use crate::admin::HealthRow;
 use crate::adopt::spawn;
 use crate::clock::Clocks;
+use crate::denied::Denied;
 use crate::error::NodeError;
 use crate::limits::Limits;
 use crate::overlay::Overlay;
@@ -218,6 +219,7 @@ impl Services {
         &mut self,
         shell: &Arc<Sh>,
         clocks: &Clocks,
+        denied: Arc<Denied>,
         launched: Option<Launched>,
         engine: Sender<Asked>,
     ) {
@@ -231,6 +233,7 @@ impl Services {
         let task = Task {
             shell: shell.clone(),
             clocks: clocks.clone(),
+            denied,
             policy,
             targets: std::mem::take(&mut self.targets).into(),
             board: self.board.clone(),

@@ -180,6 +180,7 @@ impl<S: Store> Engine<S> {
             flows_total: (totals.opened, totals.refused),
             carried: (totals.bytes_in, totals.bytes_out),
             flows_lost: (stats.stood_still, stats.unopened),
+            denied: self.facts.denied.count(),
             udp: self.udp(),
             peers: self.peer_rows(),
             services: self.service_rows(),

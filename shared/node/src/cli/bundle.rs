@@ -17,7 +17,7 @@ use crate::output;
 /// Without a configuration, or without a bundle in it.
 pub fn org_bundle(program: &Program, common: &Common, out: Option<&Path>) -> Result<(), NodeError> {
     let answer = match ask(&common.socket(program)?, Request::Bundle) {
-        Err(NodeError::NotRunning { .. }) => of_file(program, common)?,
+        Err(NodeError::NotRunning { .. } | NodeError::NotYours { .. }) => of_file(program, common)?,
         answer => answer?,
     };
     let Answer::Bundle { org, pem, fingerprints } = &answer else {

@@ -31,6 +31,9 @@ const OF_NODE: &[Figure<Status>] = &[
     ("connections_refused_total", "Peering connections turned away.", |s| s.refused_connections),
     ("sessions_ended_total", "Sessions ended by this node for cause.", |s| s.sessions_ended),
     ("malformed_frames_total", "Frames that could not be understood.", |s| s.malformed_frames),
+    ("permission_denied_total", "Connections to services of this node that the system forbade.", |s| {
+        s.denied
+    }),
     ("joins_refused_total", "Certificates refused to nodes that asked.", |s| s.joins_refused),
     ("services", "Services of this node.", |s| s.services.len() as u64),
 ];

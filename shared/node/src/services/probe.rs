@@ -9,15 +9,16 @@ use catalyst_services::Limits;
 
 use super::Target;
 use crate::adopt::timeout;
+use crate::denied::Denied;
 use crate::shell::Shell;
 
 /// The head of a status line: `HTTP/1.1 200` (RFC 9112, section 4).
 const STATUS: usize = 12;
 
 /// Makes one check.
-pub(super) async fn probe<Sh: Shell>(shell: &Sh, target: &Target) -> Result<(), String> {
+pub(super) async fn probe<Sh: Shell>(shell: &Sh, target: &Target, denied: &Denied) -> Result<(), String> {
     let time = Duration::from_millis(target.timeout_ms.into());
-    let Some(result) = timeout(shell, time, attempt(shell, target)).await else {
+    let Some(result) = timeout(shell, time, attempt(shell, target, denied)).await else {
         return Err(format!("no answer from {} within {} ms", target.address, target.timeout_ms));
     };
     let (mut socket, verdict) = result?;
@@ -36,10 +37,15 @@ pub(super) async fn probe<Sh: Shell>(shell: &Sh, target: &Target) -> Result<(), 
 }
 
 /// The connection, and what the answer says of the service.
-async fn attempt<Sh: Shell>(shell: &Sh, target: &Target) -> Result<(Sh::Tcp, Result<(), String>), String> {
+async fn attempt<Sh: Shell>(
+    shell: &Sh,
+    target: &Target,
+    denied: &Denied,
+) -> Result<(Sh::Tcp, Result<(), String>), String> {
     let address = &target.address;
     let failed = |error: io::Error| format!("{address}: {error}");
-    let mut socket = shell.connect(address.clone()).await.map_err(failed)?;
+    let connected = shell.connect(address.clone()).await.inspect_err(|error| denied.look(address, error));
+    let mut socket = connected.map_err(failed)?;
     let Some(path) = &target.path else { return Ok((socket, Ok(()))) };
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: catalyst-check\r\nAccept: */*\r\nConnection: close\r\n\r\n"

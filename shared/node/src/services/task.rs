@@ -16,6 +16,7 @@ use super::probe::probe;
 use super::{Board, Launched, Target, row};
 use crate::adopt::{sleep_until, spawn, timeout};
 use crate::clock::Clocks;
+use crate::denied::Denied;
 use crate::limits::Limits;
 use crate::serve::{Ask, Asked};
 use crate::shell::Shell;
@@ -37,6 +38,7 @@ pub(super) enum Tell {
 pub(super) struct Task<Sh: Shell> {
     pub(super) shell: Arc<Sh>,
     pub(super) clocks: Clocks,
+    pub(super) denied: Arc<Denied>,
     pub(super) policy: Policy,
     pub(super) targets: Arc<[Target]>,
     pub(super) board: Arc<Board>,
@@ -123,11 +125,11 @@ impl<Sh: Shell> Task<Sh> {
                     }
                 }
                 Action::Probe(id) => {
-                    let (shell, targets, tell) =
-                        (self.shell.clone(), self.targets.clone(), self.tell.clone());
+                    let (shell, targets, tell, denied) =
+                        (self.shell.clone(), self.targets.clone(), self.tell.clone(), self.denied.clone());
                     spawn(&*self.shell, async move {
                         let Some(target) = targets.get(usize::from(id)) else { return };
-                        let result = probe(&*shell, target).await;
+                        let result = probe(&*shell, target, &denied).await;
                         let _ = tell.send(Tell::Probed(id, result)).await;
                     });
                 }

@@ -49,6 +49,7 @@ pub(crate) fn status() -> Status {
         flows_total: (0, 0),
         carried: (0, 0),
         flows_lost: (0, 0),
+        denied: 0,
         udp: crate::admin::UdpRow::default(),
         peers: Vec::new(),
         services: Vec::new(),
