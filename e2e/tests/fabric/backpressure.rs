@@ -136,3 +136,53 @@ fn resident_mb(pid: u64) -> u64 {
     let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
+
+#[test]
+fn clients_of_the_http_port_are_told_apart_idle_ones_stay_and_crowds_that_do_not_read_go() {
+    let web = Http::start("hello");
+    // An answer that has no end.
+    let flood = Service::start(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let block = tcp::pattern(1_000_000, 3);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 900000000000\r\n\r\n");
+        while stream.write_all(&block).is_ok() {}
+    });
+    let pair = pair(|_, cloud, edge| {
+        cloud.offers("hello", "http", web.address());
+        cloud.offers("flood", "http", flood.address());
+        edge.config["http"] = serde_json::json!({ "listen": "127.0.0.1:0" });
+        edge.config["limits"] = serde_json::json!({ "http_clients": 100 });
+    });
+    for service in ["hello", "flood"] {
+        pair.edge.wait_route(&format!("{service}.acme.example"));
+    }
+    let port = pair.edge.status()["http"].as_str().unwrap().parse().unwrap();
+    let request = |mut client: &TcpStream, service: &str| {
+        write!(client, "GET / HTTP/1.1\r\nHost: {service}.acme.example\r\n\r\n").unwrap();
+    };
+    let hello = |mut client: &TcpStream| {
+        request(client, "hello");
+        let mut whole = [0; 43];
+        client.read_exact(&mut whole).unwrap();
+        assert!(whole.ends_with(b"hello"), "{}", String::from_utf8_lossy(&whole));
+    };
+    let idle: Vec<TcpStream> = (0..30).map(|_| tcp::connect(port)).collect();
+    idle.iter().for_each(hello);
+    let lost = |status: &serde_json::Value| status["flows_lost"][0].as_u64().unwrap();
+    catalyst_e2e::wait::stays("idle clients", Duration::from_secs(4), || lost(&pair.edge.status()) == 0);
+    idle.iter().for_each(hello);
+    assert_eq!(web.connections(), 30, "all that were idle are still there");
+
+    let lazy: Vec<TcpStream> = (0..30).map(|_| tcp::connect(port)).collect();
+    lazy.iter().for_each(|client| request(client, "flood"));
+    pair.edge.wait_for(
+        "as few as may be",
+        Duration::from_secs(60),
+        serde_json::json!({ "do": "status" }),
+        |status| lost(status) >= 18,
+    );
+    let begin = Instant::now();
+    idle.iter().for_each(hello);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert_eq!((web.connections(), lost(&pair.edge.status())), (30, 18));
+}

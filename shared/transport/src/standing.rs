@@ -45,6 +45,8 @@ struct Meter {
 #[derive(Debug, Default)]
 struct Flow {
     waits: AtomicBool,
+    /// It was told to go, and does as soon as it has its turn.
+    goes: AtomicBool,
     meter: OnceLock<Meter>,
     /// Of the watch alone: the counter at its last look, and looks since it last changed.
     looks: Mutex<(u64, u32)>,
@@ -52,7 +54,7 @@ struct Flow {
 
 impl Flow {
     fn look(&self) -> u32 {
-        let Some(meter) = self.meter.get() else { return 0 };
+        let Some(meter) = self.meter.get().filter(|_| !self.goes.load(Ordering::Relaxed)) else { return 0 };
         let taken = match meter.taken {
             Taken::Up => meter.control.up(),
             Taken::Down => meter.control.down(),
@@ -140,6 +142,7 @@ impl Standing {
             let longest = standing.iter().enumerate().max_by_key(|(_, (looks, _))| *looks).map(|(at, _)| at);
             let Some((looks, flow)) = longest.map(|at| standing.swap_remove(at)) else { break };
             if let Some(meter) = flow.meter.get().filter(|meter| looks >= meter.patience) {
+                flow.goes.store(true, Ordering::Relaxed);
                 meter.control.cut(Refusal::StoodStill);
                 cut += 1;
             }
