@@ -37,6 +37,7 @@ fn seconds() -> u64 {
 
 /// Load and faults for so long; the shaky node runs at the end.
 fn under_load(
+    fabric: &Fabric,
     limit: Duration,
     ports: &Ports,
     counts: &Arc<Counts>,
@@ -53,7 +54,7 @@ fn under_load(
     while begin.elapsed() < limit {
         std::thread::sleep(SAMPLE_EVERY);
         watches.iter_mut().for_each(Watch::sample);
-        assert!(!load.failed(), "a client found something wrong");
+        assert!(!load.failed(), "a client found something wrong\n{}", fabric.logs());
         // A service comes and goes.
         round += 1;
         let label = format!("guest-{}", round % 7);
@@ -148,11 +149,11 @@ fn memory_and_descriptors_stay_as_they_are_under_load_with_faults() {
     let whole = Duration::from_secs(seconds());
     let counts = Arc::<Counts>::default();
 
-    under_load(whole / 2, &ports, &counts, &mut shaky, &edge, &mut []);
+    under_load(&fabric, whole / 2, &ports, &counts, &mut shaky, &edge, &mut []);
     let before = [at_rest(&edge, &[&cloud, &shaky]), at_rest(&cloud, &[&edge, &shaky])];
     let pids = [edge.pid(), cloud.pid()];
     let mut watches = pids.map(Watch::new);
-    under_load(whole / 2, &ports, &counts, &mut shaky, &edge, &mut watches);
+    under_load(&fabric, whole / 2, &ports, &counts, &mut shaky, &edge, &mut watches);
     let after = [at_rest(&edge, &[&cloud, &shaky]), at_rest(&cloud, &[&edge, &shaky])];
 
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
