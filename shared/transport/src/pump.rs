@@ -63,12 +63,17 @@ thread_local! {
 
 /// Lends the buffer of the thread: long enough for every packet.
 pub fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+    with_space(BUFFER, work)
+}
+
+/// Lends so many bytes of it, at most [`BUFFER`]. A thread whose flows carry little keeps little.
+fn with_space<T>(len: usize, work: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut buffer = SHARED.take();
-    if buffer.len() < BUFFER {
-        // Zeroed by the system: a page that no flow has filled yet takes no memory.
-        buffer = vec![0; BUFFER];
+    if buffer.len() < len {
+        drop(buffer);
+        buffer = vec![0; len];
     }
-    let done = work(&mut buffer);
+    let done = work(buffer.get_mut(..len).unwrap_or_default());
     SHARED.set(buffer);
     done
 }
@@ -204,12 +209,11 @@ impl<L: LocalStream> Pump<L> {
 
     /// Reads once into the thread's buffer and offers it to QUIC.
     fn poll_read_local(&mut self, cx: &mut Context<'_>) -> Step {
-        with_buffer(|buffer| self.poll_read_into(cx, buffer))
+        let appetite = self.up.share.appetite(self.up.appetite).min(BUFFER);
+        with_space(appetite, |space| self.poll_read_into(cx, space))
     }
 
-    fn poll_read_into(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Step {
-        let appetite = self.up.share.appetite(self.up.appetite).min(buffer.len());
-        let (space, _) = buffer.split_at_mut(appetite);
+    fn poll_read_into(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Step {
         let read = ready!(Pin::new(&mut self.local).poll_read(cx, space)).map_err(|e| local_ended(&e))?;
         if read == 0 {
             // Fails only if the peer has stopped the stream, which poll_stopped or the other half will see.
@@ -224,7 +228,11 @@ impl<L: LocalStream> Pump<L> {
             Poll::Pending => 0,
         };
         self.control.add_up(taken);
-        self.up.appetite = if taken < read { CAUTIOUS } else { (self.up.appetite * 2).min(BUFFER) };
+        if taken < read {
+            self.up.appetite = CAUTIOUS;
+        } else if read == space.len() {
+            self.up.appetite = (self.up.appetite * 2).min(BUFFER);
+        }
         self.up.rest = Bytes::copy_from_slice(data.get(taken..).unwrap_or_default());
         self.up.share.set(self.up.rest.len());
         Poll::Ready(Ok(()))
