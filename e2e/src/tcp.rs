@@ -33,6 +33,8 @@ impl Service {
     /// When it cannot listen.
     pub fn start_on(ip: IpAddr, handler: impl Fn(TcpStream) + Send + Sync + 'static) -> Service {
         let listener = TcpListener::bind((ip, 0)).unwrap();
+        // A crowd that comes at once must not be lost between the system and this thread.
+        SockRef::from(&listener).listen(4_096).unwrap();
         let address = listener.local_addr().unwrap();
         let (taken, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, ended, handler) = (taken.clone(), stop.clone(), Arc::new(handler));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_channel::Sender;
 use catalyst_config::HostPort;
 use catalyst_node::shell::{Boxed, Shell, UdpPort};
-use catalyst_node::{LocalSocket, SocketCall};
+use catalyst_node::{Limits, LocalSocket, SocketCall};
 use catalyst_transport::{Event, LocalStream, Resolver, Transport, TransportConfig, TransportError};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
@@ -142,6 +142,7 @@ impl Shell for Tokio {
 
     fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let socket = std::net::TcpListener::bind(address)?;
+        SockRef::from(&socket).listen(Limits::BACKLOG)?;
         socket.set_nonblocking(true)?;
         TcpListener::from_std(socket)
     }

@@ -3,23 +3,23 @@
 mod completions;
 mod cpu;
 mod shell;
-mod timer;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use async_channel::bounded;
-use async_signal::{Signal, Signals};
 use catalyst_config::{Build, Compiled, Config};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish, level};
 use catalyst_node::confine::confine;
 use catalyst_node::services::launch;
 use catalyst_node::{NodeError, Prepared, Recorder, Stop, panics, run};
+use catalyst_reactor::OneThread;
 use catalyst_route_table::Fixed;
 use clap::{Parser, Subcommand};
-use futures_lite::StreamExt;
-use smol::Executor;
+
+use crate::shell::Edge;
+use crate::signals::StopSignals;
 
 /// Routes, names, bytes of names and bytes of attributes a route: all there from the start.
 type Table = Fixed<1024, 1536, 40_960, 128>;
@@ -105,9 +105,13 @@ fn commands() -> ExitCode {
 }
 
 fn join(common: &Common, arguments: &JoinArguments) -> Result<(), NodeError> {
-    let executor = Arc::new(Executor::new());
-    let shell = shell::Smol::new(executor.clone());
-    smol::block_on(executor.run(arguments.run(&shell, &PROGRAM, common, cpu::prefer_chacha())))
+    let runtime = runtime()?;
+    let shell = Edge(runtime.clone());
+    runtime.block_on(arguments.run(&shell, &PROGRAM, common, cpu::prefer_chacha()))
+}
+
+fn runtime() -> Result<OneThread, NodeError> {
+    OneThread::new().map_err(|e| NodeError::Failed(format!("cannot wait for sockets: {e}")))
 }
 
 fn log(config: &Config) {
@@ -127,22 +131,19 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     let record = record.map(|path| Recorder::create(&path, &prepared.settings)).transpose()?;
     let sandbox = confine(&prepared)?;
     let (stopper, stop) = bounded(1);
-    let signals = Signals::new([Signal::Term, Signal::Int])
-        .map_err(|e| NodeError::Failed(format!("cannot wait for signals: {e}")))?;
-    let executor = Arc::new(Executor::new());
-    let shell = shell::Smol::new(executor.clone());
-    smol::block_on(executor.run(async {
-        let mut signals = signals;
-        let waiting = executor.spawn(async move {
-            // Any signal, or the end of the stream, means to stop.
-            let _ = signals.next().await;
+    let runtime = runtime()?;
+    let signals =
+        StopSignals::new(&runtime).map_err(|e| NodeError::Failed(format!("cannot wait for signals: {e}")))?;
+    runtime.block_on(async {
+        let waiting = runtime.executor().spawn(async move {
+            signals.stop().await;
             let _ = stopper.send(()).await;
         });
         let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
         let stop = Stop { stop, record, prefer_chacha: cpu::prefer_chacha(), ready, services, sandbox };
         let table = Box::new(Table::new(routes));
-        let result = run(shell, prepared, table, routes, stop).await;
+        let result = run(Edge(runtime.clone()), prepared, table, routes, stop).await;
         waiting.cancel().await;
         result
-    }))
+    })
 }

@@ -1,69 +1,47 @@
-//! The shell of the edge: smol and its sockets, all tasks on the thread that runs the node. A thread of the
+//! The shell of the edge: its sockets on the reactor, all tasks on the thread that runs the node. A thread of the
 //! executor's own would cost 120 KiB for its stack and its part of the heap, and every event a wake-up across.
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use blocking::unblock;
 use catalyst_config::HostPort;
 use catalyst_node::shell::{Boxed, Shell, UdpPort};
-use catalyst_node::{LocalSocket, SocketCall};
+use catalyst_node::{Limits, LocalSocket, SocketCall};
+use catalyst_reactor::{OneThread, Reactor, Side, Source, Stream};
 use catalyst_transport::{LocalStream, Resolver};
 use futures_lite::io::{AsyncRead, AsyncWrite};
-use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, SmolRuntime};
 use rustix::io::Errno;
-use smol::net::unix::{UnixListener, UnixStream};
-use smol::{Async, Executor};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::timer::LazyTimer;
+/// The runtime and its sockets.
+pub struct Edge(pub OneThread);
 
-/// The runtime.
-pub struct Smol(Arc<dyn Runtime>);
-
-impl Smol {
-    /// Tasks run wherever `executor` is run.
-    pub fn new(executor: Arc<Executor<'static>>) -> Self {
-        Smol(Arc::new(OneThread(executor)))
-    }
-}
-
-/// The sockets of [`SmolRuntime`], but an executor and timers of our own.
-#[derive(Debug)]
-struct OneThread(Arc<Executor<'static>>);
-
-impl Runtime for OneThread {
-    fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
-        Box::pin(LazyTimer::new(at))
-    }
-
-    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        self.0.spawn(task).detach();
-    }
-
-    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        SmolRuntime.wrap_udp_socket(socket)
-    }
-}
-
-/// A TCP connection. Not `smol::net::TcpStream`: what that keeps for each is more than the connection.
-pub struct Tcp(Async<std::net::TcpStream>);
+/// A TCP connection.
+pub struct Tcp(Stream<TcpStream>);
 
 impl Tcp {
-    fn new(stream: Async<std::net::TcpStream>) -> Self {
+    fn new(source: Source<TcpStream>) -> Self {
         // Small writes must not wait for each other; where it cannot be set, they are merely slower.
-        let _ = stream.get_ref().set_nodelay(true);
-        Tcp(stream)
+        let _ = source.io().set_nodelay(true);
+        Tcp(Stream(source))
+    }
+
+    fn accepted(reactor: &Reactor, stream: TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Tcp::new(Source::new(reactor, stream)?))
     }
 
     /// Connects to one address.
-    async fn connect(to: SocketAddr) -> io::Result<Self> {
+    async fn connect(reactor: &Reactor, to: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         match socket.connect(&to.into()) {
@@ -71,12 +49,23 @@ impl Tcp {
             Err(e) if e.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
             Err(e) => return Err(e),
         }
-        let stream = Async::new_nonblocking(std::net::TcpStream::from(socket))?;
-        poll_fn(|cx| stream.poll_writable(cx)).await?;
-        match stream.get_ref().take_error()? {
+        let source = Source::connecting(reactor, TcpStream::from(socket))?;
+        poll_fn(|cx| source.poll_writable(cx)).await;
+        match source.io().take_error()? {
             Some(error) => Err(error),
-            None => Ok(Tcp::new(stream)),
+            None => Ok(Tcp::new(source)),
         }
+    }
+}
+
+/// What a name stands for: asked of the system on a thread of its own, unless it is an address.
+async fn resolve(
+    address: Option<SocketAddr>,
+    name: impl ToSocketAddrs + Send + 'static,
+) -> io::Result<Vec<SocketAddr>> {
+    match address {
+        Some(address) => Ok(vec![address]),
+        None => unblock(move || name.to_socket_addrs().map(Iterator::collect)).await,
     }
 }
 
@@ -99,48 +88,34 @@ impl AsyncWrite for Tcp {
         Pin::new(&mut self.get_mut().0).poll_write_vectored(cx, bufs)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_flush(cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match self.0.get_ref().shutdown(Shutdown::Write) {
-            // The other side is gone already.
-            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
-            done => done,
-        })
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_close(cx)
     }
 }
 
 impl LocalStream for Tcp {
     fn abort(&mut self) {
         // Where it cannot be set, the other side sees an orderly end instead of a reset.
-        let _ = SockRef::from(self.0.get_ref()).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&self.0.0).set_linger(Some(Duration::ZERO));
     }
 }
 
 impl LocalSocket for Tcp {
     fn poll_read_call(&self, cx: &mut Context<'_>, call: SocketCall<'_>) -> Poll<io::Result<usize>> {
-        loop {
-            match call(self.0.as_fd()) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_readable(cx))?,
-                done => return Poll::Ready(done),
-            }
-        }
+        self.0.0.poll_call(Side::Read, cx, |socket| call(socket.as_fd()))
     }
 
     fn poll_write_call(&self, cx: &mut Context<'_>, call: SocketCall<'_>) -> Poll<io::Result<usize>> {
-        loop {
-            match call(self.0.as_fd()) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_writable(cx))?,
-                done => return Poll::Ready(done),
-            }
-        }
+        self.0.0.poll_call(Side::Write, cx, |socket| call(socket.as_fd()))
     }
 }
 
 /// A UDP socket.
-pub struct Udp(Async<UdpSocket>);
+pub struct Udp(Source<UdpSocket>);
 
 impl UdpPort for Udp {
     fn poll_recv_from(
@@ -148,46 +123,46 @@ impl UdpPort for Udp {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        loop {
-            match self.0.get_ref().recv_from(buffer) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_readable(cx))?,
-                done => return Poll::Ready(done),
-            }
-        }
+        self.0.poll_call(Side::Read, cx, |socket| socket.recv_from(buffer))
     }
 
     fn send_now(&self, packet: &[u8], to: Option<SocketAddr>) -> io::Result<usize> {
-        match to {
-            Some(to) => self.0.get_ref().send_to(packet, to),
-            None => self.0.get_ref().send(packet),
-        }
+        self.0.try_call(Side::Write, |socket| match to {
+            Some(to) => socket.send_to(packet, to),
+            None => socket.send(packet),
+        })
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.get_ref().local_addr()
+        self.0.io().local_addr()
     }
 }
 
-impl Shell for Smol {
+/// A listener and where its connections go.
+pub struct Listener<T: AsFd>(Source<T>, Reactor);
+
+impl Shell for Edge {
     type Tcp = Tcp;
-    type TcpListener = Async<TcpListener>;
+    type TcpListener = Listener<TcpListener>;
     type Udp = Udp;
-    type Unix = UnixStream;
-    type UnixListener = UnixListener;
+    type Unix = Stream<UnixStream>;
+    type UnixListener = Listener<UnixListener>;
 
     fn runtime(&self) -> Arc<dyn quinn::Runtime> {
-        self.0.clone()
+        Arc::new(self.0.clone())
     }
 
     fn resolver(&self) -> Resolver {
-        Arc::new(|name| Box::pin(smol::net::resolve(name)))
+        Arc::new(|name| Box::pin(resolve(name.parse().ok(), name)))
     }
 
     fn connect(&self, target: HostPort) -> Boxed<'static, io::Result<Tcp>> {
+        let reactor = self.0.reactor().clone();
         Box::pin(async move {
             let mut last = io::ErrorKind::NotFound.into();
-            for address in smol::net::resolve((target.host.as_str(), target.port)).await? {
-                match Tcp::connect(address).await {
+            let known = target.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, target.port));
+            for address in resolve(known, (target.host, target.port)).await? {
+                match Tcp::connect(&reactor, address).await {
                     Ok(socket) => return Ok(socket),
                     Err(error) => last = error,
                 }
@@ -196,35 +171,54 @@ impl Shell for Smol {
         })
     }
 
-    fn listen(&self, address: SocketAddr) -> io::Result<Async<TcpListener>> {
-        Async::new(TcpListener::bind(address)?)
+    fn listen(&self, address: SocketAddr) -> io::Result<Self::TcpListener> {
+        let listener = TcpListener::bind(address)?;
+        SockRef::from(&listener).listen(Limits::BACKLOG)?;
+        listener.set_nonblocking(true)?;
+        Ok(Listener(Source::new(self.0.reactor(), listener)?, self.0.reactor().clone()))
     }
 
-    fn local_addr(listener: &Async<TcpListener>) -> io::Result<SocketAddr> {
-        listener.get_ref().local_addr()
+    fn local_addr(listener: &Self::TcpListener) -> io::Result<SocketAddr> {
+        listener.0.io().local_addr()
     }
 
-    fn accept(listener: &Async<TcpListener>) -> Boxed<'_, io::Result<Tcp>> {
-        Box::pin(async { listener.accept().await.map(|(stream, _)| Tcp::new(stream)) })
+    fn accept(listener: &Self::TcpListener) -> Boxed<'_, io::Result<Tcp>> {
+        Box::pin(async {
+            let accept = |cx: &mut Context<'_>| listener.0.poll_call(Side::Read, cx, TcpListener::accept);
+            let (stream, _) = poll_fn(accept).await?;
+            Tcp::accepted(&listener.1, stream)
+        })
     }
 
     fn remote(stream: &Tcp) -> io::Result<SocketAddr> {
-        stream.0.get_ref().peer_addr()
+        stream.0.0.io().peer_addr()
     }
 
     fn udp(&self, socket: UdpSocket) -> io::Result<Udp> {
-        Async::new(socket).map(Udp)
+        socket.set_nonblocking(true)?;
+        Source::new(self.0.reactor(), socket).map(Udp)
     }
 
-    fn listen_unix(&self, path: &Path) -> io::Result<UnixListener> {
-        UnixListener::bind(path)
+    fn listen_unix(&self, path: &Path) -> io::Result<Self::UnixListener> {
+        let listener = UnixListener::bind(path)?;
+        listener.set_nonblocking(true)?;
+        Ok(Listener(Source::new(self.0.reactor(), listener)?, self.0.reactor().clone()))
     }
 
-    fn unix(&self, socket: std::os::unix::net::UnixStream) -> io::Result<UnixStream> {
-        Async::new(socket).map(Into::into)
+    fn unix(&self, socket: UnixStream) -> io::Result<Self::Unix> {
+        unix(self.0.reactor(), socket)
     }
 
-    fn accept_unix(listener: &UnixListener) -> Boxed<'_, io::Result<UnixStream>> {
-        Box::pin(async { listener.accept().await.map(|(stream, _)| stream) })
+    fn accept_unix(listener: &Self::UnixListener) -> Boxed<'_, io::Result<Self::Unix>> {
+        Box::pin(async {
+            let accept = |cx: &mut Context<'_>| listener.0.poll_call(Side::Read, cx, UnixListener::accept);
+            let (stream, _) = poll_fn(accept).await?;
+            unix(&listener.1, stream)
+        })
     }
+}
+
+fn unix(reactor: &Reactor, socket: UnixStream) -> io::Result<Stream<UnixStream>> {
+    socket.set_nonblocking(true)?;
+    Source::new(reactor, socket).map(Stream)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use catalyst_e2e::tcp::{Service, connect};
-use catalyst_e2e::wait::{poll, until};
+use catalyst_e2e::wait::poll;
 use catalyst_e2e::{Build, Fabric, Node};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
@@ -64,6 +64,7 @@ impl Deaf {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         // Small buffers of the system, so that what waits lies with the nodes.
         SockRef::from(&listener).set_recv_buffer_size(8 * 1024).unwrap();
+        SockRef::from(&listener).listen(4_096).unwrap();
         listener.set_nonblocking(true).unwrap();
         let deaf = Deaf {
             address: listener.local_addr().unwrap(),
@@ -152,7 +153,8 @@ fn with_every_limit_filled_at_once_a_board_takes_less_than_check_says() {
     let mut clients: Vec<(TcpStream, usize)> =
         (0..FLOWS).map(|n| (quiet_client(all[n % all.len()]), 0)).collect();
     edge.wait("all flows", |status| status["flows"][0] == FLOWS);
-    until("the service at the end of each", LIMIT, || (deaf.count() == FLOWS).then_some(()));
+    let each = poll(LIMIT, || (deaf.count() == FLOWS).then_some(()));
+    assert!(each.is_some(), "{} connections for {FLOWS} flows\n{}", deaf.count(), fabric.logs());
     deaf.talks.store(true, Ordering::Relaxed);
     let http: SocketAddr = edge.status()["http"].as_str().unwrap().parse().unwrap();
     let heads: Vec<TcpStream> = (0..40)
@@ -255,7 +257,7 @@ fn of_ten_thousand_clients_at_once_those_that_fit_are_served_and_the_rest_told()
     assert!(most < promised);
     let status = node.status();
     assert_eq!(status["flows"][0], FLOWS);
-    assert_eq!(status["flows_total"][1], refused);
+    assert_eq!(status["flows_total"][1], refused, "{}", fabric.logs());
     // Those that are there are served as before.
     for client in &mut served {
         client.set_nonblocking(false).unwrap();

@@ -56,6 +56,9 @@ impl Limits {
     pub const PIPES: usize = 8;
     /// Targets of services of which the log says that the system forbids them. When full: they are only counted.
     pub const DENIED: usize = 64;
+    /// Local clients that have connected and that the system holds until the node takes them. When full: further ones
+    /// find no answer for the moment, and their systems try again.
+    pub const BACKLOG: i32 = 1024;
     /// Endpoints that one flow tries. When all fail: the flow is refused with the last reason.
     pub const TRIES: usize = 3;
     /// Bytes of packets of the clients of all local UDP ports that wait for their flows, on a board. When full: the
