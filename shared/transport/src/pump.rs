@@ -23,8 +23,7 @@ use crate::flow::FlowStream;
 use crate::held::Share;
 use crate::standing::Taken;
 
-/// A local socket. `poll_close` must shut down the writing half, and that half alone: `smol::net::TcpStream` and
-/// tokio's sockets do so, a bare `async_io::Async` only flushes.
+/// A local socket. `poll_close` must shut down the writing half, and that half alone.
 pub trait LocalStream: AsyncRead + AsyncWrite + Unpin + Send {
     /// Makes dropping the socket a reset instead of an orderly end (`SO_LINGER` of zero, RFC 9293 section 3.10.5).
     fn abort(&mut self);

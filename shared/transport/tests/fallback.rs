@@ -316,9 +316,12 @@ on_both!(a_stranger_without_a_certificate_is_refused, |rt: Arc<dyn Runtime>| asy
     for config in [config, bare] {
         let tls = ClientConnection::new(Arc::new(config), SERVER_NAME.try_into().unwrap()).unwrap();
         let mut stream = StreamOwned::new(tls, port.connect());
-        // The client believes itself connected first; then it reads the alert.
-        let _ = stream.write_all(b"x");
-        let error = stream.read(&mut [0]).unwrap_err();
+        let error = smol::unblock(move || {
+            // The client believes itself connected first; then it reads the alert.
+            let _ = stream.write_all(b"x");
+            stream.read(&mut [0]).unwrap_err()
+        })
+        .await;
         assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
         let why = port.refused().await;
         assert!(why.contains("handshake refused by this node"), "{why}");
@@ -357,6 +360,17 @@ on_both!(slow_handshakes_end_and_do_not_keep_others_out, |rt: Arc<dyn Runtime>| 
     open(&edge, &port.cloud).await;
 });
 
+/// What a client hears that says this. A client waits in a thread of its own: the node may have this one.
+async fn told<S: Read + Write + Send + 'static>(mut stream: S, words: Vec<u8>) -> String {
+    smol::unblock(move || {
+        stream.write_all(&words).unwrap();
+        let mut seen = Vec::new();
+        let _ = stream.read_to_end(&mut seen);
+        String::from_utf8_lossy(&seen).into_owned()
+    })
+    .await
+}
+
 on_both!(a_peer_that_breaks_the_multiplexer_is_cut, |rt: Arc<dyn Runtime>| async move {
     let port = Port::new(&rt);
     let hello = [1, 0, 0, 12, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -371,26 +385,24 @@ on_both!(a_peer_that_breaks_the_multiplexer_is_cut, |rt: Arc<dyn Runtime>| async
         [&hello[..], &data(99, 4)].concat(), // beyond what is granted
     ];
     for bytes in bad {
-        let mut stream = port.tls(b"catalyst-peer/1");
-        stream.write_all(&bytes).unwrap();
-        let mut seen = Vec::new();
-        let _ = stream.read_to_end(&mut seen);
-        let text = String::from_utf8_lossy(&seen);
+        let text = told(port.tls(b"catalyst-peer/1"), bytes.clone()).await;
         assert!(text.contains("multiplexer"), "{bytes:?}: {text}");
         port.refused().await;
     }
     // No session, no protocol of ours, and a data connection without a session.
-    let mut silent = port.tls(b"catalyst-peer/1");
-    silent.write_all(&hello).unwrap();
+    let silent = smol::unblock({
+        let (mut silent, hello) = (port.tls(b"catalyst-peer/1"), hello.clone());
+        move || silent.write_all(&hello).map(|()| silent)
+    })
+    .await
+    .unwrap();
     assert!(port.refused().await.contains("no control stream"));
+    drop(silent);
     let mut other = port.tls(b"h3");
-    assert!(other.write_all(b"x").and_then(|()| other.read(&mut [0]).map(drop)).is_err());
+    let ended = smol::unblock(move || other.write_all(b"x").and_then(|()| other.read(&mut [0]).map(drop)));
+    assert!(ended.await.is_err());
     port.refused().await;
-    let mut data = port.tls(b"catalyst-data/1");
-    data.write_all(&hello).unwrap();
-    let mut seen = Vec::new();
-    let _ = data.read_to_end(&mut seen);
-    assert!(String::from_utf8_lossy(&seen).contains("no control session"));
+    assert!(told(port.tls(b"catalyst-data/1"), hello).await.contains("no control session"));
     assert_eq!(port.cloud.transport.stats().sessions, 0);
 });
 
@@ -401,7 +413,7 @@ on_both!(a_peer_beyond_its_credit_is_cut, |rt: Arc<dyn Runtime>| async move {
     let mut bytes = vec![1, 0, 0, 12, 0, 0, 0, 0, 0, 1, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0];
     bytes.extend([2, 0, 0, 4, 0, 0, 0, 1]);
     bytes.extend(frame(1, b""));
-    stream.write_all(&bytes).unwrap();
+    let mut stream = smol::unblock(move || stream.write_all(&bytes).map(|()| stream)).await.unwrap();
     let session = up(&port.cloud, Carrier::Tcp).await;
     assert_eq!(port.cloud.frame().await, frame(1, b""));
     // The node reads what comes; so the window is only broken when it is told of more at once than it may hold.

@@ -68,6 +68,7 @@ const TABLE: &[(&str, May)] = &[
         ]),
     ),
     // Of the system, not of the node: they know none of the others.
+    ("catalyst-reactor", May::Use(&[])),
     ("catalyst-sandbox", May::Use(&[])),
     ("catalyst-services", May::Use(&[])),
     (

@@ -234,9 +234,9 @@ macro_rules! on_both {
             use super::*;
             $(#[$meta])*
             #[test]
-            fn smol() {
-                let rt: std::sync::Arc<dyn quinn::Runtime> = std::sync::Arc::new(quinn::SmolRuntime);
-                ::smol::block_on($body(rt));
+            fn one_thread() {
+                let thread = catalyst_reactor::OneThread::new().unwrap();
+                thread.block_on($body(std::sync::Arc::new(thread.clone())));
             }
             $(#[$meta])*
             #[test]
