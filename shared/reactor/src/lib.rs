@@ -11,13 +11,15 @@
 //!
 //! Not here: files, processes, name look-ups; other systems than Linux.
 
+mod known;
 mod quic;
 mod reactor;
 mod source;
 mod stream;
 mod timers;
 
+pub use known::Side;
 pub use quic::OneThread;
 pub use reactor::Reactor;
-pub use source::{Side, Source};
+pub use source::Source;
 pub use stream::Stream;

@@ -13,8 +13,9 @@ use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, UdpPoller};
 use slab::Slab;
 
+use crate::known::Side;
 use crate::reactor::Reactor;
-use crate::source::{Side, Source};
+use crate::source::Source;
 use crate::timers::Key;
 
 /// A reactor and an executor on one thread.

@@ -14,7 +14,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use slab::Slab;
 
-use crate::source::Entry;
+use crate::known::Entry;
 use crate::timers::{Key, Timers};
 
 /// Changes that one wait takes. When full: the next wait, which does not sleep, takes the others.

@@ -9,7 +9,8 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 
-use crate::source::{Side, Source};
+use crate::known::Side;
+use crate::source::Source;
 
 /// A stream socket. Closing it ends the writing direction alone.
 #[derive(Debug)]
