@@ -74,6 +74,17 @@ fn slope(samples: &[(f64, f64)]) -> f64 {
     slopes.get(slopes.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// How many descriptors a process has open. Pipes are left out: some are kept for the next flows ([`KEPT_PIPES`]).
+pub fn open(pid: u32) -> usize {
+    let all = descriptors(pid);
+    let pipes = all.iter().filter(|path| path.to_string_lossy().starts_with("pipe:")).count();
+    assert!(pipes <= KEPT_PIPES, "{all:#?}");
+    all.len() - pipes
+}
+
+/// Ends of the pipes that a node keeps, and of those of its runtime.
+const KEPT_PIPES: usize = 2 * 8 + 4;
+
 /// What the open descriptors of a process are: a socket, a file.
 pub fn descriptors(pid: u32) -> Vec<PathBuf> {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();

@@ -10,7 +10,7 @@ use catalyst_e2e::{Fabric, Node, wait};
 use serde_json::json;
 
 use crate::load::{Counts, Load, Ports};
-use crate::memory::{Watch, descriptors};
+use crate::memory::{Watch, descriptors, open};
 
 /// An edge may grow by so much after the warm-up, in kB, however long it runs: the bar of its slope is this over the
 /// minutes. Its heap breathes by 250 kB under this load.
@@ -92,9 +92,9 @@ fn at_rest(node: &Node, neighbours: &[&Node]) -> usize {
     node.wait("no flows", |status| status["flows"][0] == 0);
     let pid = u32::try_from(node.status()["pid"].as_u64().unwrap()).unwrap();
     // Steady for a second: connections to the node that came back open and close for a while.
-    let mut last = (descriptors(pid).len(), Instant::now());
+    let mut last = (open(pid), Instant::now());
     let steady = wait::poll(REST, || {
-        let now = descriptors(pid).len();
+        let now = open(pid);
         if now != last.0 {
             last = (now, Instant::now());
         }
