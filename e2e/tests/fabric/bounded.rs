@@ -195,7 +195,12 @@ fn with_every_limit_filled_at_once_a_board_takes_less_than_check_says() {
     // What is filled was filled: a bound that is never approached says nothing.
     assert!(most > start + 6 * 1024 * 1024, "only {start} -> {most}: the limits were not filled");
     let status = edge.status();
-    assert_eq!(status["flows"], json!([FLOWS, FLOWS]));
+    // In time those that nobody reads are reset, as more than may stand still; no other flow is gone.
+    let lost = |status: &serde_json::Value| status["flows_lost"][0].as_u64().unwrap();
+    let reset = lost(&status) + clouds.iter().map(|cloud| lost(&cloud.status())).sum::<u64>();
+    let left = status["flows"][0].as_u64().unwrap();
+    println!("{left} flows are left, {reset} were reset for standing still");
+    assert!(left + reset >= FLOWS as u64, "{left} of {FLOWS} flows are left, {reset} were reset");
     for row in status["peers"].as_array().unwrap() {
         assert_eq!(row["state"], "up", "{row:#}");
         assert_eq!(row["sessions"], 1, "no session suffers: {row:#}");
