@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::Binaries;
 use crate::report::{Bar, Report};
 
-use super::{contestant, in_turns, load, median};
+use super::{ASKING, contestant, in_turns, load, median};
 
 const BYTES: u64 = 1_000_000_000;
 
@@ -26,8 +26,10 @@ pub fn run(binaries: &Binaries, report: &mut Report) -> Result<()> {
         report.beside("local TCP: CPU a GB", median(&ours.bulk), "s", peer, bar);
     }
     for (other, contestant) in others.iter().zip(contestants.iter().skip(1)) {
-        let peer = (contestant.name, median(&other.request));
-        report.beside("local TCP: CPU a request", median(&ours.request), "us", peer, Bar::None);
+        for ((asking, ours), other) in ASKING.into_iter().zip(&ours.requests).zip(&other.requests) {
+            let what = format!("local TCP, {asking} connections: CPU a request");
+            report.beside(what, median(&ours.cpu), "us", (contestant.name, median(&other.cpu)), Bar::None);
+        }
     }
     Ok(())
 }

@@ -24,13 +24,23 @@ use crate::report::{quantile, sorted};
 /// Every contestant has so many turns; the middle one counts.
 const TURNS: usize = 5;
 
+/// Connections that ask at the same time, each for one thing after the other: few, where the way there and back
+/// decides, and a crowd, where the work does.
+const ASKING: [u64; 2] = [4, 32];
+
 /// What one contestant spent, a figure a turn.
 #[derive(Default)]
 struct Spent {
     /// CPU-seconds a GB.
     bulk: Vec<f64>,
+    /// For each number of connections in [`ASKING`].
+    requests: [Requests; ASKING.len()],
+}
+
+#[derive(Default)]
+struct Requests {
     /// CPU-microseconds a request.
-    request: Vec<f64>,
+    cpu: Vec<f64>,
     /// Requests a second.
     rate: Vec<f64>,
 }
@@ -38,20 +48,26 @@ struct Spent {
 /// Bulk and requests through each contestant in turns, so that what else the machine does meets all alike.
 fn in_turns(contestants: &[Contestant], bytes: u64) -> Result<Vec<Spent>> {
     const CONNECTIONS: u64 = 4;
-    const REQUESTS: u64 = 4_000;
+    const REQUESTS: u64 = 32_000;
     let mut all: Vec<Spent> = contestants.iter().map(|_| Spent::default()).collect();
     for turn in 0..=TURNS {
         for (contestant, spent) in contestants.iter().zip(&mut all) {
+            // The first turn warms up.
+            let counts = turn > 0;
             let before = contestant.cpu_seconds()?;
             load::bulk(contestant.port, CONNECTIONS, bytes)?;
-            let between = contestant.cpu_seconds()?;
-            let rate = load::requests(contestant.port, CONNECTIONS, REQUESTS)?;
-            let after = contestant.cpu_seconds()?;
-            // The first turn warms up.
-            if turn > 0 {
-                spent.bulk.push((between - before) / (bytes as f64 / 1e9));
-                spent.request.push((after - between) / (CONNECTIONS * REQUESTS) as f64 * 1e6);
-                spent.rate.push(rate);
+            let mut last = contestant.cpu_seconds()?;
+            if counts {
+                spent.bulk.push((last - before) / (bytes as f64 / 1e9));
+            }
+            for (asking, requests) in ASKING.into_iter().zip(&mut spent.requests) {
+                let rate = load::requests(contestant.port, asking, REQUESTS / asking)?;
+                let now = contestant.cpu_seconds()?;
+                if counts {
+                    requests.cpu.push((now - last) / REQUESTS as f64 * 1e6);
+                    requests.rate.push(rate);
+                }
+                last = now;
             }
         }
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::Binaries;
 use crate::report::{Bar, Report};
 
-use super::{contestant, in_turns, load, median};
+use super::{ASKING, contestant, in_turns, load, median};
 
 const BYTES: u64 = 500_000_000;
 
@@ -23,15 +23,22 @@ pub fn run(binaries: &Binaries, report: &mut Report) -> Result<()> {
         let name = contestant.name;
         let peer = (name, median(&other.bulk));
         report.beside("tunnel, both nodes: CPU a GB", median(&ours.bulk), "s", peer, Bar::TimesAtMost(1.0));
-        let peer = (name, median(&other.request));
-        report.beside("tunnel, both nodes: CPU a request", median(&ours.request), "us", peer, Bar::None);
-        let peer = (name, median(&other.rate));
-        report.beside("tunnel: requests", median(&ours.rate), "/s", peer, Bar::TimesAtLeast(1.0));
+        for ((asking, ours), other) in ASKING.into_iter().zip(&ours.requests).zip(&other.requests) {
+            let what = format!("tunnel, {asking} connections: CPU a request, both nodes");
+            report.beside(what, median(&ours.cpu), "us", (name, median(&other.cpu)), Bar::None);
+            let what = format!("tunnel, {asking} connections: requests");
+            let peer = (name, median(&other.rate));
+            report.beside(what, median(&ours.rate), "/s", peer, Bar::TimesAtLeast(1.0));
+        }
     }
     if others.is_empty() {
         report.add("tunnel, both nodes: CPU a GB", median(&ours.bulk), "s", Bar::None);
-        report.add("tunnel, both nodes: CPU a request", median(&ours.request), "us", Bar::None);
-        report.add("tunnel: requests", median(&ours.rate), "/s", Bar::None);
+        for (asking, requests) in ASKING.into_iter().zip(&ours.requests) {
+            let what = format!("tunnel, {asking} connections: CPU a request, both nodes");
+            report.add(what, median(&requests.cpu), "us", Bar::None);
+            let what = format!("tunnel, {asking} connections: requests");
+            report.add(what, median(&requests.rate), "/s", Bar::None);
+        }
     }
     Ok(())
 }
