@@ -205,15 +205,7 @@ impl<Sh: Shell> Plane<Sh> {
                     }
                 }
                 Step::Peer(peer, origin) => {
-                    let header = StreamHeader {
-                        service: service.clone(),
-                        origin: Some(origin.clone()),
-                        caller: caller.clone(),
-                        trace: None,
-                        policy_epoch: plan.epoch,
-                        hop_limit: plan.hop_limit,
-                        kind: FlowKind::Packets,
-                    };
+                    let header = plan.header(FlowKind::Packets, service, origin, caller);
                     match self.transport.open_packets(peer, &header).await {
                         Ok(flow) => {
                             live.goes(NextHop::Peer(Arc::new(peer.clone())));

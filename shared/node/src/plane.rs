@@ -130,15 +130,7 @@ impl<Sh: Shell> Plane<Sh> {
                     }
                 }
                 Step::Peer(peer, origin) => {
-                    let header = StreamHeader {
-                        service: service.clone(),
-                        origin: Some(origin.clone()),
-                        caller: caller.clone(),
-                        trace: None,
-                        policy_epoch: plan.epoch,
-                        hop_limit: plan.hop_limit,
-                        kind: FlowKind::Bytes,
-                    };
+                    let header = plan.header(FlowKind::Bytes, service, origin, caller);
                     match self.transport.open_flow(peer, &header).await {
                         Ok(flow) => {
                             live.through(peer);

@@ -10,6 +10,7 @@ use catalyst_transport::{FlowControl, Held};
 use catalyst_tunnel::flows::Totals;
 use catalyst_tunnel::{
     Caller, Draws, Endpoint, FlowId, FlowKind, FlowTable, ForwardTable, Limits, NextHop, Refusal,
+    StreamHeader,
 };
 
 use carried::Carried;
@@ -63,6 +64,28 @@ pub struct Plan {
     pub hop_limit: u8,
     /// The policy epoch at which the flow was admitted.
     pub epoch: u64,
+}
+
+impl Plan {
+    /// What a neighbour is told of a flow that goes on to `origin`.
+    #[must_use]
+    pub fn header(
+        &self,
+        kind: FlowKind,
+        service: &ServiceName,
+        origin: &OriginId,
+        caller: &NodeName,
+    ) -> StreamHeader {
+        StreamHeader {
+            service: service.clone(),
+            origin: Some(origin.clone()),
+            caller: caller.clone(),
+            trace: None,
+            policy_epoch: self.epoch,
+            hop_limit: self.hop_limit,
+            kind,
+        }
+    }
 }
 
 impl Tables {
