@@ -122,6 +122,9 @@ impl Half {
                     Err(Errno::INVAL | Errno::NOSYS | Errno::MFILE | Errno::NFILE | Errno::PERM) => {
                         self.copies = true;
                     }
+                    // It stops at urgent data (RFC 9293, section 3.8.5) and calls that an end, or nothing there; a read
+                    // steps over it, and knows.
+                    Ok(0) | Err(Errno::AGAIN) => {}
                     other => return other.map_err(io::Error::from),
                 }
             }

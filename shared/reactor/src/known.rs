@@ -18,7 +18,8 @@ pub enum Side {
 pub(crate) struct Known {
     /// A call may succeed. The system tells each change once, so this stays until a call says `WouldBlock`.
     pub ready: bool,
-    /// The other end has closed this direction, or it broke: every call succeeds or fails at once from now on.
+    /// The other end has closed this direction, or it broke, or there is urgent data: that a call moved little does not
+    /// mean that the next would wait. Only `WouldBlock` means it.
     pub ended: bool,
     /// Changes so far. Of a call that began before a change nothing can be learned.
     pub changes: u32,
@@ -48,7 +49,8 @@ impl Entry {
     /// Takes down what the system told; the wakers are for the caller to wake.
     pub fn changed(&mut self, flags: EventFlags, woken: &mut Vec<Waker>) {
         let over = flags.intersects(EventFlags::HUP | EventFlags::ERR);
-        let read_ended = over || flags.contains(EventFlags::RDHUP);
+        // A read stops at urgent data (RFC 9293, section 3.8.5) with bytes behind it, of which no change tells.
+        let read_ended = over || flags.intersects(EventFlags::RDHUP | EventFlags::PRI);
         self.read.changed(flags.contains(EventFlags::IN), read_ended, woken);
         self.write.changed(flags.contains(EventFlags::OUT), over, woken);
     }

@@ -22,4 +22,4 @@ pub use known::Side;
 pub use quic::OneThread;
 pub use reactor::Reactor;
 pub use source::Source;
-pub use stream::Stream;
+pub use stream::{Socket, Stream};

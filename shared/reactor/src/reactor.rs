@@ -104,6 +104,8 @@ impl Reactor {
             if self.0.rung.swap(false, SeqCst)
                 && let Poll::Ready(done) = future.as_mut().poll(&mut cx)
             {
+                // If this ran within another one, whose wish to go on it may have taken.
+                self.0.rung.store(true, SeqCst);
                 return done;
             }
             self.turn(&mut events, &mut due);
@@ -147,8 +149,11 @@ impl Reactor {
         let mut sources = lock(&self.0.sources);
         let vacant = sources.vacant_entry();
         let key = vacant.key();
-        let flags =
-            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        let flags = epoll::EventFlags::IN
+            | epoll::EventFlags::OUT
+            | epoll::EventFlags::RDHUP
+            | epoll::EventFlags::PRI
+            | epoll::EventFlags::ET;
         epoll::add(&self.0.epoll, io, epoll::EventData::new_u64(key as u64), flags)?;
         vacant.insert(entry);
         Ok(key)

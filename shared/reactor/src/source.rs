@@ -103,7 +103,8 @@ impl<T: AsFd> Source<T> {
         done
     }
 
-    /// Makes a call whenever it may succeed, until it says other than `WouldBlock`.
+    /// Makes a call whenever it may succeed, until it says other than `WouldBlock`, which it must say of this descriptor
+    /// alone and not of another one that it uses.
     pub fn poll_call<R>(
         &self,
         side: Side,

@@ -1,7 +1,9 @@
 //! A source that bytes go through.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::net::TcpStream;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,11 +14,29 @@ use rustix::net::{Shutdown, shutdown};
 use crate::known::Side;
 use crate::source::Source;
 
+/// A stream socket of the standard library.
+pub trait Socket: AsFd {
+    /// Whether a read that fills less than its buffer has emptied the socket. A Unix socket ends a read behind a message
+    /// with descriptors (unix(7)), so of it nothing can be learned.
+    const SHORT_IS_EMPTY: bool;
+}
+
+impl Socket for TcpStream {
+    const SHORT_IS_EMPTY: bool = true;
+}
+
+impl Socket for UnixStream {
+    const SHORT_IS_EMPTY: bool = false;
+}
+
+/// Slices that the system takes in one call (`IOV_MAX`); the standard library passes no more.
+const SLICES: usize = 1_024;
+
 /// A stream socket. Closing it ends the writing direction alone.
 #[derive(Debug)]
-pub struct Stream<T: AsFd>(pub Source<T>);
+pub struct Stream<T: Socket>(pub Source<T>);
 
-impl<T: AsFd> Stream<T> {
+impl<T: Socket> Stream<T> {
     /// Moves bytes, at most `len`. A call that moved fewer has emptied or filled the socket (epoll(7), question 9): the
     /// next need not be made before the system tells of a change.
     fn poll_move(
@@ -31,6 +51,7 @@ impl<T: AsFd> Stream<T> {
         if let Poll::Ready(Ok(moved)) = moved
             && moved > 0
             && moved < len
+            && (side == Side::Write || T::SHORT_IS_EMPTY)
         {
             self.0.exhausted(side, changes);
         }
@@ -38,7 +59,7 @@ impl<T: AsFd> Stream<T> {
     }
 }
 
-impl<T: AsFd + Unpin> AsyncRead for Stream<T>
+impl<T: Socket + Unpin> AsyncRead for Stream<T>
 where
     for<'a> &'a T: Read,
 {
@@ -47,7 +68,7 @@ where
     }
 }
 
-impl<T: AsFd + Unpin> AsyncWrite for Stream<T>
+impl<T: Socket + Unpin> AsyncWrite for Stream<T>
 where
     for<'a> &'a T: Write,
 {
@@ -60,7 +81,7 @@ where
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len = bufs.iter().map(|buf| buf.len()).sum();
+        let len = bufs.iter().take(SLICES).map(|buf| buf.len()).sum();
         self.poll_move(Side::Write, cx, len, |mut io| io.write_vectored(bufs))
     }
 

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::future::poll_fn;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, UdpSocket};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,9 +15,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use catalyst_reactor::{OneThread, Side, Source, Stream};
-use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+use futures_lite::{AsyncReadExt, AsyncWrite, AsyncWriteExt, future};
 use quinn::Runtime;
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -278,4 +281,97 @@ fn a_refused_connection_is_told_and_an_accepted_one_waits_for_bytes() {
     drop(client.join().unwrap());
     let end = run(&runtime, poll_fn(|cx| accepted.poll_call(Side::Read, cx, |mut io| io.read(&mut byte))));
     assert_eq!(end.unwrap(), 0);
+}
+
+/// Lets the reactor turn: what is registered tells of itself once, which would hide a change that is lost later.
+async fn settle(runtime: &OneThread) {
+    let mut timer = runtime.new_timer(Instant::now() + Duration::from_millis(30));
+    poll_fn(|cx| timer.as_mut().poll(cx)).await;
+}
+
+fn tcp(runtime: &OneThread) -> (Stream<std::net::TcpStream>, std::net::TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ours, _) = listener.accept().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    (Stream(Source::new(runtime.reactor(), ours).unwrap()), theirs)
+}
+
+#[test]
+fn bytes_behind_urgent_data_are_read() {
+    let runtime = OneThread::new().unwrap();
+    let (mut ours, mut theirs) = tcp(&runtime);
+    theirs.write_all(b"abc").unwrap();
+    send(&theirs, b"X", SendFlags::OOB).unwrap();
+    theirs.write_all(b"def").unwrap();
+    let got = run(&runtime, async {
+        settle(&runtime).await;
+        let mut got = Vec::new();
+        while got.len() < 6 {
+            let mut part = [0; 64];
+            let len = ours.read(&mut part).await.unwrap();
+            got.extend_from_slice(&part[..len]);
+        }
+        got
+    });
+    assert_eq!(got, b"abcdef");
+}
+
+#[test]
+fn bytes_behind_a_message_with_descriptors_are_read() {
+    let runtime = OneThread::new().unwrap();
+    let (mut ours, mut theirs) = pair(&runtime);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let passed = [theirs.as_fd()];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&passed)));
+    sendmsg(&theirs, &[IoSlice::new(b"abc")], &mut control, SendFlags::empty()).unwrap();
+    theirs.write_all(b"def").unwrap();
+    let got = run(&runtime, async {
+        settle(&runtime).await;
+        let mut got = Vec::new();
+        while got.len() < 6 {
+            let mut part = [0; 64];
+            let len = ours.read(&mut part).await.unwrap();
+            got.extend_from_slice(&part[..len]);
+        }
+        got
+    });
+    assert_eq!(got, b"abcdef");
+}
+
+#[test]
+fn more_slices_than_the_system_takes_are_written_in_several_calls() {
+    let runtime = OneThread::new().unwrap();
+    let (mut ours, mut theirs) = tcp(&runtime);
+    let data: Vec<u8> = (0..2_500_u32).map(|n| n as u8).collect();
+    run(&runtime, async {
+        settle(&runtime).await;
+        let mut sent = 0;
+        while sent < data.len() {
+            let slices: Vec<IoSlice<'_>> = data[sent..].chunks(1).map(IoSlice::new).collect();
+            sent += poll_fn(|cx| Pin::new(&mut ours).poll_write_vectored(cx, &slices)).await.unwrap();
+        }
+    });
+    drop(ours);
+    let mut got = Vec::new();
+    theirs.read_to_end(&mut got).unwrap();
+    assert_eq!(got, data);
+}
+
+#[test]
+fn a_wait_within_a_wait_does_not_take_its_wish_to_go_on() {
+    let runtime = OneThread::new().unwrap();
+    let mut first = true;
+    run(
+        &runtime,
+        poll_fn(|cx| {
+            if std::mem::take(&mut first) {
+                cx.waker().wake_by_ref();
+                runtime.reactor().block_on(async {});
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        }),
+    );
 }

@@ -159,3 +159,24 @@ fn a_thread_keeps_no_more_empty_pipes_than_its_limit() {
     pipes.into_iter().for_each(give_back);
     assert_eq!(PIPES.with_borrow(Vec::len), Limits::PIPES);
 }
+
+#[test]
+fn urgent_data_neither_ends_a_flow_nor_holds_up_what_follows_it() {
+    for copies in [false, true] {
+        let Joined { client, service, end, .. } = joined(copies);
+        (&client).write_all(b"abc").unwrap();
+        SockRef::from(&client).send_out_of_band(b"X").unwrap();
+        (&client).write_all(b"def").unwrap();
+        let mut got = [0; 6];
+        (&service).read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"abcdef", "copies: {copies}");
+        // And again with the end right behind.
+        SockRef::from(&client).send_out_of_band(b"Y").unwrap();
+        (&client).write_all(b"ghi").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(whole(&service), b"ghi", "copies: {copies}");
+        service.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(whole(&client), b"");
+        assert_eq!(end.join().unwrap(), PumpEnd::Finished);
+    }
+}
