@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use catalyst_config::agreement;
 use catalyst_identity::TrustBundle;
 use catalyst_names::OrgId;
-use catalyst_node::NodeError;
+use catalyst_node::{NodeError, say};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ pub fn execute(
                 None => own()?,
             };
             let text = draft(&own, with, role, *max_services, bundle)?;
-            println!("{text}");
+            say!("{text}");
             Ok(())
         }
         AgreementCommand::Check { file } => {
@@ -61,9 +61,9 @@ pub fn execute(
             let agreement = agreement::parse(&text, &file.display().to_string(), None)?;
             let digest: String = agreement.digest().iter().map(|b| format!("{b:02x}")).collect();
             if json {
-                println!("{}", json!({ "ok": true, "digest": digest }));
+                say!("{}", json!({ "ok": true, "digest": digest }));
             } else {
-                println!("{}: good; digest {digest}", file.display());
+                say!("{}: good; digest {digest}", file.display());
             }
             Ok(())
         }

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use catalyst_config::{HostPort, files};
 use catalyst_identity::{DEFAULT_LEAF_SECS, NodeKey, OrgRoot};
 use catalyst_names::{NodeId, OrgId, ServiceName};
-use catalyst_node::NodeError;
+use catalyst_node::{NodeError, say};
 use clap::Args;
 use serde_json::json;
 
@@ -101,14 +101,14 @@ impl Init {
             .map_err(|e| NodeError::Failed(format!("cannot write the configuration: {e}")))?;
         public(&config, &format!("{text}\n"))?;
         if json {
-            println!("{}", json!({ "config": config, "root": root_dir, "node": format!("{node}.{org}") }));
+            say!("{}", json!({ "config": config, "root": root_dir, "node": format!("{node}.{org}") }));
         } else {
-            println!("{}  {node}.{org}, found at {address}", config.display());
-            println!(
+            say!("{}  {node}.{org}, found at {address}", config.display());
+            say!(
                 "{}  the organisation's root: whoever has it is the organisation; keep a copy offline",
                 root_dir.display()
             );
-            println!("next: catalyst up -c {}", config.display());
+            say!("next: catalyst up -c {}", config.display());
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use async_channel::bounded;
 use catalyst_config::{Build, Compiled};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish};
 use catalyst_node::confine::confine;
+use catalyst_node::printed::print_of;
 use catalyst_node::services::launch;
 use catalyst_node::{NodeError, Prepared, Recorder, Stop, panics, replay, run};
 use catalyst_route_table::{Heap, Limits};
@@ -107,7 +108,7 @@ fn commands() -> ExitCode {
         Command::Shared(command) => execute(&PROGRAM, common, command),
         Command::Replay { file } => replay(file, common.json),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
+            print_of(|out| clap_complete::generate(*shell, &mut Arguments::command(), PROGRAM.name, out));
             Ok(())
         }
     };

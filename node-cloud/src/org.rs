@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use catalyst_config::files;
 use catalyst_identity::OrgRoot;
 use catalyst_names::OrgId;
-use catalyst_node::NodeError;
 use catalyst_node::cli::{Common, Program, org_bundle};
+use catalyst_node::{NodeError, say};
 use clap::Subcommand;
 
 const DAY: u64 = 86_400;
@@ -94,12 +94,12 @@ fn init(org: &str, dir: &Path, json: bool) -> Result<(), NodeError> {
     let fingerprint = root.bundle().map_err(at(&bundle_path))?.fingerprint().to_string();
     if json {
         let body = serde_json::json!({ "key": key_path, "bundle": bundle_path, "fingerprint": fingerprint });
-        println!("{body}");
+        say!("{body}");
     } else {
-        println!("root key  {} (mode 0600; keep it offline)", key_path.display());
-        println!("bundle    {} (for every node and for partners)", bundle_path.display());
-        println!("          {fingerprint}");
-        println!(
+        say!("root key  {} (mode 0600; keep it offline)", key_path.display());
+        say!("bundle    {} (for every node and for partners)", bundle_path.display());
+        say!("          {fingerprint}");
+        say!(
             "next: catalyst node csr --org {org} --node NAME on each node, then catalyst org sign NAME.csr --dir {}",
             dir.display()
         );
@@ -150,11 +150,11 @@ fn sign(
     let until = catalyst_identity::not_after(&certificate).map_err(at(&out))?;
     if json {
         let body = serde_json::json!({ "certificate": out, "bundle": bundle_path, "not_after": until });
-        println!("{body}");
+        say!("{body}");
     } else {
         // The root's own end may come first.
-        println!("certificate  {} (for {} days)", out.display(), until.saturating_sub(issued) / DAY);
-        println!("next: put it and {} beside the node's key", bundle_path.display());
+        say!("certificate  {} (for {} days)", out.display(), until.saturating_sub(issued) / DAY);
+        say!("next: put it and {} beside the node's key", bundle_path.display());
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The command line: every command answers in words and in JSON, and its exit code says how it went.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
 use catalyst_e2e::process::{both, output};
 use catalyst_e2e::{Build, Fabric, Node};
@@ -183,4 +183,25 @@ fn the_environment_and_flags_override_the_file() {
     drop(process);
     node.start();
     assert_eq!(node.status()["routes"][1], 100_000);
+}
+
+#[test]
+fn words_that_cannot_be_written_are_told_and_a_reader_that_goes_away_is_no_fault() {
+    for build in [Build::Cloud, Build::Edge] {
+        let (fabric, mut node) = one(build);
+        node.start();
+        // The shell opens what the words are to go to.
+        let shell = |args: &str, to: &str| {
+            let program = fabric.command(build).get_program().to_string_lossy().into_owned();
+            let text = format!("env -i {program} -c {} {args} {to}", node.config_file().display());
+            output(Command::new("bash").args(["-o", "pipefail", "-c", &text]))
+        };
+        for args in ["status", "status --json", "config schema", "completions bash"] {
+            let out = shell(args, "> /dev/full");
+            assert_eq!(out.status.code(), Some(1), "{args:?}: {}", both(&out));
+            assert!(both(&out).contains("could not be written to standard output"), "{}", both(&out));
+            let out = shell(args, "| head -c 1");
+            assert!(out.status.success() && out.stderr.is_empty(), "{args}: {}", both(&out));
+        }
+    }
 }

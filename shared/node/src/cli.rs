@@ -22,7 +22,7 @@ mod policy;
 use crate::admin::{Answer, Request, ServiceSpec};
 use crate::client::ask;
 use crate::error::{Exit, NodeError};
-use crate::output;
+use crate::{output, printed};
 
 pub use bundle::org_bundle;
 pub use expose::ExposeCommand;
@@ -305,7 +305,13 @@ pub fn level(level: LogLevel) -> tracing::Level {
 /// Ends a program: an error goes to stderr, in words or as JSON, and becomes its exit code.
 #[must_use]
 pub fn finish(program: &Program, json: bool, result: Result<(), NodeError>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::from(Exit::Ok as u8) };
+    let told = result.and_then(|()| match printed::lost() {
+        None => Ok(()),
+        Some(why) => Err(NodeError::Failed(format!(
+            "it is done, but what it had to say could not be written to standard output: {why}"
+        ))),
+    });
+    let Err(error) = told else { return ExitCode::from(Exit::Ok as u8) };
     if json {
         let body = serde_json::json!({ "error": error.to_string(), "exit": error.exit() as u8 });
         eprintln!("{body}");

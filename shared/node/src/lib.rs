@@ -46,6 +46,7 @@ pub mod peers;
 mod persist;
 mod plane;
 mod ports;
+pub mod printed;
 mod record;
 mod remember;
 mod renewal;

@@ -1,23 +1,22 @@
 //! What commands print: tables for people, JSON for programs.
 
-use std::io::Write;
-
 use catalyst_control::view::RouteRow;
 use catalyst_control::visibility::VisibilityRow;
 use catalyst_identity::Date;
 
 use crate::admin::{Answer, ExposeRow, NodeRow, PeerRow, RuleRow, ServiceRow, Status};
+use crate::printed::print;
 
 /// One line on stdout. A reader that went away, as 'head' does, is no error. Words of peers are in it, so what could
 /// move a cursor or end a line is shown as a dot.
 pub(crate) fn line(text: &str) {
     let safe: String = text.chars().map(|c| if c.is_control() { '.' } else { c }).collect();
-    let _ = writeln!(std::io::stdout(), "{safe}");
+    print(&format!("{safe}\n"));
 }
 
 /// Text of our own that may hold several lines.
 pub(crate) fn raw(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    print(&format!("{text}\n"));
 }
 
 /// The answer as JSON: the bare object or list, without the envelope.
