@@ -29,7 +29,7 @@ pub fn print_of(write: impl FnOnce(&mut Vec<u8>)) {
     print(&String::from_utf8_lossy(&text));
 }
 
-/// `println!` by [`print`].
+/// `println!` by [`print()`].
 #[macro_export]
 macro_rules! say {
     ($($words:tt)*) => {
