@@ -76,7 +76,7 @@ fn draft(own: &OrgId, with: &OrgId, role: &str, max: u32, bundles: &[PathBuf]) -
         "customer" => "provider",
         "provider" => "customer",
         other => {
-            return Err(NodeError::Refused(format!("'{other}' is no role: use peer, customer or provider")));
+            return Err(NodeError::Usage(format!("'{other}' is no role: use peer, customer or provider")));
         }
     };
     let mut parties = [(own, role, Vec::new()), (with, theirs, Vec::new())];

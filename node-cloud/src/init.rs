@@ -39,7 +39,7 @@ fn at<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> NodeError {
 
 fn exposed(text: &str) -> Result<(ServiceName, SocketAddr), NodeError> {
     let refuse = |why: &dyn std::fmt::Display| {
-        NodeError::Refused(format!("--expose {text}: {why}; write orders.globex.example=127.0.0.1:9001"))
+        NodeError::Usage(format!("--expose {text}: {why}; write orders.globex.example=127.0.0.1:9001"))
     };
     let (service, listen) = text.split_once('=').ok_or_else(|| refuse(&"there is no '='"))?;
     Ok((ServiceName::parse(service).map_err(|e| refuse(&e))?, listen.parse().map_err(|e| refuse(&e))?))
@@ -49,7 +49,7 @@ impl Init {
     /// Makes everything, or nothing over what is there.
     pub fn run(&self, json: bool) -> Result<(), NodeError> {
         let address = HostPort::parse(&self.address)
-            .map_err(|why| NodeError::Refused(format!("--address {}: {why}", self.address)))?;
+            .map_err(|why| NodeError::Usage(format!("--address {}: {why}", self.address)))?;
         let expose = self.expose.iter().map(|text| exposed(text)).collect::<Result<Vec<_>, _>>()?;
         let (org, node, dir) = (&self.org, &self.node, &self.dir);
         let root_dir = dir.join("root");
@@ -61,7 +61,7 @@ impl Init {
         let [root_key, root_bundle] = &root_files;
         let all = [&config, key_path, chain_path, &bundle, root_key, root_bundle];
         if let Some(there) = all.iter().find(|path| path.exists()) {
-            return Err(NodeError::Refused(format!(
+            return Err(NodeError::Failed(format!(
                 "{} exists already: nothing was changed. Use another folder, or remove what is there",
                 there.display()
             )));

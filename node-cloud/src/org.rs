@@ -76,12 +76,12 @@ pub fn execute(command: &OrgCommand, program: &Program, common: &Common) -> Resu
 }
 
 fn init(org: &str, dir: &Path, json: bool) -> Result<(), NodeError> {
-    let org = OrgId::parse(org).map_err(|e| NodeError::Refused(format!("'{org}': {e}")))?;
+    let org = OrgId::parse(org).map_err(|e| NodeError::Usage(format!("'{org}': {e}")))?;
     fs::create_dir_all(dir).map_err(at(dir))?;
     let (key_path, bundle_path) =
         (dir.join(format!("{org}.root.key")), dir.join(format!("{org}.bundle.pem")));
     if let Some(path) = [&key_path, &bundle_path].into_iter().find(|p| p.exists()) {
-        return Err(NodeError::Refused(format!(
+        return Err(NodeError::Failed(format!(
             "{} exists already; a second root would make the certificates of the first worthless. \
              Use another folder, or move the old root away",
             path.display()
@@ -116,11 +116,11 @@ fn only_root(dir: &Path) -> Result<String, NodeError> {
         .collect();
     match (found.pop(), found.is_empty()) {
         (Some(org), true) => Ok(org),
-        (Some(_), false) => Err(NodeError::Refused(format!(
+        (Some(_), false) => Err(NodeError::Usage(format!(
             "{} holds the roots of several organisations; name one with --org",
             dir.display()
         ))),
-        (None, _) => Err(NodeError::Refused(format!(
+        (None, _) => Err(NodeError::Usage(format!(
             "{} holds no root (ORG.root.key); name the folder of 'catalyst org init' with --dir",
             dir.display()
         ))),

@@ -86,6 +86,40 @@ fn making_an_organisation_and_a_node_answers_in_json_too() {
 }
 
 #[test]
+fn arguments_of_cloud_commands_that_cannot_be_meant_are_a_wrong_command_line() {
+    let fabric = Fabric::new();
+    let dir = fabric.dir().join("made");
+    let dir = dir.to_str().unwrap();
+    let code = |args: &[&str]| {
+        let out = output(fabric.command(Build::Cloud).args(args));
+        (out.status.code().unwrap(), both(&out))
+    };
+    let init = ["init", "--org", "acme.example", "--node", "n", "--dir", dir, "--address"];
+    for (malformed, word) in [
+        (&["nonsense"][..], "--address nonsense"),
+        (&["a.example:7443", "--expose", "x"], "--expose x"),
+        (&["a.example:7443", "--expose", "x.acme.example=1"], "--expose x.acme.example=1"),
+    ] {
+        let (exit, said) = code(&[&init, malformed].concat());
+        assert!(exit == 2 && said.contains(word), "{exit}: {said}");
+    }
+    assert!(!std::path::Path::new(dir).exists(), "nothing is made of it");
+    for malformed in [
+        &["org", "init", "Acme"][..],
+        &["agreement", "new", "--org", "acme.example", "--with", "globex.example", "--role", "friend"],
+        &["org", "sign", "x.csr", "--dir", fabric.dir().to_str().unwrap()],
+    ] {
+        let (exit, said) = code(malformed);
+        assert_eq!(exit, 2, "{malformed:?}: {said}");
+    }
+    // What is well-formed and in the way of what is there has failed; nothing is changed.
+    let good = [&init[..], &["a.example:7443"]].concat();
+    assert_eq!(code(&good).0, 0);
+    let (exit, said) = code(&good);
+    assert!(exit == 1 && said.contains("exists already"), "{exit}: {said}");
+}
+
+#[test]
 fn a_recording_replays() {
     let (fabric, mut node) = one(Build::Edge);
     let file = fabric.dir().join("recording.jsonl");
@@ -125,6 +159,18 @@ fn the_exit_code_says_what_kind_of_failure_it_was() {
             let out = output(fabric.command(build).args(wrong));
             assert_eq!(out.status.code(), Some(2), "{wrong:?}: {}", both(&out));
         }
+        // The same, found by the program that no node is asked for.
+        for malformed in [
+            &["service", "add", "Bad_Name", "--target", "127.0.0.1:1"][..],
+            &["service", "add", "x", "--target", "127.0.0.1:1", "--protocol", "nonsense"],
+            &["expose", "add", "no-organisation"],
+            &["peer", "rm", "Bad_Name"],
+            &["node", "invite", "edge-9", "--ttl", "soon"],
+            &["node", "csr", "--org", "acme", "--node", "Bad_Name"],
+        ] {
+            let (exit, said) = code(malformed);
+            assert_eq!(exit, 2, "{malformed:?}: {said}");
+        }
         node.start();
         let code = |args: &[&str]| {
             let out = node.cli(args);
@@ -135,12 +181,7 @@ fn the_exit_code_says_what_kind_of_failure_it_was() {
         assert_eq!(code(&["--help"]).0, 0);
         assert_eq!(code(&["--version"]).0, 0);
         // 5: the node refuses.
-        for refused in [
-            &["service", "rm", "nobody"][..],
-            &["service", "add", "Bad_Name", "--target", "127.0.0.1:1"],
-            &["service", "add", "x", "--target", "nonsense"],
-            &["service", "add", "x", "--target", "127.0.0.1:1", "--protocol", "nonsense"],
-        ] {
+        for refused in [&["service", "rm", "nobody"][..], &["service", "add", "x", "--target", "nonsense"]] {
             let (exit, said) = code(refused);
             assert_eq!(exit, 5, "{refused:?}: {said}");
         }

@@ -85,7 +85,9 @@ fn a_token_is_good_once_in_time_whole_and_for_its_node() {
     assert!(!dir("second").join("edge-1.key").exists(), "nothing is left of a join in vain");
 
     let (said, code) = join_in(&fabric, &dir("cut"), &token[..token.len() - 9]);
-    assert!(code == 5 && said.contains("cut or mistyped"), "{code}: {said}");
+    assert!(code == 2 && said.contains("cut or mistyped"), "{code}: {said}");
+    let (said, code) = join_in(&fabric, &dir("cut"), "a-token");
+    assert!(code == 2 && said.contains("does not begin with 'cn1.'"), "{code}: {said}");
 
     let token = invite(&cloud, "edge-2", &["--ttl", "1s"]);
     // A moment has to pass, and nothing but the clock tells that it has.

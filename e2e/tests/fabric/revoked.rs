@@ -6,6 +6,8 @@ use catalyst_e2e::process::both;
 use catalyst_e2e::{Fabric, Node, wait};
 use serde_json::{Value, json};
 
+use super::join::{authority, invite};
+
 fn says_revoked(row: &Value) -> bool {
     row["last_error"].as_str().is_some_and(|e| e.contains("revoked"))
 }
@@ -21,6 +23,46 @@ fn triangle(fabric: &Fabric) -> [Node; 3] {
     board.joins(&mut first);
     board.joins(&mut second);
     [first, second, board]
+}
+
+#[test]
+fn a_name_that_nobody_has_heard_of_is_revoked_by_force_alone() {
+    let fabric = Fabric::new();
+    let acme = fabric.org("acme.example");
+    let mut cloud = authority(&fabric, &acme);
+    // One whose certificate was not issued here is known as a neighbour, one behind it by its routes.
+    let (mut near, mut far) = (fabric.cloud(&acme, "near"), fabric.edge(&acme, "far"));
+    far.offers("deep", "tcp", "127.0.0.1:9".parse().unwrap());
+    near.joins(&mut cloud);
+    far.joins(&mut near);
+    cloud.start();
+    near.start();
+    far.start();
+    cloud.wait_routes("deep.acme.example", "a route of far", |rows| !rows.is_empty());
+    invite(&cloud, "edge-1", &[]);
+    let revoke = |name: &str, more: &[&str]| {
+        let out = cloud.cli(&[&["node", "revoke", name], more].concat());
+        (out.status.code().unwrap(), both(&out))
+    };
+    let books = || {
+        let rows = cloud.cli(&["node", "ls", "--json"]);
+        let rows: Value = serde_json::from_slice(&rows.stdout).unwrap();
+        let row = |r: &Value| format!("{} {}", r["node"].as_str().unwrap(), r["state"].as_str().unwrap());
+        rows.as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    let (code, said) = revoke("egde-1", &[]);
+    assert!(code == 5 && said.contains("unknown node 'egde-1.acme.example'"), "{code}: {said}");
+    assert!(said.contains("did you mean 'edge-1'?") && said.contains("--force"), "{said}");
+    let (code, said) = revoke("something-else", &[]);
+    assert!(code == 5 && said.contains("catalyst node ls"), "{code}: {said}");
+    assert_eq!(books(), ["edge-1 invited"], "nothing happened");
+
+    assert_eq!(revoke("stolen", &["--force"]).0, 0);
+    for known in ["edge-1", "far", "near", "stolen"] {
+        assert_eq!(revoke(known, &[]).0, 0, "{known}");
+    }
+    assert_eq!(books(), ["edge-1 revoked", "far revoked", "near revoked", "stolen revoked"]);
+    near.wait_peer(&cloud, "the reason", says_revoked);
 }
 
 #[test]

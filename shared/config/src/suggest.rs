@@ -1,7 +1,7 @@
 //! "Did you mean".
 
 /// The word nearest to `text`, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Longer than every word we know: nothing to compare, and the table stays small.
     if text.len() > 40 {
         return None;

@@ -114,6 +114,9 @@ pub enum Request {
     Revoke {
         /// Its name.
         node: NodeId,
+        /// Also when neither the books nor a route nor a neighbour know it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
 }
 

@@ -236,6 +236,11 @@ impl Authority {
         Ok(Granted { chain, node: node.clone(), key, pinned, write })
     }
 
+    /// Nodes that were invited, issued for or revoked.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &NodeId> {
+        self.issued.keys().chain(self.invites.values().map(|invite| &invite.node))
+    }
+
     /// Revokes a node: what it holds is worth nothing from now on, and open invitations for it go.
     pub(crate) fn revoke(&mut self, node: &NodeId, now: u64) -> Write {
         let mut write = Write::default();

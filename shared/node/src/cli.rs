@@ -1,8 +1,8 @@
 //! The commands that both programs share: asking a node, and checking a configuration.
 //!
-//! Exit codes, the same everywhere: 0 done · 1 failed · 2 wrong command line · 3 wrong configuration, key or
-//! certificate · 4 no node answers · 5 the node refused, or it is
-//! another user's.
+//! Exit codes, the same everywhere: 0 done · 1 failed · 2 wrong command line: an argument that is missing, unknown or
+//! malformed · 3 wrong configuration, key or certificate · 4 no node answers · 5 the node refused, or it is another
+//! user's.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -221,7 +221,7 @@ pub enum ConfigCommand {
 fn spec(command: &ServiceCommand) -> Result<Request, NodeError> {
     let label = |name: &str| {
         ServiceLabel::parse(name)
-            .map_err(|e| NodeError::Refused(format!("'{name}' is no name for a service: {e}")))
+            .map_err(|e| NodeError::Usage(format!("'{name}' is no name for a service: {e}")))
     };
     Ok(match command {
         ServiceCommand::Ls => Request::Services,
@@ -231,7 +231,7 @@ fn spec(command: &ServiceCommand) -> Result<Request, NodeError> {
                 name: label(name)?,
                 protocol: protocol
                     .parse::<Protocol>()
-                    .map_err(|e| NodeError::Refused(format!("'{protocol}': {e}")))?,
+                    .map_err(|e| NodeError::Usage(format!("'{protocol}': {e}")))?,
                 target: target.clone(),
                 cost: *cost,
                 weight: *weight,
@@ -281,7 +281,7 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
 fn command_verb(command: &Shared) -> Option<String> {
     match command {
         Shared::Service(ServiceCommand::Add { name, .. }) => Some(format!("offering '{name}'")),
-        Shared::Node(NodeCommand::Revoke { node }) => Some(format!("'{node}' is cut off, and stays out")),
+        Shared::Node(NodeCommand::Revoke { node, .. }) => Some(format!("'{node}' is cut off, and stays out")),
         Shared::Peer(PeerCommand::Add { name, .. }) => Some(format!("peering with '{name}'")),
         Shared::Peer(PeerCommand::Rm { name }) => Some(format!("no longer peering with '{name}'")),
         Shared::Expose(ExposeCommand::Add { service, .. }) => Some(format!("a local port for '{service}'")),

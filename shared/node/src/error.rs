@@ -17,13 +17,13 @@ pub enum Exit {
     Ok = 0,
     /// Something failed that fits no other code.
     Failed = 1,
-    /// The command line is wrong.
+    /// The command line is wrong: an argument is missing, unknown or malformed. Nothing was asked of anybody.
     Usage = 2,
     /// The configuration, a key, a certificate or an agreement is wrong. Nothing was started.
     Config = 3,
     /// No node answers on the admin socket.
     NotRunning = 4,
-    /// The node refused the request: no such service, a limit, a bad name.
+    /// The node refused the request: no such service, a limit, a target that it cannot use.
     Refused = 5,
 }
 
@@ -119,6 +119,9 @@ pub enum NodeError {
     /// The node refused the request.
     #[error("{0}")]
     Refused(String),
+    /// What was typed cannot be meant: no node was asked.
+    #[error("{0}")]
+    Usage(String),
     /// Anything else that the system refused.
     #[error("{0}")]
     Failed(String),
@@ -187,6 +190,7 @@ impl NodeError {
             | NodeError::Identity { .. }
             | NodeError::WrongName { .. }
             | NodeError::Input(_) => Exit::Config,
+            NodeError::Usage(_) => Exit::Usage,
             NodeError::NotRunning { .. } => Exit::NotRunning,
             NodeError::Refused(_) | NodeError::NotYours { .. } => Exit::Refused,
             _ => Exit::Failed,

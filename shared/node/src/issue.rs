@@ -1,13 +1,17 @@
 //! The authority's side of an enrolment: the conversation is a task of its own, the decision is the engine's.
 
+use std::collections::BTreeSet;
+
 use async_channel::{Sender, bounded};
+use catalyst_config::nearest;
 use catalyst_identity::{JoinSecret, JoinToken, key_of};
-use catalyst_names::{NodeId, NodeName};
+use catalyst_names::{NodeId, NodeName, ServiceName};
 use catalyst_route_table::Store as RouteStore;
 use catalyst_transport::{EnrolError, EnrolStream};
 use tracing::{info, warn};
 
 use crate::admin::Answer;
+use crate::authority::Authority;
 use crate::engine::{Engine, Outcome};
 use crate::enrolment::{Enrol, Greeting, Question, Reply, VERSION, secret};
 use crate::limits::Limits;
@@ -166,8 +170,32 @@ impl<S: RouteStore> Engine<S> {
         Ok(Answer::Nodes(authority.rows(self.clocks.now().wall)))
     }
 
+    /// What to say of a node of this organisation that nobody has heard of: a typing mistake in the name would leave the
+    /// node that is meant where it is. `None`: the books, a neighbour or a route know it.
+    fn unknown(&self, authority: &Authority, name: &NodeName) -> Option<String> {
+        let config = &self.facts.config;
+        let peers = config.peers.iter().filter(|p| p.org == config.org).map(|p| p.node.as_str());
+        // Origins of other organisations are no names of nodes; paths end at the border.
+        let mut routes = self.core.state().route_rows();
+        routes.retain(|r| r.service.parse::<ServiceName>().is_ok_and(|s| s.org() == config.org.as_str()));
+        let seen = routes.iter().flat_map(|r| r.node_path.iter().chain([&r.origin])).map(String::as_str);
+        let known: BTreeSet<&str> = authority.known().map(NodeId::as_str).chain(peers).chain(seen).collect();
+        if known.contains(name.node()) {
+            return None;
+        }
+        let meant = match nearest(name.node(), known.into_iter()) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => "'catalyst node ls' lists whom it has heard of.".to_string(),
+        };
+        Some(format!(
+            "unknown node '{name}': it was not invited here, and no neighbour and no route has its name; {meant} \
+             With --force it is revoked all the same: for one whose certificate was signed elsewhere, or before the \
+             books of this authority were lost"
+        ))
+    }
+
     /// Cuts a node off: its certificates are refused, and its sessions and flows end now.
-    pub(crate) fn revoke(&mut self, node: &NodeId) -> Outcome {
+    pub(crate) fn revoke(&mut self, node: &NodeId, force: bool) -> Outcome {
         let now = self.clocks.now().wall;
         if *node == self.facts.config.node {
             return Outcome::Done(Err(
@@ -175,6 +203,10 @@ impl<S: RouteStore> Engine<S> {
             ));
         }
         let name = NodeName::new(node, &self.facts.config.org);
+        let Some(authority) = &self.authority else { return Outcome::Done(Err(Self::no_authority())) };
+        if !force && let Some(why) = self.unknown(authority, &name) {
+            return Outcome::Done(Err(why));
+        }
         let Some(authority) = &mut self.authority else { return Outcome::Done(Err(Self::no_authority())) };
         if let Err(error) = self.facts.trust.revoke(&name, None) {
             return Outcome::Done(Err(error.to_string()));

@@ -48,7 +48,7 @@ fn failed(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> NodeError + '_ {
 /// # Errors
 /// What went wrong. The token is used up exactly when the authority has answered with a certificate.
 pub async fn join<Sh: Shell>(shell: &Sh, this: Join<'_>) -> Result<Joined, NodeError> {
-    let token = JoinToken::from_text(this.token).map_err(|e| NodeError::Refused(e.to_string()))?;
+    let token = JoinToken::from_text(this.token).map_err(|e| NodeError::Usage(e.to_string()))?;
     let folder = this.config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let path = |name: String| folder.join(name);
     let (key_path, chain_path) = (path(format!("{}.key", token.node)), path(format!("{}.crt", token.node)));

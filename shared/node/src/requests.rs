@@ -82,7 +82,7 @@ impl<S: RouteStore> Engine<S> {
             Request::Bundle => Outcome::Done(self.bundle()),
             Request::Invite { node, ttl_s, address } => self.invite(&node, ttl_s, address),
             Request::Nodes => Outcome::Done(self.nodes()),
-            Request::Revoke { node } => self.revoke(&node),
+            Request::Revoke { node, force } => self.revoke(&node, force),
         }
     }
 

@@ -39,7 +39,7 @@ pub enum ExposeCommand {
 pub(super) fn request(command: &ExposeCommand) -> Result<Request, NodeError> {
     let name = |text: &str| {
         ServiceName::parse(text)
-            .map_err(|e| NodeError::Refused(format!("'{text}' is no full name of a service: {e}")))
+            .map_err(|e| NodeError::Usage(format!("'{text}' is no full name of a service: {e}")))
     };
     Ok(match command {
         ExposeCommand::Ls => Request::Exposed,
@@ -52,7 +52,7 @@ pub(super) fn request(command: &ExposeCommand) -> Result<Request, NodeError> {
                 listen: address(listen.as_ref()),
                 port: protocol
                     .parse::<Protocol>()
-                    .map_err(|e| NodeError::Refused(format!("'{protocol}': {e}")))?,
+                    .map_err(|e| NodeError::Usage(format!("'{protocol}': {e}")))?,
             },
         },
     })

@@ -46,11 +46,15 @@ pub enum NodeCommand {
     /// List the nodes that were invited, have joined or are revoked
     Ls,
     /// Cut a node off now and for good: its certificates, sessions and flows
-    #[command(after_help = "Example:\n  catalyst node revoke edge-1\n  \
-                            catalyst node invite edge-1   # lets the name come back, with another key")]
+    #[command(after_help = "Examples:\n  catalyst node revoke edge-1\n  \
+                            catalyst node invite edge-1   # lets the name come back, with another key\n  \
+                            catalyst node revoke lost-1 --force   # one that was signed elsewhere, or of lost books")]
     Revoke {
         /// Its name
         node: NodeId,
+        /// Also when this node has never heard of it
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -58,7 +62,7 @@ pub enum NodeCommand {
 pub(super) fn request(command: &NodeCommand) -> Result<Request, NodeError> {
     Ok(match command {
         NodeCommand::Ls | NodeCommand::Csr { .. } => Request::Nodes,
-        NodeCommand::Revoke { node } => Request::Revoke { node: node.clone() },
+        NodeCommand::Revoke { node, force } => Request::Revoke { node: node.clone(), force: *force },
         NodeCommand::Invite { node, ttl, address } => {
             Request::Invite { node: node.clone(), ttl_s: seconds(ttl)?, address: address.clone() }
         }
@@ -67,7 +71,7 @@ pub(super) fn request(command: &NodeCommand) -> Result<Request, NodeError> {
 
 /// `90s`, `15m`, `1h`, `7d`.
 fn seconds(text: &str) -> Result<u64, NodeError> {
-    let refuse = || NodeError::Refused(format!("'{text}' is no time: write 15m, 1h or 7d"));
+    let refuse = || NodeError::Usage(format!("'{text}' is no time: write 15m, 1h or 7d"));
     let (number, unit) = text.split_at(text.len().saturating_sub(1));
     let number: u64 = number.parse().map_err(|_| refuse())?;
     let unit = match unit {
@@ -82,7 +86,7 @@ fn seconds(text: &str) -> Result<u64, NodeError> {
 
 /// Makes a key, if there is none, and a request.
 pub(super) fn csr(common: &Common, org: &str, node: &str, dir: &Path) -> Result<(), NodeError> {
-    let name = |what: &str, e: &dyn std::fmt::Display| NodeError::Refused(format!("'{what}': {e}"));
+    let name = |what: &str, e: &dyn std::fmt::Display| NodeError::Usage(format!("'{what}': {e}"));
     let org = OrgId::parse(org).map_err(|e| name(org, &e))?;
     let node = NodeId::parse(node).map_err(|e| name(node, &e))?;
     let (key_path, csr_path) = (dir.join(format!("{node}.key")), dir.join(format!("{node}.csr")));

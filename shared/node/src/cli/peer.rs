@@ -20,7 +20,7 @@ pub(super) fn request(
         PeerCommand::Rm { name } => Request::PeerRemove { name: whole(program, common, name)? },
         PeerCommand::Add { name, address, bundle, agreement, profile, transport } => {
             let name = whole(program, common, name)?;
-            let refused = |e: catalyst_names::NameError| NodeError::Refused(format!("'{name}': {e}"));
+            let refused = |e: catalyst_names::NameError| NodeError::Usage(format!("'{name}': {e}"));
             Request::PeerAdd {
                 peer: PeerSpec {
                     node: NodeId::parse(name.node()).map_err(refused)?,
@@ -40,7 +40,7 @@ pub(super) fn request(
 fn whole(program: &Program, common: &Common, name: &str) -> Result<NodeName, NodeError> {
     let name =
         if name.contains('.') { name.to_string() } else { format!("{name}.{}", common.load(program)?.org) };
-    name.parse().map_err(|e| NodeError::Refused(format!("'{name}' is no name of a node: {e}")))
+    name.parse().map_err(|e| NodeError::Usage(format!("'{name}' is no name of a node: {e}")))
 }
 
 fn text(path: Option<&PathBuf>) -> Result<Option<String>, NodeError> {
