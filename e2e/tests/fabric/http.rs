@@ -209,6 +209,7 @@ fn what_cannot_be_carried_is_answered_in_words_and_reaches_no_service() {
     let bad: Vec<(String, &str, &str)> = vec![
         ("GET / HTTP/1.1\r\n\r\n".into(), "400", "one Host header"),
         (format!("GET / HTTP/1.1\r\n{host}{host}\r\n"), "400", "one Host header"),
+        ("GET / HTTP/1.1\r\nHost: far-web.acme.example:99999\r\n\r\n".into(), "400", "at most 65535"),
         ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".into(), "404", "names no service"),
         ("GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n".into(), "404", "127.0.0.1"),
         ("GET / HTTP/1.1\r\nHost: nobody.acme.example\r\n\r\n".into(), "404", "no route for this service"),

@@ -18,8 +18,8 @@ pub enum BadMessage {
     /// More than [`Limits::FIELDS`](crate::Limits::FIELDS).
     #[error("there are more than 100 header fields")]
     TooManyFields,
-    /// `Host` is missing, given twice, or not a name (RFC 9112 section 3.2).
-    #[error("one Host header with a host name is needed")]
+    /// `Host` is missing, given twice, or not a name with a port that TCP has (RFC 9112 section 3.2).
+    #[error("one Host header with a host name is needed; if it has a port, one of at most 65535")]
     Host,
     /// Both a length and a transfer coding, or several lengths, or one that is no number (RFC 9112 section 6.3).
     #[error("the length of the body is given twice or wrongly: {0}")]

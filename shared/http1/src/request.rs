@@ -84,13 +84,19 @@ fn host(target: &str, fields: &[Header<'_>]) -> Result<String, BadMessage> {
 }
 
 /// A host without its port. User names, brackets and anything but a DNS name's characters are refused: they name no
-/// service.
+/// service. The port may be empty, after its colon (RFC 3986 section 3.2.3), and is one that TCP has: whoever reads
+/// `a:65616` as port 80 and who does not would see two requests in one.
 fn name(authority: &str) -> Result<String, BadMessage> {
     let authority = authority.trim_matches([' ', '\t']);
     let (name, port) = authority.split_once(':').unwrap_or((authority, ""));
     let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
-    if name.is_empty() || !name.bytes().all(good) || !port.bytes().all(|b| b.is_ascii_digit()) {
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    let fits = port.is_empty() || digits && port.parse::<u16>().is_ok();
+    // One dot at the end is the root of DNS; a second one would be an empty label.
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let labels = !name.is_empty() && name.split('.').all(|label| !label.is_empty());
+    if !labels || !name.bytes().all(good) || !fits {
         return Err(BadMessage::Host);
     }
-    Ok(name.trim_end_matches('.').to_ascii_lowercase())
+    Ok(name.to_ascii_lowercase())
 }

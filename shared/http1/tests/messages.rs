@@ -25,6 +25,40 @@ fn a_request_names_its_host_in_lower_case_without_a_port() {
     {
         assert_eq!(host(&format!("GET / HTTP/1.1\r\n{bad}\r\n")), Err(BadMessage::Host), "{bad:?}");
     }
+    for good in ["a.b", "a.b:", "a.b:0", "a.b:0080", "a.b:65535", "a.b.:80", "\t A.B:80 "] {
+        assert_eq!(
+            host(&format!("GET / HTTP/1.1\r\nHost: {good}\r\n\r\n")).as_deref(),
+            Ok("a.b"),
+            "{good:?}"
+        );
+    }
+    for bad in [
+        "a.b:65536",
+        "a.b:99999",
+        "a.b:18446744073709551696",
+        "a.b:x",
+        "a.b:-1",
+        "a.b:+1",
+        "a.b: 80",
+        "a.b:80:80",
+        ":80",
+        "[::1",
+        "[::1]",
+        "::1",
+        "a b",
+        "a.b..",
+        ".a.b",
+        "a..b",
+        ".",
+        "a.b/",
+        "a.b,c.d",
+        "%61.b",
+        "a.b\u{e9}",
+    ] {
+        assert_eq!(host(&format!("GET / HTTP/1.1\r\nHost: {bad}\r\n\r\n")), Err(BadMessage::Host), "{bad:?}");
+        let target = format!("GET http://{bad}/x HTTP/1.1\r\nHost: a.b\r\n\r\n");
+        assert!(bad == "a.b/" || host(&target).is_err(), "{bad:?}");
+    }
 }
 
 #[test]
