@@ -6,6 +6,7 @@ mod bench;
 mod build_edge;
 mod cargo;
 mod demo;
+mod envoy;
 mod golden;
 mod laws;
 mod module_tree;
@@ -44,6 +45,7 @@ const COMMANDS: &[Command] = &[
         help: build_edge::HELP,
         run: build_edge::run,
     },
+    Command { name: "envoy", summary: envoy::SUMMARY, help: envoy::HELP, run: envoy::run },
     Command { name: "bench", summary: bench::SUMMARY, help: bench::HELP, run: bench::run },
     Command { name: "soak", summary: soak::SUMMARY, help: soak::HELP, run: soak::run },
     Command { name: "demo", summary: demo::SUMMARY, help: demo::HELP, run: demo::run },

@@ -17,6 +17,11 @@ enum May {
     UseAny,
 }
 
+/// Where the functions of the cloud node are: crates of their own that may use what they like of `shared/`.
+const FUNCTIONS: &str = "node-cloud/crates/";
+/// Who may use those: the cloud node, and what tests it. Nothing in `shared/` and not the edge.
+const USERS: &[&str] = &["catalyst", "catalyst-e2e", "catalyst-bench", "xtask"];
+
 /// Each crate of the workspace, lower ones first.
 const TABLE: &[(&str, May)] = &[
     ("catalyst-names", May::Use(&[])),
@@ -130,8 +135,17 @@ fn check(members: &[Member], table: &[(&str, May)]) -> Vec<Fault> {
     let mut faults = Vec::new();
     for member in members {
         let may = table.iter().find(|(name, _)| *name == member.name).map(|(_, may)| may);
-        // The functions of the cloud node: crates of their own that nothing in `shared/` knows.
-        let cloud_function = member.manifest.starts_with("node-cloud/crates/");
+        let cloud_function = member.manifest.starts_with(FUNCTIONS);
+        let functions = members.iter().filter(|other| other.manifest.starts_with(FUNCTIONS));
+        if !cloud_function && !USERS.contains(&member.name.as_str()) {
+            for used in functions.filter(|function| member.uses.contains(&function.name)) {
+                faults.push(Fault::new(
+                    &member.manifest,
+                    format!("{} -> {} is not an edge of the crate graph", member.name, used.name),
+                    format!("functions of the cloud node are used by {} alone", USERS.join(", ")),
+                ));
+            }
+        }
         let allowed = match may {
             Some(May::UseAny) => continue,
             None if cloud_function => continue,
@@ -204,6 +218,18 @@ mod tests {
         function.manifest = "node-cloud/crates/xds/Cargo.toml".to_owned();
         let members = [member("low", &[]), member("high", &[]), member("top", &[]), function];
         assert_eq!(check(&members, SMALL), []);
+    }
+
+    #[test]
+    fn functions_of_the_cloud_node_are_not_for_the_edge() {
+        let mut function = member("catalyst-xds", &[]);
+        function.manifest = "node-cloud/crates/xds/Cargo.toml".to_owned();
+        let table = &[("catalyst", May::UseAny), ("catalyst-edge", May::UseAny)];
+        let members =
+            [member("catalyst", &["catalyst-xds"]), member("catalyst-edge", &["catalyst-xds"]), function];
+        let faults = check(&members, table);
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].what.contains("catalyst-edge -> catalyst-xds"));
     }
 
     #[test]

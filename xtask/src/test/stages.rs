@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::build_edge;
 use crate::cargo::Metadata;
+use crate::envoy;
 
 /// The edge binary's bar, in bytes: it has to fit small boards.
 pub const EDGE_BINARY_MOST: u64 = 4_000_000;
@@ -47,13 +48,13 @@ pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
             "no warnings in any target",
             vec![cargo("clippy --workspace --all-targets --keep-going --profile ci -- --deny warnings")],
         ),
-        stage("doc", "the documentation of the shared crates has no broken link", vec![doc(metadata)]),
+        stage("doc", "the documentation of the libraries has no broken link", vec![doc(metadata)]),
         stage("unit", "the tests of each crate", unit(metadata, full)),
         stage("build", "both binaries, each by itself, so that no feature leaks", build()),
         Stage {
             after: &["build"],
             minutes: 15,
-            ..stage("e2e", "scenarios with real processes", vec![e2e(metadata, full)])
+            ..stage("e2e", "scenarios with real processes", vec![fetch_envoy(), e2e(metadata, full)])
         },
         Stage {
             after: &["build"],
@@ -98,26 +99,50 @@ fn full_env(full: bool) -> Vec<(String, String)> {
     if full { vec![("CATALYST_TEST_FULL".to_owned(), "1".to_owned())] } else { Vec::new() }
 }
 
-/// Members below `shared/` and `node-cloud/crates/`: the libraries.
-fn libraries(metadata: &Metadata) -> Vec<String> {
-    let library = |manifest: &Path| {
-        let text = manifest.to_string_lossy();
-        text.contains("/shared/") || text.contains("/node-cloud/crates/")
-    };
-    metadata.members().filter(|member| library(&member.manifest)).map(|member| member.name.clone()).collect()
+/// Envoy for the tests that come next.
+fn fetch_envoy() -> Step {
+    Step::Xtask(vec!["envoy".to_owned(), "fetch".to_owned()])
 }
 
+/// Tells tests where Envoy is; where there is none for this processor they say so themselves.
+fn with_envoy(metadata: &Metadata, mut env: Vec<(String, String)>) -> Vec<(String, String)> {
+    if let Ok(path) = envoy::path(&metadata.target_directory) {
+        env.push((envoy::VARIABLE.to_owned(), path.to_string_lossy().into_owned()));
+    }
+    env
+}
+
+/// The libraries of both nodes.
+const SHARED: &str = "/shared/";
+/// The functions of the cloud node.
+const FUNCTIONS: &str = "/node-cloud/crates/";
+
+/// Members below these folders.
+fn members(metadata: &Metadata, folders: &[&str]) -> Vec<String> {
+    let inside = |manifest: &Path| {
+        let text = manifest.to_string_lossy();
+        folders.iter().any(|folder| text.contains(folder))
+    };
+    metadata.members().filter(|member| inside(&member.manifest)).map(|member| member.name.clone()).collect()
+}
+
+/// What needs Envoy comes last: where it cannot be had, the rest has been tested.
 fn unit(metadata: &Metadata, full: bool) -> Vec<Step> {
-    let mut steps = vec![tests(&libraries(metadata), full_env(full))];
+    let mut steps = vec![tests(&members(metadata, &[SHARED]), full_env(full))];
     for alone in ["catalyst-edge", "catalyst", "xtask"] {
         steps.push(tests(&[alone.to_owned()], full_env(full)));
+    }
+    let functions = members(metadata, &[FUNCTIONS]);
+    if !functions.is_empty() {
+        steps.push(fetch_envoy());
+        steps.push(tests(&functions, with_envoy(metadata, full_env(full))));
     }
     steps
 }
 
 fn doc(metadata: &Metadata) -> Step {
     let mut args: Vec<String> = ["doc", "--no-deps", "--profile", "ci"].map(str::to_owned).to_vec();
-    for package in libraries(metadata) {
+    for package in members(metadata, &[SHARED, FUNCTIONS]) {
         args.extend(["--package".to_owned(), package]);
     }
     Step::Cargo(args, vec![("RUSTDOCFLAGS".to_owned(), "--deny warnings".to_owned())])
@@ -129,7 +154,7 @@ fn build() -> Vec<Step> {
 
 fn e2e(metadata: &Metadata, full: bool) -> Step {
     let edge = metadata.target_directory.join("ci/catalyst-edge");
-    e2e_with(metadata, &edge, full_env(full))
+    e2e_with(metadata, &edge, with_envoy(metadata, full_env(full)))
 }
 
 fn e2e_with(metadata: &Metadata, edge: &Path, mut env: Vec<(String, String)>) -> Step {
@@ -152,11 +177,13 @@ const EMULATED: &[&str] = &["data::", "join::", "organisations::", "routes::", "
 
 fn arm(metadata: &Metadata) -> Vec<Step> {
     let emulated = build_edge::emulated(&metadata.target_directory);
-    let Step::Cargo(mut args, env) = e2e_with(metadata, &emulated, Vec::new()) else { return Vec::new() };
+    let Step::Cargo(mut args, env) = e2e_with(metadata, &emulated, with_envoy(metadata, Vec::new())) else {
+        return Vec::new();
+    };
     args.extend(["--test", "fabric", "--"].map(str::to_owned));
     args.extend(EMULATED.iter().map(|module| (*module).to_owned()));
     let build = ["build-edge", "--target", build_edge::ARM].map(str::to_owned).to_vec();
-    vec![Step::Xtask(build), Step::Cargo(args, env)]
+    vec![Step::Xtask(build), fetch_envoy(), Step::Cargo(args, env)]
 }
 
 /// The stages to run: those named and what they need, or all of the ordinary ones.
@@ -197,6 +224,7 @@ mod tests {
             packages: vec![
                 package("catalyst-names", "/r/shared/names/Cargo.toml"),
                 package("catalyst", "/r/node-cloud/Cargo.toml"),
+                package("catalyst-envoy", "/r/node-cloud/crates/envoy/Cargo.toml"),
             ],
             target_directory: "/r/target".into(),
         }
@@ -238,6 +266,21 @@ mod tests {
                     args.windows(2).filter(|pair| pair[0] == "--package").map(|pair| &pair[1]).collect();
                 assert!(packages.len() == 1 || !packages.iter().any(|name| *name == "catalyst"), "{args:?}");
                 assert!(!args.contains(&"--workspace".to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn tests_with_envoy_are_told_where_it_is_after_it_was_fetched() {
+        for stage in all(&metadata(), true) {
+            for (index, step) in stage.steps.iter().enumerate() {
+                let Step::Cargo(args, env) = step else { continue };
+                let told = env.iter().any(|(name, _)| name == envoy::VARIABLE);
+                let uses = args.iter().any(|arg| arg == "catalyst-envoy" || arg == "catalyst-e2e");
+                if uses && args.first().is_some_and(|arg| arg == "test") {
+                    assert!(told, "{}", stage.name);
+                    assert_eq!(stage.steps[index - 1], fetch_envoy(), "{}", stage.name);
+                }
             }
         }
     }
