@@ -7,7 +7,7 @@ use catalyst_node::cli::level;
 pub fn start(config: &Config) {
     let log = tracing_subscriber::fmt()
         .with_max_level(level(config.log))
-        .with_writer(std::io::stderr)
+        .with_writer(|| catalyst_node::Log)
         .with_ansi(false);
     log.with_target(false).init();
 }

@@ -117,7 +117,7 @@ fn runtime() -> Result<OneThread, NodeError> {
 fn log(config: &Config) {
     let log = tracing_subscriber::fmt()
         .with_max_level(level(config.log))
-        .with_writer(std::io::stderr)
+        .with_writer(|| catalyst_node::Log)
         .with_ansi(false);
     log.with_target(false).without_time().init();
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use catalyst_e2e::{Fabric, Node, Org};
-use catalyst_wire::{Attrs, FrameType, Path, Reader};
+use catalyst_wire::{Attrs, FrameType, Notify, NotifyCode, Path, Reader, small};
 use serde_json::{Value, json};
 
 use crate::rogue::Rogue;
@@ -176,6 +176,47 @@ fn a_malformed_route_is_treated_as_withdrawn_and_the_session_goes_on() {
     assert_eq!((&row["routes"], &row["sessions"]), (&json!(0), &json!(1)));
     hub.hub.wait_up(&hub.identity);
     assert_eq!(hub.hub.routes_to("evil.acme.example"), [] as [Value; 0]);
+}
+
+#[test]
+fn words_of_a_neighbour_steer_no_terminal_and_forge_no_line() {
+    const WORDS: &str = "bye\u{202e}dne\u{9b}2J\u{1b}[2J\u{200b}\n2026-01-01 ERROR forged\u{feff}\u{2066}";
+    let plain = |text: &str| text.chars().all(|c| catalyst_config::is_plain(c) || c == '\n');
+    for frame in [FrameType::Notify, FrameType::Refused] {
+        let hub = hub();
+        let rogue = Rogue::new(&hub.identity, &hub.hub, &hub.org).connect();
+        rogue.open();
+        rogue.end_of_rib();
+        hub.hub.wait_up(&hub.identity);
+        let mut room = [0; 1024];
+        let field = if frame == FrameType::Notify {
+            let notify = Notify { code: NotifyCode::LIMIT, reason: WORDS, document: "" };
+            rogue.send(notify.write(&mut room).unwrap());
+            "last_error"
+        } else {
+            rogue.send(small::Refused { count: 3, reason: WORDS, services: "" }.write(&mut room).unwrap());
+            "refused_by_peer"
+        };
+        hub.hub.wait_peer(&hub.identity, "its words", |row| {
+            row[field].as_str().is_some_and(|e| e.contains("bye")) || row[field] == 3
+        });
+        for args in [&["status"][..], &["status", "--json"], &["peer", "ls"], &["peer", "ls", "--json"]] {
+            let out = hub.hub.cli(args);
+            let said = String::from_utf8(out.stdout).unwrap();
+            assert!(out.status.success() && plain(&said), "{args:?}: {said:?}");
+            assert!(!said.contains("\n2026-01-01 ERROR"), "{said}");
+            if args.contains(&"--json") && field == "last_error" {
+                let rows: Value = serde_json::from_str(&said).unwrap();
+                let rows = rows.get("peers").unwrap_or(&rows);
+                assert!(
+                    rows.to_string().contains("bye\u{202e}dne"),
+                    "programs get the words as they were: {said}"
+                );
+            }
+        }
+        let log = std::fs::read_to_string(hub.hub.log()).unwrap();
+        assert!(log.contains("bye") && plain(&log) && !log.contains("\n2026-01-01 ERROR"), "{log:?}");
+    }
 }
 
 #[test]

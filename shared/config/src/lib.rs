@@ -55,5 +55,6 @@ pub use key::{Key, KeyInfo, Kind, Need};
 pub use limits::Limits;
 pub use load::{LoadRequest, environment, from_text, load};
 pub use local::{Check, CheckKind, Restart, Run, Variables};
+pub use print::is_plain;
 pub use schema::{agreement_schema_json, explain, key_list, schema_json};
 pub use suggest::nearest;

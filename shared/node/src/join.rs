@@ -11,6 +11,7 @@ use catalyst_transport::{JOIN_ALPN, enrol};
 use crate::clock::Clocks;
 use crate::enrolment::{Proof, Question, Reply, VERSION, greeted, hex};
 use crate::error::NodeError;
+use crate::plain;
 use crate::shell::Shell;
 use crate::sockets::connect;
 
@@ -73,7 +74,7 @@ pub async fn join<Sh: Shell>(shell: &Sh, this: Join<'_>) -> Result<Joined, NodeE
                 // A key that nobody certified is of no use.
                 let _ = fs::remove_file(&key_path);
             }
-            let why = error.unwrap_or_else(|| "it gave an empty answer".to_string());
+            let why = error.map_or_else(|| "it gave an empty answer".to_string(), |why| plain::line(&why));
             return Err(NodeError::Refused(format!("{} at {}: {why}", authority, token.address)));
         }
     };

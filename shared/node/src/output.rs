@@ -5,13 +5,18 @@ use catalyst_control::visibility::VisibilityRow;
 use catalyst_identity::Date;
 
 use crate::admin::{Answer, ExposeRow, NodeRow, PeerRow, RuleRow, ServiceRow, Status};
+use crate::plain;
 use crate::printed::print;
 
 /// One line on stdout. A reader that went away, as 'head' does, is no error. Words of peers are in it, so what could
 /// move a cursor or end a line is shown as a dot.
 pub(crate) fn line(text: &str) {
-    let safe: String = text.chars().map(|c| if c.is_control() { '.' } else { c }).collect();
-    print(&format!("{safe}\n"));
+    print(&format!("{}\n", plain::line(text)));
+}
+
+/// A JSON document on stdout.
+pub(crate) fn document(text: &str) {
+    raw(&plain::json(text));
 }
 
 /// Text of our own that may hold several lines.
@@ -34,7 +39,7 @@ pub(crate) fn json(answer: &Answer) {
         }
         Answer::Services(rows) => serde_json::to_string_pretty(rows),
     };
-    raw(&text.unwrap_or_default());
+    document(&text.unwrap_or_default());
 }
 
 /// The answer for people; `said` is what a change says before its list.

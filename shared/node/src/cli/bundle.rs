@@ -28,7 +28,7 @@ pub fn org_bundle(program: &Program, common: &Common, out: Option<&Path>) -> Res
             files::write_public_file(path, pem.as_bytes()).map_err(|e| NodeError::Failed(e.to_string()))?;
             if common.json {
                 let body = serde_json::json!({ "bundle": path, "org": org, "fingerprints": fingerprints });
-                output::line(&body.to_string());
+                output::document(&body.to_string());
             } else {
                 output::line(&format!("bundle of {org}  {} (for partners)", path.display()));
                 fingerprints.iter().for_each(|f| output::line(&format!("  {f}")));

@@ -96,7 +96,7 @@ pub(super) fn all(program: &Program, common: &Common) -> Result<(), NodeError> {
     if common.json {
         let memory: Vec<_> =
             parts.iter().map(|b| json!({ "what": b.what, "of": b.of, "bytes": b.bytes })).collect();
-        output::line(
+        output::document(
             &json!({ "ok": true, "memory": memory, "memory_bytes": sum, "sandbox": sandbox }).to_string(),
         );
         return Ok(());

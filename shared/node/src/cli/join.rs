@@ -62,7 +62,7 @@ impl JoinArguments {
 
 fn say(joined: &Joined, program: &Program, config: &std::path::Path, json: bool) {
     if json {
-        output::line(&serde_json::to_string(joined).unwrap_or_default());
+        output::document(&serde_json::to_string(joined).unwrap_or_default());
         return;
     }
     output::line(&format!(

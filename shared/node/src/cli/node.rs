@@ -108,7 +108,7 @@ pub(super) fn csr(common: &Common, org: &str, node: &str, dir: &Path) -> Result<
     let request = key.csr(&org, &node).map_err(|e| failed(&csr_path)(&e))?;
     files::write_public_file(&csr_path, request.as_bytes()).map_err(|e| failed(&csr_path)(&e))?;
     if common.json {
-        output::line(&serde_json::json!({ "key": key_path, "csr": csr_path }).to_string());
+        output::document(&serde_json::json!({ "key": key_path, "csr": csr_path }).to_string());
     } else {
         output::line(&format!("key      {} (stays here, mode 0600)", key_path.display()));
         output::line(&format!("request  {}", csr_path.display()));

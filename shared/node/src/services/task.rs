@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender, bounded};
+use catalyst_config::is_plain;
 use catalyst_services::{
     Action, Id, Inbox, Limits as Rules, Local, Message, Policy, Report, Spec, Supervisor,
 };
@@ -275,7 +276,7 @@ fn say(bad: bool, service: &dyn Display, text: &str) {
 
 /// The line without what a terminal would obey.
 fn printable(line: &[u8]) -> String {
-    let shown = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
+    let shown = |c: char| if is_plain(c) || c == '\t' { c } else { '\u{fffd}' };
     String::from_utf8_lossy(line).chars().map(shown).collect()
 }
 
@@ -285,6 +286,6 @@ mod tests {
 
     #[test]
     fn a_line_cannot_steer_a_terminal() {
-        assert_eq!(printable(b"a\x1b[2Jb\tc\xff"), "a\u{fffd}[2Jb\tc\u{fffd}");
+        assert_eq!(printable(b"a\x1b[2Jb\tc\xff\xe2\x80\xae"), "a\u{fffd}[2Jb\tc\u{fffd}\u{fffd}");
     }
 }
