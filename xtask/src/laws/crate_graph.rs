@@ -95,6 +95,8 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-services",
         ]),
     ),
+    // Functions of the cloud node, each by itself.
+    ("catalyst-xds", May::Use(&[])),
     ("catalyst-edge", May::UseAny),
     ("catalyst", May::UseAny),
     ("catalyst-e2e", May::UseAny),

@@ -1,0 +1,129 @@
+//! What the one Envoy of this node shall hold: a table a kind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::{Full, Reason};
+use crate::kind::Kind;
+use crate::limits::Limits;
+use crate::resource::Resource;
+
+/// A set of changes, applied as one. Removals come before what is set.
+///
+/// Write it with `..Changes::default()`.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Added, or put in the place of one with the same name.
+    pub set: Vec<Resource>,
+    /// Removed when nothing refers to them any more: after the scopes of the same changes.
+    pub remove: Vec<(Kind, String)>,
+    /// Removed at once, ahead of everything that is under way: what these carry shall end now, whether or not
+    /// something still refers to them. For permissions that are withdrawn: the internal listener of a grant.
+    /// The cluster that leads to it belongs into `remove`.
+    pub urgent: Vec<(Kind, String)>,
+}
+
+impl Changes {
+    /// Nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.remove.is_empty() && self.urgent.is_empty()
+    }
+}
+
+/// One name whose resource is another now.
+pub struct Changed {
+    pub kind: Kind,
+    pub name: Arc<str>,
+    /// What stood there before.
+    pub old: Option<Resource>,
+    /// Its removal goes first.
+    pub urgent: bool,
+}
+
+/// The tables.
+pub struct Snapshot {
+    tables: [BTreeMap<Arc<str>, Resource>; Kind::COUNT],
+    bytes: usize,
+    limits: Limits,
+}
+
+impl Snapshot {
+    pub fn new(limits: Limits) -> Snapshot {
+        Snapshot { tables: Default::default(), bytes: 0, limits }
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub fn get(&self, kind: Kind, name: &str) -> Option<&Resource> {
+        self.table(kind).get(name)
+    }
+
+    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &Arc<str>> {
+        self.table(kind).keys()
+    }
+
+    pub fn count(&self, kind: Kind) -> usize {
+        self.table(kind).len()
+    }
+
+    /// Applies the changes and hands each real one to `changed`; what is equal is no change.
+    pub fn apply(&mut self, changes: Changes, mut changed: impl FnMut(Changed)) -> Result<(), Full> {
+        let urgent = changes.urgent.into_iter().map(|(kind, name)| (kind, name, true));
+        let later = changes.remove.into_iter().map(|(kind, name)| (kind, name, false));
+        for (kind, name, urgent) in urgent.chain(later) {
+            if let Some((name, old)) = self.table_mut(kind).remove_entry(name.as_str()) {
+                self.bytes = self.bytes.saturating_sub(old.body().len());
+                changed(Changed { kind, name, old: Some(old), urgent });
+            }
+        }
+        let mut full = Full { refused: Vec::new(), count: 0 };
+        for resource in changes.set {
+            if let Err(reason) = self.fits(&resource) {
+                full.count += 1;
+                if full.refused.len() < Limits::LISTED {
+                    full.refused.push((resource.kind(), resource.name().to_owned(), reason));
+                }
+                continue;
+            }
+            let (kind, name) = (resource.kind(), Arc::clone(resource.shared_name()));
+            if self.get(kind, &name).is_some_and(|old| old.is_same(&resource)) {
+                continue;
+            }
+            self.bytes += resource.body().len();
+            let old = self.table_mut(kind).insert(Arc::clone(&name), resource);
+            self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, |old| old.body().len()));
+            changed(Changed { kind, name, old, urgent: false });
+        }
+        if full.count == 0 { Ok(()) } else { Err(full) }
+    }
+
+    fn fits(&self, resource: &Resource) -> Result<(), Reason> {
+        let (name, body) = (resource.name().len(), resource.body().len());
+        if name == 0 || name > Limits::NAME_BYTES {
+            return Err(Reason::Name(name));
+        }
+        if body > Limits::RESOURCE_BYTES {
+            return Err(Reason::TooLarge(body));
+        }
+        let old = self.get(resource.kind(), resource.name());
+        if old.is_none() && self.count(resource.kind()) >= self.limits.resources {
+            return Err(Reason::Resources(self.limits.resources));
+        }
+        let old = old.map_or(0, |old| old.body().len());
+        if body > old && self.bytes - old + body > self.limits.total_bytes {
+            return Err(Reason::TotalBytes(self.limits.total_bytes));
+        }
+        Ok(())
+    }
+
+    fn table(&self, kind: Kind) -> &BTreeMap<Arc<str>, Resource> {
+        &self.tables[kind.index()]
+    }
+
+    fn table_mut(&mut self, kind: Kind) -> &mut BTreeMap<Arc<str>, Resource> {
+        &mut self.tables[kind.index()]
+    }
+}
