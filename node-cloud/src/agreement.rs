@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use catalyst_config::agreement;
+use catalyst_config::{Limits, agreement, files};
 use catalyst_identity::TrustBundle;
 use catalyst_names::OrgId;
 use catalyst_node::{NodeError, say};
@@ -56,7 +56,7 @@ pub fn execute(
             Ok(())
         }
         AgreementCommand::Check { file } => {
-            let text = std::fs::read_to_string(file)
+            let text = files::read_text(file, Limits::AGREEMENT_FILE)
                 .map_err(|e| NodeError::Failed(format!("{}: {e}", file.display())))?;
             let agreement = agreement::parse(&text, &file.display().to_string(), None)?;
             let digest: String = agreement.digest().iter().map(|b| format!("{b:02x}")).collect();
@@ -82,7 +82,7 @@ fn draft(own: &OrgId, with: &OrgId, role: &str, max: u32, bundles: &[PathBuf]) -
     let mut parties = [(own, role, Vec::new()), (with, theirs, Vec::new())];
     for path in bundles {
         let failed = |e: &dyn std::fmt::Display| NodeError::Failed(format!("{}: {e}", path.display()));
-        let bundle = std::fs::read_to_string(path)
+        let bundle = files::read_text(path, catalyst_identity::Limits::PEM)
             .map_err(|e| failed(&e))
             .and_then(|text| TrustBundle::from_pem(&text).map_err(|e| failed(&e)))?;
         let Some(party) = parties.iter_mut().find(|(org, ..)| *org == bundle.org()) else {

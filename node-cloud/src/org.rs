@@ -138,7 +138,7 @@ fn sign(
     let org = org.map_or_else(|| only_root(dir), |o| Ok(o.to_owned()))?;
     let (key_path, bundle_path) =
         (dir.join(format!("{org}.root.key")), dir.join(format!("{org}.bundle.pem")));
-    let read = |path: &Path| fs::read_to_string(path).map_err(at(path));
+    let read = |path: &Path| files::read_text(path, catalyst_identity::Limits::PEM).map_err(at(path));
     let key = read(&key_path)?;
     files::check_private_file(&key_path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
     let root = OrgRoot::from_pem(&read(&bundle_path)?, &key).map_err(at(&key_path))?;

@@ -25,6 +25,7 @@ mod limits;
 mod local;
 mod loss;
 mod migration;
+mod odd_files;
 mod offline;
 mod organisations;
 mod programs;

@@ -1,8 +1,9 @@
-//! Files of a node: private ones that only their owner may read, and public ones, written whole or not at all.
+//! Files of a node: private ones that only their owner may read, and public ones, written whole or not at all. And any file
+//! that a person names, read without waiting and within a bound.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why a file is not as it must be.
@@ -56,6 +57,49 @@ fn quoted(path: &Path) -> String {
 
 fn io_error<'a>(path: &'a Path, doing: &'static str) -> impl Fn(io::Error) -> FileError + 'a {
     move |source| FileError::Io { path: path.to_path_buf(), doing, source }
+}
+
+/// The text of a file that a person named, of at most `max` bytes. A pipe could keep the reader for ever, a device could
+/// give bytes without end, so only regular files are read; links are followed.
+///
+/// # Errors
+/// In words that go after the path and a colon: what the system said, what it is instead of a file
+/// ([`io::ErrorKind::IsADirectory`], [`io::ErrorKind::InvalidInput`]), how large it may be
+/// ([`io::ErrorKind::FileTooLarge`]), or where it is not UTF-8 ([`io::ErrorKind::InvalidData`]).
+pub fn read_text(path: impl AsRef<Path>, max: usize) -> io::Result<String> {
+    let bytes = read(path.as_ref(), max)?;
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        io::Error::new(io::ErrorKind::InvalidData, format!("a byte at offset {at} that is not UTF-8"))
+    })
+}
+
+fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    // Opening alone can have an effect on a device, so it is looked at before; and again, for it may have been changed.
+    regular(&fs::metadata(path)?)?;
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    regular(&file.metadata()?)?;
+    let mut bytes = Vec::new();
+    file.take(max as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > max {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("more than {max} bytes, the most for such a file"),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn regular(meta: &Metadata) -> io::Result<()> {
+    let kind = meta.file_type();
+    let (error, what) = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => (io::ErrorKind::IsADirectory, "a folder"),
+        () if kind.is_fifo() => (io::ErrorKind::InvalidInput, "a pipe"),
+        () if kind.is_socket() => (io::ErrorKind::InvalidInput, "a socket"),
+        () => (io::ErrorKind::InvalidInput, "a device"),
+    };
+    Err(io::Error::new(error, format!("{what}, where a regular file must be")))
 }
 
 /// Checks that a file is this user's and nobody else may use it: mode 0600 or stricter.

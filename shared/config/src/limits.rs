@@ -8,6 +8,8 @@ impl Limits {
     pub const FILE: usize = 512 * 1024;
     /// Bytes of an agreement file, which may be indented freely. When full: the file is refused.
     pub const AGREEMENT_FILE: usize = 64 * 1024;
+    /// Bytes of a file with a join token. When full: the file is refused.
+    pub const TOKEN_FILE: usize = 4 * 1024;
     /// Bytes of one environment variable or flag. When full: it is refused.
     pub const GIVEN: usize = 128 * 1024;
     /// Errors that are reported with their place. When full: the rest is counted.

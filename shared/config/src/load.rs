@@ -1,8 +1,7 @@
 //! File, environment and flags into a [`Config`].
 
-use std::io::Read;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use crate::build;
 use crate::check::Checker;
@@ -11,6 +10,7 @@ use crate::complete::complete;
 use crate::config::Config;
 use crate::cross;
 use crate::error::{ConfigErrors, Report};
+use crate::files;
 use crate::given;
 use crate::keys;
 use crate::limits::Limits;
@@ -118,25 +118,21 @@ fn nothing() -> Tree {
 pub(crate) fn text_of(path: &Path, what: &str, max: usize) -> Result<String, ConfigErrors> {
     let shown = path.display().to_string();
     let fail = |found: String, help: &str| ConfigErrors::unreadable(&shown, what, found, help);
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|f| f.take(max as u64 + 1).read_to_end(&mut bytes));
-    match read.map_err(|e| (e.kind(), e)) {
-        Ok(_) if bytes.len() > max => Err(fail(format!("more than {max} bytes"), "is this the right file?")),
-        Ok(_) => String::from_utf8(bytes).map_err(|e| {
-            let at = e.utf8_error().valid_up_to();
-            fail(format!("a byte at offset {at} that is not UTF-8"), "save the file as UTF-8")
-        }),
-        Err((io::ErrorKind::NotFound, _)) => Err(fail(
+    files::read_text(path, max).map_err(|e| match e.kind() {
+        io::ErrorKind::FileTooLarge => fail(format!("more than {max} bytes"), "is this the right file?"),
+        io::ErrorKind::InvalidData => fail(e.to_string(), "save the file as UTF-8"),
+        io::ErrorKind::NotFound => fail(
             "none".into(),
             "check the path, or name the file with --config; docs/examples holds some to begin with",
-        )),
-        Err((io::ErrorKind::PermissionDenied, _)) => Err(fail(
+        ),
+        io::ErrorKind::PermissionDenied => fail(
             "one that this user may not read".into(),
             "give the file to the user that runs the node (chown)",
-        )),
-        Err((io::ErrorKind::IsADirectory, _)) => {
-            Err(fail("a folder".into(), "give the path of the file in it"))
+        ),
+        io::ErrorKind::IsADirectory => fail("a folder".into(), "give the path of the file in it"),
+        io::ErrorKind::InvalidInput => {
+            fail(e.to_string(), "write what it would give to a file, and give the path of that")
         }
-        Err((_, e)) => Err(fail(e.to_string(), "check the path")),
-    }
+        _ => fail(e.to_string(), "check the path"),
+    })
 }

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use catalyst_config::files::{FileError, check_private_file, write_private_file, write_public_file};
+use catalyst_config::files::{
+    FileError, check_private_file, read_text, write_private_file, write_public_file,
+};
 use catalyst_config::{Build, Compiled, LoadRequest, load};
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -51,6 +54,32 @@ fn what_is_not_a_private_file_says_so() {
     let other = std::path::Path::new("/etc/passwd");
     if fs::metadata(other).is_ok_and(|m| m.permissions().mode() & 0o077 != 0) {
         assert!(check_private_file(other).is_err());
+    }
+}
+
+#[test]
+fn a_text_is_read_from_a_regular_file_within_its_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("text"), "four").unwrap();
+    symlink(at("text"), at("link")).unwrap();
+    assert_eq!(read_text(at("text"), 4).unwrap(), "four");
+    assert_eq!(read_text(at("link"), 4).unwrap(), "four", "links are normal");
+    fs::write(at("bytes"), b"ab\xff").unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    symlink("/dev/zero", at("zero")).unwrap();
+    for (name, max, kind, words) in [
+        ("text", 3, ErrorKind::FileTooLarge, "more than 3 bytes, the most for such a file"),
+        ("bytes", 9, ErrorKind::InvalidData, "a byte at offset 2 that is not UTF-8"),
+        ("pipe", 9, ErrorKind::InvalidInput, "a pipe, where a regular file must be"),
+        ("socket", 9, ErrorKind::InvalidInput, "a socket, where a regular file must be"),
+        ("zero", 9, ErrorKind::InvalidInput, "a device, where a regular file must be"),
+        (".", 9, ErrorKind::IsADirectory, "a folder, where a regular file must be"),
+        ("gone", 9, ErrorKind::NotFound, "No such file or directory (os error 2)"),
+    ] {
+        let error = read_text(at(name), max).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (kind, words), "{name}");
     }
 }
 

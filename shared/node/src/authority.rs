@@ -328,7 +328,7 @@ fn root(config: &Config) -> Result<Option<OrgRoot>, NodeError> {
     let key_path = folder.join(format!("{}.root.key", config.org));
     let path = folder.join(format!("{}.bundle.pem", config.org));
     let read = |path: &std::path::Path| {
-        std::fs::read_to_string(path).map_err(|source| NodeError::File {
+        files::read_text(path, catalyst_identity::Limits::PEM).map_err(|source| NodeError::File {
             path: path.to_owned(),
             key: "authority.root",
             source,

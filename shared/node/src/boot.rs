@@ -1,12 +1,13 @@
 //! From a configuration to everything a node needs before its first packet. Nothing is started here.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use catalyst_config::{Config, LinkProfile as Profile, PeerTransport, Selector, agreement, files};
 use catalyst_control::{Event, PeerConfig, Settings};
-use catalyst_identity::{Credentials, Date, IdentityError, NodeKey, PeerVerifier, TrustBundle, TrustStore};
+use catalyst_identity::{
+    Credentials, Date, IdentityError, Limits as Pem, NodeKey, PeerVerifier, TrustBundle, TrustStore,
+};
 use catalyst_names::{NodeName, OrgId, ServiceLabel};
 use catalyst_policy::{ExportRule, ImportRule, Pattern};
 use catalyst_store::{Opened, RedbStore, Store, Table};
@@ -88,7 +89,7 @@ pub struct Prepared {
 }
 
 fn read(path: &Path, key: &'static str) -> Result<String, NodeError> {
-    fs::read_to_string(path).map_err(|source| NodeError::File { path: path.to_owned(), key, source })
+    files::read_text(path, Pem::PEM).map_err(|source| NodeError::File { path: path.to_owned(), key, source })
 }
 
 /// Where a renewed certificate is kept: beside the rest of what the node writes. The file of the configuration stays
@@ -117,7 +118,7 @@ fn credentials(config: &Config) -> Result<Credentials, NodeError> {
         return Err(NodeError::WrongName { path: path.clone(), found, wanted });
     }
     // One for another key is from before the node was enrolled anew; a damaged one will be replaced.
-    let renewed = fs::read_to_string(renewed(config)).ok();
+    let renewed = files::read_text(renewed(config), Pem::PEM).ok();
     let renewed = renewed.and_then(|chain| Credentials::from_pem(&chain, &key).ok());
     let later =
         |r: &Credentials| *r.name() == wanted && r.validity().not_before > credentials.validity().not_before;

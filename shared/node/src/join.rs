@@ -112,7 +112,7 @@ pub async fn join<Sh: Shell>(shell: &Sh, this: Join<'_>) -> Result<Joined, NodeE
 fn key(path: &Path) -> Result<(NodeKey, bool), NodeError> {
     if path.exists() {
         files::check_private_file(path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
-        let text = fs::read_to_string(path).map_err(|e| failed(path)(&e))?;
+        let text = files::read_text(path, catalyst_identity::Limits::PEM).map_err(|e| failed(path)(&e))?;
         return Ok((NodeKey::from_pem(&text).map_err(|e| failed(path)(&e))?, false));
     }
     let key = NodeKey::generate().map_err(|e| failed(path)(&e))?;

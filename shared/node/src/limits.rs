@@ -6,6 +6,8 @@ use std::time::Duration;
 pub struct Limits;
 
 impl Limits {
+    /// Bytes of a recording that is replayed. When full: the file is refused.
+    pub const RECORDING: usize = 1 << 30;
     /// Events of the transport that wait for the engine. When full: peers are not read, and nothing is lost.
     pub const EVENTS: usize = 256;
     /// The same on a board: each may be a frame of 16 KiB. When full: the same.

@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
+use catalyst_config::files;
 use catalyst_control::record::{Header, Record, Recording, SCHEMA};
-use catalyst_route_table::{Heap, Limits};
+use catalyst_route_table::{Heap, Limits as TableLimits};
 
 use crate::admin::Answer;
 use crate::error::NodeError;
+use crate::limits::Limits;
 use crate::output;
 
 /// Runs a recording through a fresh core; prints its routes and the digest of its state.
@@ -16,7 +18,8 @@ use crate::output;
 /// Says which line does not fit.
 pub fn replay(file: &Path, json: bool) -> Result<(), NodeError> {
     let recording = read(file)?;
-    let core = recording.replay(Heap::new(Limits::CLOUD)).map_err(|e| NodeError::Failed(e.to_string()))?;
+    let core =
+        recording.replay(Heap::new(TableLimits::CLOUD)).map_err(|e| NodeError::Failed(e.to_string()))?;
     let digest: String = core.digest().iter().map(|b| format!("{b:02x}")).collect();
     if json {
         output::line(&format!("{{\"events\":{},\"digest\":\"{digest}\"}}", recording.records.len()));
@@ -28,7 +31,7 @@ pub fn replay(file: &Path, json: bool) -> Result<(), NodeError> {
 }
 
 fn read(path: &Path) -> Result<Recording, NodeError> {
-    let text = std::fs::read_to_string(path)
+    let text = files::read_text(path, Limits::RECORDING)
         .map_err(|e| NodeError::Failed(format!("cannot read {}: {e}", path.display())))?;
     let bad = |line: usize, why: &dyn std::fmt::Display| {
         NodeError::Input(format!("{}:{}: not a line of a recording: {why}", path.display(), line + 1))

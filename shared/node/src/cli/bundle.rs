@@ -43,7 +43,7 @@ pub fn org_bundle(program: &Program, common: &Common, out: Option<&Path>) -> Res
 
 fn of_file(program: &Program, common: &Common) -> Result<Answer, NodeError> {
     let path = common.load(program)?.identity.bundle;
-    let pem = std::fs::read_to_string(&path).map_err(|source| NodeError::File {
+    let pem = files::read_text(&path, catalyst_identity::Limits::PEM).map_err(|source| NodeError::File {
         path: path.clone(),
         key: "identity.bundle",
         source,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use catalyst_config::{Limits, files};
 use catalyst_identity::Date;
 use clap::Args;
 
@@ -10,9 +11,6 @@ use crate::error::NodeError;
 use crate::join::{Join, Joined, join};
 use crate::output;
 use crate::shell::Shell;
-
-/// The most that is read of a file with a token.
-const TOKEN_FILE: u64 = 4_096;
 
 /// `join TOKEN`
 #[derive(Args, Clone, Debug)]
@@ -43,18 +41,14 @@ impl JoinArguments {
 
     fn text(&self) -> Result<String, NodeError> {
         use std::io::Read;
-        let read = |from: &mut dyn Read, what: &str| {
-            let mut text = String::new();
-            let done = from.take(TOKEN_FILE).read_to_string(&mut text);
-            done.map_err(|e| NodeError::Failed(format!("{what}: {e}"))).map(|_| text)
-        };
+        let failed = |what: &str, e: &std::io::Error| NodeError::Failed(format!("{what}: {e}"));
         match self.token.strip_prefix('@') {
-            Some(path) => {
-                let mut file =
-                    std::fs::File::open(path).map_err(|e| NodeError::Failed(format!("{path}: {e}")))?;
-                read(&mut file, path)
+            Some(path) => files::read_text(path, Limits::TOKEN_FILE).map_err(|e| failed(path, &e)),
+            None if self.token == "-" => {
+                let mut text = String::new();
+                let done = std::io::stdin().take(Limits::TOKEN_FILE as u64).read_to_string(&mut text);
+                done.map_err(|e| failed("the standard input", &e)).map(|_| text)
             }
-            None if self.token == "-" => read(&mut std::io::stdin(), "the standard input"),
             None => Ok(self.token.clone()),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use catalyst_config::{Limits, files};
 use catalyst_names::{NodeId, NodeName};
 
 use super::{Common, PeerCommand, Program};
@@ -28,8 +29,8 @@ pub(super) fn request(
                     address: address.clone(),
                     profile: profile.clone(),
                     transport: transport.clone(),
-                    bundle: text(bundle.as_ref())?,
-                    agreement: text(agreement.as_ref())?,
+                    bundle: text(bundle.as_ref(), catalyst_identity::Limits::PEM)?,
+                    agreement: text(agreement.as_ref(), Limits::AGREEMENT_FILE)?,
                 },
             }
         }
@@ -43,9 +44,9 @@ fn whole(program: &Program, common: &Common, name: &str) -> Result<NodeName, Nod
     name.parse().map_err(|e| NodeError::Usage(format!("'{name}' is no name of a node: {e}")))
 }
 
-fn text(path: Option<&PathBuf>) -> Result<Option<String>, NodeError> {
+fn text(path: Option<&PathBuf>, max: usize) -> Result<Option<String>, NodeError> {
     let read = |path: &Path| {
-        std::fs::read_to_string(path).map_err(|e| NodeError::Failed(format!("{}: {e}", path.display())))
+        files::read_text(path, max).map_err(|e| NodeError::Failed(format!("{}: {e}", path.display())))
     };
     path.map(|p| read(p)).transpose()
 }
