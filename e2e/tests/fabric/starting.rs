@@ -64,6 +64,75 @@ fn a_wrong_key_is_named_with_its_line_its_pointer_and_a_fix() {
 }
 
 #[test]
+fn a_state_folder_that_is_a_file_is_told_and_left() {
+    for build in [Build::Cloud, Build::Edge] {
+        let (fabric, _org, mut node) = one(build);
+        let file = fabric.dir().join("notes");
+        fs::write(&file, "mine").unwrap();
+        let name = file.display().to_string();
+        for (state, words) in
+            [(name.clone(), "this is no folder"), (format!("{name}/a/b"), "notes is no folder")]
+        {
+            node.config["state_dir"] = json!(state);
+            node.config["admin"] = json!({ "socket": fabric.dir().join("admin.sock") });
+            refuses_and_checks(&node, &[&state, words, "'state_dir' in the configuration"]);
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    }
+}
+
+#[test]
+fn what_a_service_needs_and_the_machine_lacks_is_a_warning() {
+    for build in [Build::Cloud, Build::Edge] {
+        let (fabric, _org, mut node) = one(build);
+        let (plain, here) = (fabric.dir().join("plain"), fabric.dir().join("bin"));
+        fs::write(&plain, "no program").unwrap();
+        fs::create_dir(&here).unwrap();
+        fs::copy("/bin/true", here.join("only-there")).unwrap();
+        let run = |name: &str, run: Value| json!({ "name": name, "protocol": "tcp", "target": "127.0.0.1:9", "run": run });
+        let path = format!("PATH={}", here.display());
+        node.config["services"] = json!([
+            run("good", json!({ "command": ["sleep", "1"] })),
+            run("good-by-path", json!({ "command": ["./only-there"], "directory": here })),
+            run("good-by-its-path", json!({ "command": ["only-there"], "env": [path] })),
+            run("lost", json!({ "command": ["no-such-program"] })),
+            run("elsewhere", json!({ "command": ["sleep", "1"], "env": [path] })),
+            run("gone", json!({ "command": ["bin/gone"], "directory": fabric.dir() })),
+            run("text", json!({ "command": [plain] })),
+            run("nowhere", json!({ "command": ["sleep", "1"], "directory": "no-such-folder" })),
+            run("no-folder", json!({ "command": ["sleep", "1"], "directory": plain })),
+            json!({ "name": "checked", "protocol": "tcp", "target": "127.0.0.1:9", "check": { "type": "exec", "command": ["no-such-check"] } }),
+        ]);
+        node.write_config();
+        let expected = [
+            ("/services/3/run of 'lost'", "'no-such-program' is in no folder of PATH"),
+            ("/services/4/run of 'elsewhere'", "'sleep' is in no folder of PATH"),
+            ("/services/5/run of 'gone'", "bin/gone: No such file"),
+            ("/services/6/run of 'text'", "chmod +x"),
+            ("/services/7/run of 'nowhere'", "no-such-folder, the folder where it is to run: No such file"),
+            ("/services/8/run of 'no-folder'", "plain is no folder"),
+            ("/services/9/check of 'checked'", "'no-such-check' is in no folder of PATH"),
+        ];
+        for command in [&["config", "check"][..], &["check"]] {
+            let out = node.cli(&[command, &["--json"]].concat());
+            assert!(out.status.success(), "{}", catalyst_e2e::process::both(&out));
+            let said: Value = serde_json::from_slice(&out.stdout).unwrap();
+            let warnings: Vec<&str> =
+                said["warnings"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
+            assert_eq!(warnings.len(), expected.len(), "{warnings:#?}");
+            for (warning, (place, words)) in warnings.iter().zip(expected) {
+                assert!(warning.starts_with(place) && warning.contains(words), "{warning}");
+            }
+            let text = catalyst_e2e::process::both(&node.cli(command));
+            assert_eq!(text.matches("\nwarning: /services/").count(), expected.len(), "{text}");
+            assert!(text.contains("good.") && text.contains("starts all the same"), "{text}");
+        }
+        // And it does start.
+        node.start();
+    }
+}
+
+#[test]
 fn an_unknown_key_and_a_wrong_type_are_both_told_at_once() {
     let (_fabric, _org, mut node) = one(Build::Edge);
     node.config["peeers"] = json!([]);
@@ -160,16 +229,6 @@ fn a_second_node_on_the_same_state_is_refused_and_the_first_lives_on() {
     assert!(said.contains("another node runs") && said.contains(&pid.to_string()), "{said}");
     assert_eq!(node.status()["pid"], pid);
     node.add("still", "127.0.0.1:9".parse().unwrap());
-}
-
-#[test]
-fn a_state_folder_that_is_a_file_is_refused() {
-    let (_fabric, _org, node) = one(Build::Edge);
-    fs::write(node.dir.join("state"), b"a file").unwrap();
-    let (said, code) = node.start_in_vain();
-    assert_eq!(code, 1, "{said}");
-    assert!(said.contains("state"), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
 }
 
 #[test]

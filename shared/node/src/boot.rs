@@ -310,6 +310,20 @@ fn open_store(config: &Config) -> Result<(RedbStore, Option<String>), NodeError>
     Ok((store, notice))
 }
 
+/// The folder of the state is one, or can be made.
+fn check_state_dir(config: &Config) -> Result<(), NodeError> {
+    // The file above which no folder can be, if there is one.
+    let there = config.state_dir.ancestors().find_map(|path| Some((path, path.metadata().ok()?)));
+    match there {
+        Some((path, meta)) if !meta.is_dir() => Err(NodeError::Input(format!(
+            "{}: {} is no folder; 'state_dir' in the configuration must name one, or one that can be made",
+            config.state_dir.display(),
+            if path == config.state_dir { "this".to_string() } else { path.display().to_string() },
+        ))),
+        _ => Ok(()),
+    }
+}
+
 impl Prepared {
     /// Reads and checks everything that the configuration names, then opens the state.
     ///
@@ -320,6 +334,7 @@ impl Prepared {
         build: &'static str,
         limits: catalyst_control::Limits,
     ) -> Result<Self, NodeError> {
+        check_state_dir(&config)?;
         let credentials = credentials(&config)?;
         // What the file says must be good before anything of the state is looked at.
         peers(&config, &TrustStore::new(memory::trust(&config.limits)))?;
@@ -404,6 +419,7 @@ impl Prepared {
     /// # Errors
     /// As [`Prepared::new`].
     pub fn check(config: &Config) -> Result<(), NodeError> {
+        check_state_dir(config)?;
         let credentials = credentials(config)?;
         let trust = TrustStore::new(memory::trust(&config.limits));
         peers(config, &trust)?;

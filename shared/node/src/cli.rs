@@ -15,6 +15,7 @@ mod bundle;
 mod check;
 mod expose;
 mod join;
+mod machine;
 mod node;
 mod peer;
 mod policy;

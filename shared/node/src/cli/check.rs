@@ -6,7 +6,7 @@ use std::path::Path;
 use catalyst_config::{Build, Config};
 use serde_json::json;
 
-use super::{Common, Program};
+use super::{Common, Program, machine};
 use crate::boot::Prepared;
 use crate::confine;
 use crate::error::NodeError;
@@ -34,7 +34,7 @@ fn size(bytes: usize) -> String {
 }
 
 /// The memory of this machine, in bytes (proc_meminfo(5)).
-fn machine() -> Option<usize> {
+fn memory_here() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     line.trim().strip_suffix(" kB")?.parse::<usize>().ok()?.checked_mul(1024)
@@ -77,10 +77,11 @@ fn peers_that_fit(program: &Program, config: &Config, has: usize) -> Option<u32>
 /// `config check`: the file and those that it names.
 pub(super) fn files(program: &Program, common: &Common) -> Result<(), NodeError> {
     let config = looked_at(program, common)?;
+    let warnings = machine::lacks(&config);
     if common.json {
-        output::line("{\"ok\":true}");
+        output::document(&json!({ "ok": true, "warnings": warnings }).to_string());
     } else {
-        output::line(&good(&config));
+        say(&config, &warnings);
     }
     Ok(())
 }
@@ -90,18 +91,22 @@ pub(super) fn all(program: &Program, common: &Common) -> Result<(), NodeError> {
     let config = looked_at(program, common)?;
     let parts = parts(program, &config);
     let sum: usize = parts.iter().map(|b| b.bytes).sum();
-    // Inside the sandbox nobody reads it.
-    let machine = machine();
+    // Inside the sandbox nobody reads them.
+    let machine = memory_here();
+    let warnings = machine::lacks(&config);
     let sandbox = confine::tried(&config);
     if common.json {
         let memory: Vec<_> =
             parts.iter().map(|b| json!({ "what": b.what, "of": b.of, "bytes": b.bytes })).collect();
         output::document(
-            &json!({ "ok": true, "memory": memory, "memory_bytes": sum, "sandbox": sandbox }).to_string(),
+            &json!({
+                "ok": true, "warnings": warnings, "memory": memory, "memory_bytes": sum, "sandbox": sandbox
+            })
+            .to_string(),
         );
         return Ok(());
     }
-    output::line(&good(&config));
+    say(&config, &warnings);
     output::line("");
     output::line("It takes at most this much memory, all limits filled at once:");
     let rows: Vec<Vec<String>> =
@@ -127,6 +132,17 @@ fn looked_at(program: &Program, common: &Common) -> Result<Config, NodeError> {
     let config = common.load(program)?;
     Prepared::check(&config)?;
     Ok(config)
+}
+
+/// That all is good, and what is not here.
+fn say(config: &Config, warnings: &[String]) {
+    output::line(&good(config));
+    warnings.iter().for_each(|why| output::line(&format!("warning: {why}")));
+    if !warnings.is_empty() {
+        output::line(
+            "The node starts all the same; what cannot run here is unhealthy, and announced to nobody.",
+        );
+    }
 }
 
 fn good(config: &Config) -> String {
