@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::error::EnvoyError;
 use crate::limits::Limits;
-use crate::place::{Place, write_private};
+use crate::place::Place;
 
 /// The static cluster that is the node's xDS server; resources whose configuration comes by ADS need no name.
 const XDS: &str = "xds";
@@ -100,15 +99,6 @@ pub fn bootstrap(spec: &BootstrapSpec) -> Value {
 pub fn print_bootstrap(spec: &BootstrapSpec) -> String {
     // A value of strings and numbers can always be written.
     serde_json::to_string_pretty(&bootstrap(spec)).map(|text| text + "\n").unwrap_or_default()
-}
-
-/// Puts the bootstrap into its place, mode 0600: whole, or not at all.
-///
-/// # Errors
-/// It cannot be written.
-pub fn write_bootstrap(place: &Place, text: &str) -> Result<(), EnvoyError> {
-    let path = place.bootstrap();
-    write_private(&path, text.as_bytes()).map_err(|why| EnvoyError::File { path, why })
 }
 
 fn xds_cluster(socket: &Path) -> Value {

@@ -6,11 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::EnvoyError;
 use crate::limits::Limits;
 
 /// The folder `envoy` of a state folder, and what is in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place(PathBuf);
 
 impl Place {
@@ -66,6 +68,12 @@ impl Place {
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.0.join("keeper.lock")
+    }
+
+    /// Which process is the keeper in office.
+    #[must_use]
+    pub fn keeper_pid(&self) -> PathBuf {
+        self.0.join("keeper.pid")
     }
 
     /// Which process is Envoy.
