@@ -16,6 +16,7 @@
 //! | `ask` | questions to a node, and waiting for the right answer |
 //! | `process` | a child with its log; it never outlives the test |
 //! | `admin` | the client of the admin socket |
+//! | `disk` | a small disk, to be filled |
 //! | `clock` | a wall clock that jumps |
 //! | `wait` | waiting on a state, with a report when it does not come |
 //! | `lab` | the test itself in a network namespace, with machines beside it |
@@ -28,6 +29,7 @@
 pub mod admin;
 mod ask;
 pub mod clock;
+pub mod disk;
 pub mod fabric;
 pub mod http;
 pub mod lab;
@@ -39,5 +41,6 @@ pub mod udp;
 pub mod wait;
 pub mod world;
 
+pub use disk::SmallDisk;
 pub use fabric::{Build, Fabric, Org};
 pub use node::Node;

@@ -272,6 +272,14 @@ impl Node {
         at
     }
 
+    /// SIGTERM, and the wait for its end, which must be a bad one. Returns the exit code.
+    #[track_caller]
+    pub fn stop_badly(&mut self) -> i32 {
+        let status = self.end(Signal::SIGTERM);
+        assert!(!status.success(), "{} ended well:\n{}", self.full_name(), tail(&self.log, 40));
+        status.code().unwrap_or(-1)
+    }
+
     /// SIGINT, as Ctrl-C sends it, and the wait for its end, which must be a good one.
     #[track_caller]
     pub fn interrupt(&mut self) {

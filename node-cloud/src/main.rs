@@ -47,8 +47,8 @@ const EXAMPLES: &str = "Examples:
   catalyst node invite edge-1                           a token with which a board joins
   catalyst status                                       how it is, and the next step
 
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, key or certificate,
-            4 no node answers, 5 the node refused, or it is another user's";
+Exit codes: 0 done, 1 failed, or in force but not on the disk yet, 2 wrong command line,
+            3 wrong configuration, key or certificate, 4 no node answers, 5 the node refused, or it is another user's";
 
 #[derive(Subcommand)]
 enum Command {

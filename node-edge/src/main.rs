@@ -57,8 +57,8 @@ const EXAMPLES: &str = "Examples:
   catalyst-edge run                                         run the node
   catalyst-edge status                                      how it is, and the next step
 
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, key or certificate,
-            4 no node answers, 5 the node refused, or it is another user's";
+Exit codes: 0 done, 1 failed, or in force but not on the disk yet, 2 wrong command line,
+            3 wrong configuration, key or certificate, 4 no node answers, 5 the node refused, or it is another user's";
 
 #[derive(Subcommand)]
 enum Command {

@@ -16,6 +16,7 @@ mod denied;
 mod expose;
 mod failover;
 mod fallback;
+mod full_disk;
 mod hardening;
 mod hostile;
 mod http;

@@ -1,10 +1,9 @@
-//! Without a network, without a neighbour, without room on the disk: what a node goes on doing, and what it knows again.
+//! Without a network, without a neighbour: what a node goes on doing, and what it knows again.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
+use catalyst_e2e::Fabric;
 use catalyst_e2e::http::{self, Http};
-use catalyst_e2e::{Fabric, wait};
 use serde_json::{Value, json};
 
 /// The rows of the last run in `route ls`.
@@ -83,35 +82,4 @@ fn what_was_acknowledged_is_there_after_a_kill_at_any_moment() {
             .collect();
         assert!(promised.is_subset(&there), "lost: {:?}", promised.difference(&there).collect::<Vec<_>>());
     }
-}
-
-#[test]
-fn a_full_disk_is_told_and_outlived() {
-    let fabric = Fabric::new();
-    let acme = fabric.org("acme.example");
-    let mut node = fabric.edge(&acme, "edge-1");
-    // A file system of its own, in a mount namespace of its own, full but for what the store needs to begin with.
-    let state = node.dir.join("small");
-    std::fs::create_dir(&state).unwrap();
-    node.config["state_dir"] = json!(state);
-    node.config["admin"] = json!({ "socket": node.socket() });
-    let mount = format!("mount -t tmpfs -o size=4m none '{}' && exec \"$@\"", state.display());
-    node.start_under(&["unshare", "-Urm", "sh", "-c", &mount, "sh"]);
-    // The same folder, as the node's mount namespace has it.
-    let filler = format!("/proc/{}/root{}/filler", node.pid(), state.display());
-    let service = |n: usize| json!({ "name": format!("s{n}"), "protocol": "tcp", "target": "127.0.0.1:9" });
-    assert!(node.try_ask(json!({ "do": "service-add", "service": service(0) })).is_ok());
-    let zeros = vec![0; 64 * 1024];
-    let mut file = std::fs::File::create(&filler).unwrap();
-    while file.write_all(&zeros).is_ok() {}
-    drop(file);
-    let why = wait::until("a change that finds no room", wait::SOON, || {
-        (1..60).find_map(|n| node.try_ask(json!({ "do": "service-add", "service": service(n) })).err())
-    });
-    assert!(why.contains("could not be written") && why.contains("No space left"), "{why}");
-    assert_eq!(node.status()["node"], "edge-1.acme.example", "it lives on");
-    std::fs::remove_file(&filler).unwrap();
-    wait::until("a change is taken again", wait::SOON, || {
-        node.try_ask(json!({ "do": "service-add", "service": service(99) })).ok()
-    });
 }

@@ -156,6 +156,9 @@ pub struct Reply {
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// With an error: what was asked for is in force all the same, but is not on the disk yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<Answer>,
 }
 
 impl Reply {
@@ -163,8 +166,11 @@ impl Reply {
     #[must_use]
     pub fn of(result: Result<Answer, String>) -> Self {
         match result {
-            Ok(answer) => Reply { v: VERSION, ok: Some(answer), error: None },
-            Err(error) => Reply { v: VERSION, ok: None, error: Some(error) },
+            Ok(Answer::Unwritten { why, done }) => {
+                Reply { v: VERSION, ok: None, error: Some(why), done: Some(*done) }
+            }
+            Ok(answer) => Reply { v: VERSION, ok: Some(answer), error: None, done: None },
+            Err(error) => Reply { v: VERSION, ok: None, error: Some(error), done: None },
         }
     }
 }
@@ -192,6 +198,14 @@ pub enum Answer {
     /// What a node gets that asked for a certificate; never an answer on the socket.
     #[serde(skip)]
     Enrolled(crate::enrolment::Reply),
+    /// It is in force, but not on the disk yet; on the socket an error, with [`Reply::done`].
+    #[serde(skip)]
+    Unwritten {
+        /// Why, and what happens now.
+        why: String,
+        /// What was asked for.
+        done: Box<Answer>,
+    },
     /// An invitation. It holds a secret: the one answer that does.
     Invitation {
         /// The token, to be handed to the board.
@@ -298,8 +312,27 @@ pub struct Status {
     /// What the store said when it was opened, if not all was well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_notice: Option<String>,
+    /// Changes that are in force and not on the disk, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owed: Option<OwedRow>,
     /// The one next step that makes sense.
     pub next_step: String,
+}
+
+/// Changes that are in force, and that the disk has not taken. The node tries again until it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedRow {
+    /// How many.
+    pub changes: usize,
+    /// Seconds since the first one failed.
+    pub since_s: u64,
+    /// What the last try said.
+    pub why: String,
+    /// The folder of the state.
+    pub folder: String,
+    /// Bytes that were free there at the last try, if the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
 }
 
 /// A node that was invited, issued for or revoked.

@@ -265,7 +265,7 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
         Shared::Node(command) => node::request(command)?,
     };
     let asked = request.clone();
-    let answer = ask(&common.socket(program)?, request)?;
+    let (answer, unwritten) = ask(&common.socket(program)?, request)?;
     if common.json {
         output::json(&answer);
     } else if let (Answer::Routes(rows), Request::Routes { service: Some(name) }) = (&answer, &asked)
@@ -275,7 +275,7 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
     } else {
         output::text(&answer, command_verb(command));
     }
-    Ok(())
+    unwritten.map_or(Ok(()), Err)
 }
 
 /// What a change says before its list.

@@ -11,8 +11,8 @@ use crate::error::NodeError;
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Asks the node behind a socket.
-pub(crate) fn ask(path: &Path, request: Request) -> Result<Answer, NodeError> {
+/// Asks the node behind a socket. The error beside an answer: it is in force, but not on the disk yet.
+pub(crate) fn ask(path: &Path, request: Request) -> Result<(Answer, Option<NodeError>), NodeError> {
     let stream = UnixStream::connect(path).map_err(|source| NodeError::no_answer(path, source))?;
     let broken = |error: std::io::Error| {
         let why = match error.kind() {
@@ -40,8 +40,8 @@ pub(crate) fn ask(path: &Path, request: Request) -> Result<Answer, NodeError> {
             path.display()
         ))
     })?;
-    match (reply.ok, reply.error) {
-        (Some(answer), _) => Ok(answer),
+    match (reply.ok.or(reply.done), reply.error) {
+        (Some(answer), error) => Ok((answer, error.map(NodeError::Unwritten))),
         (None, Some(error)) => Err(NodeError::Refused(error)),
         (None, None) => Err(NodeError::Failed("the node gave an empty answer".to_string())),
     }

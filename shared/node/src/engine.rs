@@ -23,6 +23,7 @@ use crate::last_seen::LastSeen;
 use crate::limits::Limits;
 use crate::overlay::Overlay;
 use crate::peers::Peers;
+use crate::persist::Owed;
 use crate::ports::OpenPort;
 use crate::record::Recorder;
 use crate::remember::Remembered;
@@ -42,6 +43,8 @@ pub(crate) struct Facts {
     /// When the node's certificate is good.
     pub(crate) certificate: Validity,
     pub(crate) store_notice: Option<String>,
+    /// What is in force and not on the disk.
+    pub(crate) owed: Owed,
     pub(crate) exposed: Vec<OpenPort>,
     /// Where HTTP clients reach services by Host.
     pub(crate) http: Option<std::net::SocketAddr>,

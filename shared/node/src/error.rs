@@ -9,6 +9,8 @@ use catalyst_identity::IdentityError;
 use catalyst_store::StoreError;
 use catalyst_transport::TransportError;
 
+use crate::limits::Limits;
+
 /// Exit codes of both programs. They do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -122,9 +124,32 @@ pub enum NodeError {
     /// What was typed cannot be meant: no node was asked.
     #[error("{0}")]
     Usage(String),
+    /// What was asked for is in force, but the disk did not take it yet.
+    #[error("{0}")]
+    Unwritten(String),
+    /// The node has stopped, and changes of this run never came to the disk.
+    #[error("the node has stopped, and the disk did not take what was changed in this run: {} ({why}); {}",
+        named(.lost), AGAIN)]
+    Lost {
+        /// What was changed, by name.
+        lost: Vec<String>,
+        /// What the last try said.
+        why: String,
+    },
     /// Anything else that the system refused.
     #[error("{0}")]
     Failed(String),
+}
+
+const AGAIN: &str = "make these changes again when it does";
+
+/// The first names of a list.
+fn named(lost: &[String]) -> String {
+    let shown = lost.get(..Limits::LOST_NAMES).unwrap_or(lost).join(", ");
+    match lost.len().saturating_sub(Limits::LOST_NAMES) {
+        0 => format!("{shown} {}", if lost.len() == 1 { "is lost" } else { "are lost" }),
+        more => format!("{shown} and {more} more are lost"),
+    }
 }
 
 /// The store knows its file, not the key that led there.

@@ -64,6 +64,11 @@ async fn ask(enrol: Enrol, engine: &Sender<Asked>) -> Reply {
     }
     match result.recv().await {
         Ok(Ok(Answer::Enrolled(reply))) => reply,
+        Ok(Ok(Answer::Unwritten { .. })) => Reply::refused(
+            "the authority cannot write down that it gave out a certificate, so it gives none: see 'status' there; a token \
+             counts as used, so when its disk is well again it takes a new one"
+                .to_string(),
+        ),
         Ok(Ok(_)) | Err(_) => stopping(),
         Ok(Err(why)) => Reply::refused(why),
     }

@@ -61,7 +61,7 @@ impl LastSeen {
         let (wall, at) = self.confirmed?;
         self.written = Some(mono);
         let seen = wall.saturating_add(mono.saturating_sub(at) / 1000).min(own.half_life());
-        Some(Write::one(NODE, KEY, Some(seen.to_be_bytes().to_vec())))
+        Some(Write::one(NODE, KEY, Some(seen.to_be_bytes().to_vec())).spare())
     }
 }
 

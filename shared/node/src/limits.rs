@@ -97,6 +97,15 @@ impl Limits {
     pub const REMEMBERED_BYTES: usize = 4 * 1024 * 1024;
     /// After a change they are written at most so much later, in milliseconds, and not more often.
     pub const REMEMBER_MS: u64 = 60_000;
+    /// Changes that wait for the thread that writes. When full: the asker of the next one waits, not the engine.
+    pub const WRITES: usize = 64;
+    /// Changes that the disk did not take and that are owed to it. When full: the two oldest become one, in which the later
+    /// value of a row counts, so that all together take no more than the node's own tables and one copy of each file.
+    pub const OWED: usize = 64;
+    /// Changes that the disk did not take are tried again so often, beside each newer change and the stop.
+    pub const OWED_RETRY: Duration = Duration::from_secs(5);
+    /// Names of lost changes in one message. When more: their number is told.
+    pub const LOST_NAMES: usize = 8;
     /// Events handled before frames are polled: a burst coalesces, and no peer waits for more than this.
     pub const BATCH: usize = 64;
     /// Dial failures kept for `status`, one a configured peer. Bounded by the peers.

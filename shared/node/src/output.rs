@@ -34,9 +34,10 @@ pub(crate) fn json(answer: &Answer) {
         Answer::Rules(rows) => serde_json::to_string_pretty(rows),
         Answer::Visibility(rows) => serde_json::to_string_pretty(rows),
         Answer::Nodes(rows) => serde_json::to_string_pretty(rows),
-        other @ (Answer::Bundle { .. } | Answer::Invitation { .. } | Answer::Enrolled(_)) => {
-            serde_json::to_string_pretty(other)
-        }
+        other @ (Answer::Bundle { .. }
+        | Answer::Invitation { .. }
+        | Answer::Enrolled(_)
+        | Answer::Unwritten { .. }) => serde_json::to_string_pretty(other),
         Answer::Services(rows) => serde_json::to_string_pretty(rows),
     };
     document(&text.unwrap_or_default());
@@ -66,7 +67,7 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
             eprintln!("next, on the board: catalyst-edge join TOKEN");
             line(token);
         }
-        Answer::Enrolled(_) => {}
+        Answer::Enrolled(_) | Answer::Unwritten { .. } => {}
     }
 }
 
@@ -298,6 +299,12 @@ fn status(s: &Status) {
     }
     if let Some(notice) = &s.store_notice {
         line(&format!("state: {notice}"));
+    }
+    if let Some(owed) = &s.owed {
+        line(&format!(
+            "not on the disk: {} change(s) that are in force, for {} s: {}",
+            owed.changes, owed.since_s, owed.why
+        ));
     }
     line("");
     peers(&s.peers);

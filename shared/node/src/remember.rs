@@ -72,7 +72,8 @@ impl Remembered {
         let mut routes: Vec<RouteRow> = now.into_iter().chain(self.rows.iter().cloned()).collect();
         routes.truncate(self.most);
         let text = serde_json::to_string(&Saved { v: 1, at: wall, routes }).ok()?;
-        (text.len() <= Limits::REMEMBERED_BYTES).then(|| Write::default().file(self.path.clone(), text))
+        (text.len() <= Limits::REMEMBERED_BYTES)
+            .then(|| Write::default().file(self.path.clone(), text).spare())
     }
 }
 

@@ -95,7 +95,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;
     let metrics = figures(&*shell, prepared.config.metrics)?;
     let store = prepared.store.clone();
-    let persist = Persist::start(store.clone())?;
+    let persist = Persist::start(store.clone(), &prepared.config.state_dir)?;
     let core = Core::new(prepared.settings.clone(), routes).map_err(|e| NodeError::Failed(e.to_string()))?;
     let certificate = prepared.credentials.validity();
     if let Some(notice) = &prepared.store_notice {
@@ -108,6 +108,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         build: prepared.build,
         certificate,
         store_notice: prepared.store_notice,
+        owed: persist.owed(),
         exposed,
         http,
         dial_errors: std::collections::BTreeMap::new(),
@@ -160,12 +161,12 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     if let Some(write) = engine.routes_to_save(true)
         && let Err(error) = persist.write(write).await
     {
-        tracing::warn!(error, "the routes of this run will not be known to the next");
+        tracing::warn!(error = error.why(), "the routes of this run will not be known to the next");
     }
     if let Some(write) = engine.time_to_save(true)
         && let Err(error) = persist.write(write).await
     {
-        tracing::warn!(error, "the time of this run will not be known to the next");
+        tracing::warn!(error = error.why(), "the time of this run will not be known to the next");
     }
     engine.facts.stopping = true;
     engine.feed(&Event::Stop);
@@ -175,10 +176,15 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     asked.close();
     services.stop().await;
     drop(socket);
+    let owed = engine.facts.owed.row();
+    let lost = persist.end().await;
     // The thread that writes may still hold it when the process ends.
     store.close();
     info!("the node has stopped");
-    Ok(())
+    match owed.filter(|_| !lost.is_empty()) {
+        None => Ok(()),
+        Some(owed) => Err(NodeError::Lost { lost, why: owed.why }),
+    }
 }
 
 /// The port for figures.

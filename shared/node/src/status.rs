@@ -194,6 +194,7 @@ impl<S: Store> Engine<S> {
             renewal_error: self.renewal.last_error.clone(),
             sandbox: self.facts.sandbox.clone(),
             store_notice: self.facts.store_notice.clone(),
+            owed: self.facts.owed.row(),
             next_step: String::new(),
         };
         status.next_step = next_step(&status, self.clocks.now().wall);
@@ -215,6 +216,13 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
              clock if it is wrong; else sign its request again ('org sign'), put the new certificate in place, and \
              restart",
             Date(now)
+        );
+    }
+    if let Some(owed) = &status.owed {
+        let free = owed.free_bytes.map_or_else(String::new, |free| format!(", where {free} bytes are free"));
+        return format!(
+            "make space in {}{free}: {} change(s) are in force and not on the disk, and a stop now would lose them ({})",
+            owed.folder, owed.changes, owed.why
         );
     }
     if let Some(peer) = status.peers.iter().find(|p| !p.clones.is_empty()) {

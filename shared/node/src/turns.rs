@@ -9,12 +9,12 @@ use catalyst_route_table::Store;
 use catalyst_transport::Event as Input;
 use futures_lite::future;
 
-use crate::admin::Request;
+use crate::admin::{Answer, Request};
 use crate::adopt::{sleep_until, spawn};
 use crate::engine::{Engine, Outcome};
 use crate::issue::converse;
 use crate::limits::Limits;
-use crate::persist::Persist;
+use crate::persist::{Persist, Unwritten};
 use crate::plane::Plane;
 use crate::renewal::{Due, renew};
 use crate::serve::{Ask, Asked};
@@ -136,10 +136,19 @@ impl<Sh: Shell> Around<'_, Sh> {
             for port in ports {
                 port.close().await;
             }
-            let result = persist.write(write).await;
-            let result = result.map(|()| answer).map_err(|error| {
-                format!("it is in force now, but will be lost at the next start, for it could not be written: {error}")
-            });
+            let result = match persist.write(write).await {
+                Ok(()) => Ok(answer),
+                Err(Unwritten::Owed(error)) => {
+                    let why = format!(
+                        "it is in force, but not yet on the disk, and a stop now would lose it ({error}); the node tries \
+                         again, and 'status' shows until when something is missing"
+                    );
+                    Ok(Answer::Unwritten { why, done: Box::new(answer) })
+                }
+                Err(Unwritten::Lost(error)) => Err(format!(
+                    "it is in force now, but will be lost at the next start, for it could not be written: {error}"
+                )),
+            };
             let _ = reply.try_send(result);
         });
     }
@@ -180,7 +189,7 @@ impl<Sh: Shell> Around<'_, Sh> {
         let persist = self.persist.clone();
         spawn(&*self.plane.shell, async move {
             if let Err(error) = persist.write(write).await {
-                tracing::warn!(what, error, "cannot be written down");
+                tracing::warn!(what, error = error.why(), "cannot be written down");
             }
         });
     }

@@ -18,7 +18,7 @@ use crate::output;
 pub fn org_bundle(program: &Program, common: &Common, out: Option<&Path>) -> Result<(), NodeError> {
     let answer = match ask(&common.socket(program)?, Request::Bundle) {
         Err(NodeError::NotRunning { .. } | NodeError::NotYours { .. }) => of_file(program, common)?,
-        answer => answer?,
+        answer => answer?.0,
     };
     let Answer::Bundle { org, pem, fingerprints } = &answer else {
         return Err(NodeError::Failed("the node answered something else than a bundle".to_string()));

@@ -35,6 +35,9 @@ const OF_NODE: &[Figure<Status>] = &[
         s.denied
     }),
     ("joins_refused_total", "Certificates refused to nodes that asked.", |s| s.joins_refused),
+    ("changes_unwritten", "Changes that are in force and not on the disk.", |s| {
+        s.owed.as_ref().map_or(0, |owed| owed.changes as u64)
+    }),
     ("services", "Services of this node.", |s| s.services.len() as u64),
 ];
 

@@ -63,6 +63,7 @@ pub(crate) fn status() -> Status {
         renewal_error: None,
         sandbox: Vec::new(),
         store_notice: None,
+        owed: None,
         next_step: String::new(),
     }
 }

@@ -1,0 +1,126 @@
+//! The disk is full: what is changed is in force, is owed, and comes to the disk when there is room; what is never written is
+//! told at the end. A node starts from a state that it can read and not write.
+
+use std::collections::BTreeSet;
+use std::process::Output;
+
+use catalyst_e2e::process::{both, tail};
+use catalyst_e2e::{Fabric, Node, SmallDisk, wait};
+use serde_json::{Value, json};
+
+/// An authority whose state is on a small disk.
+fn authority(fabric: &Fabric) -> (Node, SmallDisk) {
+    let acme = fabric.org("acme.example");
+    let mut node = fabric.cloud(&acme, "cloud-1");
+    node.config["authority"] = json!({ "root": acme.root, "address": node.address().to_string() });
+    let disk = on_small_disk(&mut node);
+    (node, disk)
+}
+
+fn on_small_disk(node: &mut Node) -> SmallDisk {
+    let state = node.dir.join("small");
+    node.config["state_dir"] = json!(state);
+    node.config["admin"] = json!({ "socket": node.socket() });
+    SmallDisk::over(&state, "4m")
+}
+
+fn start(node: &mut Node, disk: &SmallDisk) {
+    let enter = disk.enter();
+    node.start_under(&enter.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn service(name: &str) -> Value {
+    json!({ "do": "service-add", "service": { "name": name, "protocol": "tcp", "target": "127.0.0.1:9" } })
+}
+
+/// Fills the disk, and makes changes until one finds no room. Returns the services that were added, and what was said.
+fn fill(node: &Node, disk: &SmallDisk) -> (BTreeSet<String>, String) {
+    disk.fill();
+    let mut added = BTreeSet::new();
+    for n in 0..300 {
+        let name = format!("s{n}");
+        added.insert(format!("{name}.acme.example"));
+        if let Err(why) = node.try_ask(service(&name)) {
+            return (added, why);
+        }
+    }
+    panic!("the disk takes everything");
+}
+
+fn names(rows: &Value, key: &str) -> BTreeSet<String> {
+    rows.as_array().unwrap().iter().map(|row| row[key].as_str().unwrap().to_string()).collect()
+}
+
+/// What a command said whose change is in force and not on the disk.
+#[track_caller]
+fn not_yet(out: &Output) -> String {
+    let said = both(out);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("in force, but not yet on the disk") && said.contains("No space left"), "{said}");
+    said
+}
+
+#[test]
+fn what_a_full_disk_did_not_take_is_shown_and_written_when_there_is_room() {
+    let fabric = Fabric::new();
+    let (mut node, disk) = authority(&fabric);
+    start(&mut node, &disk);
+    assert!(node.cli(&["node", "invite", "edge-1"]).status.success());
+    let (mut services, why) = fill(&node, &disk);
+    assert!(why.contains("in force, but not yet on the disk") && why.contains("No space left"), "{why}");
+
+    not_yet(&node.cli(&["node", "revoke", "edge-1"]));
+    let out = node.cli(&["node", "invite", "edge-2"]);
+    not_yet(&out);
+    assert!(String::from_utf8_lossy(&out.stdout).trim().len() > 50, "the token is there: {}", both(&out));
+    not_yet(&node.cli(&["service", "add", "late", "--protocol", "tcp", "--target", "127.0.0.1:9"]));
+    services.insert("late.acme.example".into());
+    not_yet(&node.cli(&["service", "rm", "s0"]));
+    services.remove("s0.acme.example");
+    not_yet(&node.cli(&["peer", "add", "edge-7.acme.example"]));
+
+    let status = node.status();
+    assert_eq!(status["owed"]["changes"], 6, "{status:#}");
+    assert!(status["owed"]["why"].as_str().unwrap().contains("No space left"), "{status:#}");
+    assert_eq!(status["owed"]["free_bytes"], 0);
+    assert!(status["next_step"].as_str().unwrap().starts_with("make space in "), "{status:#}");
+    let text = both(&node.cli(&["status"]));
+    assert!(text.contains("not on the disk: 6 change(s) that are in force"), "{text}");
+    assert_eq!(names(&status["services"], "name"), services);
+
+    disk.free();
+    node.wait("all is on the disk", |status| status["owed"].is_null());
+    assert!(tail(node.log(), 20).contains("all changes are on the disk again"), "{}", tail(node.log(), 20));
+    node.kill();
+    start(&mut node, &disk);
+    let status = node.status();
+    assert_eq!(names(&status["services"], "name"), services);
+    assert_eq!(names(&status["peers"], "name"), BTreeSet::from(["edge-7.acme.example".into()]));
+    let nodes = node.ask(json!({ "do": "nodes" }));
+    let state = |name: &str| {
+        let row = nodes.as_array().unwrap().iter().find(|row| row["node"] == name).cloned();
+        row.unwrap_or_default()["state"].clone()
+    };
+    assert_eq!((state("edge-1"), state("edge-2")), (json!("revoked"), json!("invited")), "{nodes:#}");
+}
+
+#[test]
+fn what_is_still_owed_at_the_end_is_told_with_an_exit_code() {
+    let fabric = Fabric::new();
+    let acme = fabric.org("acme.example");
+    let mut node = fabric.edge(&acme, "edge-1");
+    let disk = on_small_disk(&mut node);
+    start(&mut node, &disk);
+    let (services, _) = fill(&node, &disk);
+    let last = services.len() - 1;
+    assert_eq!(node.stop_badly(), 1);
+    let said = tail(node.log(), 3);
+    assert!(said.contains(&format!("services/s{last}")) && said.contains("is lost"), "{said}");
+
+    disk.free();
+    start(&mut node, &disk);
+    assert_eq!(node.status()["services"].as_array().unwrap().len(), last, "what was acknowledged is there");
+    // It is well again.
+    wait::until("a change is taken", wait::SOON, || node.try_ask(service("again")).ok());
+    node.stop();
+}
