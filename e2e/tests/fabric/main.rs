@@ -8,6 +8,7 @@ mod balance;
 mod blackhole;
 mod bounded;
 mod checks;
+mod circles;
 mod clocks;
 mod commands;
 mod damage;

@@ -1,7 +1,7 @@
 //! Addresses: where a peer or a target is, and where to listen.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits::Limits;
 
@@ -41,6 +41,36 @@ impl HostPort {
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
     }
+
+    /// The addresses that the text alone tells: of an IP address, and of the names that always mean this machine (RFC 6761
+    /// section 6.3). None for any other name.
+    #[must_use]
+    pub fn plain_addresses(&self) -> Vec<SocketAddr> {
+        let name = self.host.strip_suffix('.').unwrap_or(&self.host).to_ascii_lowercase();
+        if name == "localhost"
+            || name.ends_with(".localhost")
+            || name == "ip6-localhost"
+            || name == "ip6-loopback"
+        {
+            let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+            return both.map(|ip| SocketAddr::new(ip, self.port)).to_vec();
+        }
+        self.socket_addr().into_iter().collect()
+    }
+}
+
+/// Whether a connection to `to` ends at a listener on `listen`, as far as the two addresses tell. One to the unspecified
+/// address is to this machine (Linux), and so is one to loopback, whatever else a wildcard takes.
+#[must_use]
+pub fn comes_back(to: SocketAddr, listen: SocketAddr) -> bool {
+    let here = |ip: IpAddr| match ip.to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let same = here(to.ip()) == listen.ip().to_canonical();
+    let wild = listen.ip().is_unspecified() && here(to.ip()).is_loopback();
+    listen.port() != 0 && to.port() == listen.port() && (same || wild)
 }
 
 impl fmt::Display for HostPort {

@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use catalyst_names::Protocol;
 
+use crate::address::comes_back;
 use crate::compiled::Build;
-use crate::config::{Config, Selector};
+use crate::config::{Config, Selector, Service};
 use crate::error::{Report, Wrong};
 use crate::limits::Limits;
 use crate::print;
@@ -148,8 +149,30 @@ impl Sections<'_, '_, '_> {
             for (i, service) in config.services.iter().enumerate() {
                 let mut add = |at: &str, wrong| self.wrong(format!("/services/{i}{at}"), wrong);
                 programs::check(service, tree.and_then(|s| s.items().get(i)), &mut add);
+                self.circle(i, service);
             }
         }
+    }
+
+    /// A target that is a port of the node itself: each connection would open another one.
+    fn circle(&mut self, i: usize, service: &Service) {
+        let (config, udp) = (self.config, service.protocol == Protocol::Udp);
+        let targets = service.target.plain_addresses();
+        let aimed = |listen: &SocketAddr| targets.iter().any(|to| comes_back(*to, *listen));
+        let expose =
+            config.expose.iter().position(|e| (e.protocol == Protocol::Udp) == udp && aimed(&e.listen));
+        let place = match expose {
+            Some(first) if (self.clean)("/expose") => format!("/expose/{first}"),
+            _ if !udp && (self.clean)("/http") && config.http.as_ref().is_some_and(aimed) => {
+                "/http".to_owned()
+            }
+            _ if (self.clean)("/listen") && config.listen.as_ref().is_some_and(aimed) => "/listen".to_owned(),
+            _ => return,
+        };
+        let found = format!("\"{}\", which this node itself listens on ({place})", service.target);
+        let help =
+            "each connection would open another one: give the address of the server behind the service";
+        self.add(format!("/services/{i}/target"), "the address of a server", found, help);
     }
 
     fn exports(&mut self) {

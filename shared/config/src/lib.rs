@@ -43,7 +43,7 @@ mod service_keys;
 mod suggest;
 mod tree;
 
-pub use address::{HostPort, PortRange, listen as listen_address};
+pub use address::{HostPort, PortRange, comes_back, listen as listen_address};
 pub use compiled::{Build, Compiled};
 pub use config::{
     Admin, Authority, Capacities, Config, ConfigPath, Export, Expose, Foreign, Identity, Import, LinkProfile,

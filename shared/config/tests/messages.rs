@@ -343,6 +343,53 @@ fn services_and_exposed_ports_stand_once() {
 }
 
 #[test]
+fn a_target_is_no_port_of_the_node_itself() {
+    let file = |target: &str, protocol: &str| {
+        with(&format!(
+            r#""services": [{{ "name": "a", "protocol": "{protocol}", "target": "{target}" }}],
+"expose": [{{ "service": "x.y", "listen": "127.0.0.1:9001" }}, {{ "service": "z.y", "listen": "[::]:9002", "protocol": "udp" }}],
+"http": {{ "listen": "0.0.0.0:80" }}"#
+        ))
+    };
+    let circle = |target: &str, protocol: &str, place: &str| {
+        let column = 55 + protocol.len();
+        says(
+            &file(target, protocol),
+            &format!(
+                "error: catalyst.json:3:{column} at /services/0/target: expected the address of a server, found \"{target}\", \
+                 which this node itself listens on ({place})\n  \
+                 help: each connection would open another one: give the address of the server behind the service"
+            ),
+        );
+    };
+    for (target, place) in [
+        ("127.0.0.1:9001", "/expose/0"),
+        ("localhost:9001", "/expose/0"),
+        ("web.LOCALHOST.:9001", "/expose/0"),
+        ("0.0.0.0:9001", "/expose/0"),
+        ("[::ffff:127.0.0.1]:9001", "/expose/0"),
+        ("127.8.8.8:80", "/http"),
+        ("[::1]:80", "/http"),
+        ("[::]:7443", "/listen"),
+    ] {
+        circle(target, "tcp", place);
+    }
+    circle("127.0.0.1:9002", "udp", "/expose/1");
+    circle("127.0.0.1:7443", "udp", "/listen");
+    for (target, protocol) in [
+        ("127.0.0.1:9001", "udp"),
+        ("127.0.0.1:9002", "http"),
+        ("127.0.0.1:80", "udp"),
+        ("127.0.0.2:9001", "tcp"),
+        ("[::1]:9001", "tcp"),
+        ("192.0.2.7:80", "tcp"),
+        ("localhost.example:80", "tcp"),
+    ] {
+        assert!(read(&file(target, protocol), &[], &[], Build::Cloud).is_ok(), "{target} {protocol}");
+    }
+}
+
+#[test]
 fn limits() {
     let text = with(r#""limits": { "routes": 0, "peers": 1 }, "peers": [{ "node": "a" }, { "node": "b" }]"#);
     says(

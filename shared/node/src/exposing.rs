@@ -3,14 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 
-use catalyst_config::{Expose, listen_address};
-use catalyst_names::{Protocol, ServiceName};
+use catalyst_config::{Expose, HostPort, comes_back, listen_address};
+use catalyst_names::{Protocol, ServiceLabel, ServiceName};
 use catalyst_route_table::Store;
 
-use crate::admin::{Answer, ExposeRow};
+use crate::admin::{Answer, ExposeRow, ServiceSpec};
 use crate::engine::{Engine, Outcome};
 use crate::error::listen_help;
 use crate::exposes::ExposeSpec;
+use crate::own_ports::Carrier;
 use crate::ports::{self, OpenPort};
 use crate::shell::Shell;
 use crate::turns::Around;
@@ -22,7 +23,9 @@ impl<Sh: Shell> Around<'_, Sh> {
             Wanted::There => Ok(Outcome::Done(Ok(Answer::Exposed(engine.expose_rows())))),
             Wanted::New(port) => {
                 let listen = port.listen;
-                let open = ports::open(self.plane, port, engine.facts.config.expose_ports)
+                let protocol = port.protocol;
+                let may = |at: SocketAddr| engine.target_at(protocol, at).is_none();
+                let open = ports::open(self.plane, port, engine.facts.config.expose_ports, may)
                     .map_err(|error| engine.cannot_listen(listen, &error))?;
                 let write = engine.exposes.add(&open.wanted);
                 engine.facts.exposed.push(open);
@@ -74,10 +77,28 @@ impl<S: Store> Engine<S> {
                 "the node has as many local ports as it may (limits.expose is {limit}); close one, or raise the limit"
             ));
         }
+        if let Some((service, target)) = self.target_at(wanted.protocol, listen) {
+            return Err(format!(
+                "{listen} is the target '{target}' of the service '{service}' of this node: its connections would come \
+                 back here; choose another port, or change the service"
+            ));
+        }
         if listen.port() == 0 && self.facts.config.expose_ports.0.is_none() {
             return Err("which port? Give --listen, or set 'expose_ports' in the configuration".to_string());
         }
         Ok(Wanted::New(wanted))
+    }
+
+    /// A service of this node whose target a listener would be.
+    fn target_at(&self, protocol: Protocol, listen: SocketAddr) -> Option<(ServiceLabel, String)> {
+        let udp = protocol == Protocol::Udp;
+        let services = self.overlay.services(&self.facts.config);
+        let aims = |target: &str| {
+            let target = HostPort::parse(target).map(|t| t.plain_addresses()).unwrap_or_default();
+            target.into_iter().any(|to| comes_back(to, listen))
+        };
+        let of = |s: &ServiceSpec| (s.protocol == Protocol::Udp) == udp && aims(&s.target);
+        services.into_iter().find(of).map(|s| (s.name, s.target))
     }
 
     fn cannot_listen(&self, listen: SocketAddr, error: &io::Error) -> String {
@@ -110,6 +131,9 @@ impl<S: Store> Engine<S> {
             }
             found = true;
             write = write.with(self.exposes.remove(&port.wanted));
+            if port.opened.is_ok() {
+                self.tables.ports().closed(Carrier::of(port.wanted.protocol), port.address);
+            }
             closed.extend(port.opened);
         }
         if !found {

@@ -40,6 +40,7 @@ mod memory;
 mod metrics;
 mod output;
 mod overlay;
+mod own_ports;
 mod packets;
 pub mod panics;
 pub mod peers;

@@ -188,8 +188,10 @@ impl<Sh: Shell> Plane<Sh> {
         for step in &plan.steps {
             match step {
                 Step::Target(target) => {
-                    match timeout(&*self.shell, Limits::CONNECT, udp::connect(&*self.shell, target)).await {
-                        Some(Ok(socket)) => {
+                    let reached = udp::connect(&*self.shell, target, self.tables.ports());
+                    match timeout(&*self.shell, Limits::CONNECT, reached).await {
+                        Some(Ok(None)) => last = Refusal::HopLimit,
+                        Some(Ok(Some(socket))) => {
                             live.goes(NextHop::Local);
                             return Ok(Box::new(Service {
                                 socket,

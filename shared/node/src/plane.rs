@@ -1,10 +1,12 @@
 //! The data plane of the tunnel: local clients in, flows of neighbours on or out.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use catalyst_config::HostPort;
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_transport::{FlowStream, LocalStream, PumpEnd, Transport, pump, relay};
 use catalyst_tunnel::{FlowKind, Limits as TunnelLimits, Refusal, StreamHeader};
@@ -16,6 +18,7 @@ use crate::clock::Clocks;
 use crate::denied::Denied;
 use crate::gate::Gate;
 use crate::limits::Limits;
+use crate::own_ports::Carrier;
 use crate::shell::Shell;
 use crate::splice::splice;
 use crate::tables::{Live, Plan, Step, Tables};
@@ -119,8 +122,9 @@ impl<Sh: Shell> Plane<Sh> {
         for step in &plan.steps {
             match step {
                 Step::Target(target) => {
-                    match timeout(&*self.shell, Limits::CONNECT, self.shell.connect(target.clone())).await {
-                        Some(Ok(socket)) => return Ok(Way::Socket(socket)),
+                    match timeout(&*self.shell, Limits::CONNECT, self.reach(target)).await {
+                        Some(Ok(Some(socket))) => return Ok(Way::Socket(socket)),
+                        Some(Ok(None)) => last = Refusal::HopLimit,
                         Some(Err(error)) => {
                             self.denied.look(target, &error);
                             debug!(%service, %target, %error, "the service's own socket refused");
@@ -145,6 +149,28 @@ impl<Sh: Shell> Plane<Sh> {
             }
         }
         Err(last)
+    }
+
+    /// Connects to a service's own socket; to none that is a port of this node, where it would begin anew: `None`.
+    async fn reach(&self, target: &HostPort) -> io::Result<Option<Sh::Tcp>> {
+        let addresses = match target.socket_addr() {
+            Some(address) => vec![address],
+            None => self.shell.resolver()(target.to_string()).await?,
+        };
+        let mut last = Err(io::ErrorKind::NotFound.into());
+        for address in addresses {
+            if let Some(at) = self.tables.ports().met(Carrier::Tcp, address) {
+                self.tables.ports().cut(target, at);
+                last = Ok(None);
+                continue;
+            }
+            let to = HostPort { host: address.ip().to_string(), port: address.port() };
+            match self.shell.connect(to).await {
+                Ok(socket) => return Ok(Some(socket)),
+                Err(error) => last = Err(error),
+            }
+        }
+        last
     }
 
     /// One flow that a neighbour opened.

@@ -15,6 +15,7 @@ use crate::adopt::spawn;
 use crate::error::NodeError;
 use crate::exposes::Exposes;
 use crate::gate::Opened;
+use crate::own_ports::Carrier;
 use crate::packets::Port;
 use crate::plane::Plane;
 use crate::shell::{Shell, UdpPort};
@@ -44,6 +45,13 @@ impl<Sh: Shell> Listener<Sh> {
             return udp::bind(shell, address).map(Listener::Udp);
         }
         shell.listen(address).map(Listener::Tcp)
+    }
+
+    fn carrier(&self) -> Carrier {
+        match self {
+            Listener::Tcp(_) => Carrier::Tcp,
+            Listener::Udp(_) => Carrier::Udp,
+        }
     }
 
     fn address(&self) -> io::Result<SocketAddr> {
@@ -91,14 +99,20 @@ pub(crate) fn expose<Sh: Shell>(
     let mut all = Vec::with_capacity(open.len());
     for (_, port, found) in open {
         let address = found.as_ref().map_or(port.listen, |(_, address)| *address);
-        let opened = found.map(|(listener, _)| serve(plane, listener, &port.service));
+        let opened = found.map(|(listener, _)| serve(plane, listener, &port.service, address));
         all.push(OpenPort { wanted: port.clone(), address, opened });
     }
     Ok(all)
 }
 
-fn serve<Sh: Shell>(plane: &Arc<Plane<Sh>>, listener: Listener<Sh>, service: &ServiceName) -> Opened {
+fn serve<Sh: Shell>(
+    plane: &Arc<Plane<Sh>>,
+    listener: Listener<Sh>,
+    service: &ServiceName,
+    address: SocketAddr,
+) -> Opened {
     plane.tables.exposed(service, true);
+    plane.tables.ports().opened(listener.carrier(), address);
     let (opened, gate) = Opened::new();
     let (shell, plane, service) = (&*plane.shell, plane.clone(), service.clone());
     match listener {
@@ -108,20 +122,24 @@ fn serve<Sh: Shell>(plane: &Arc<Plane<Sh>>, listener: Listener<Sh>, service: &Se
     opened
 }
 
-/// Opens a port while the node runs: the one that is wanted, or the first free one of `range`.
+/// Opens a port while the node runs: the one that is wanted, or the first free one of `range` that `may` be it.
 pub(crate) fn open<Sh: Shell>(
     plane: &Arc<Plane<Sh>>,
     mut port: Expose,
     range: PortRange,
+    may: impl Fn(SocketAddr) -> bool,
 ) -> Result<OpenPort, io::Error> {
     let numbers: Vec<u16> =
         if port.listen.port() == 0 { range.iter().collect() } else { vec![port.listen.port()] };
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for number in numbers {
         port.listen.set_port(number);
+        if !may(port.listen) {
+            continue;
+        }
         match Listener::open(&*plane.shell, port.protocol, port.listen) {
             Ok(listener) => {
-                let opened = Ok(serve(plane, listener, &port.service));
+                let opened = Ok(serve(plane, listener, &port.service, port.listen));
                 return Ok(OpenPort { address: port.listen, wanted: port, opened });
             }
             Err(error) => last = error,
@@ -157,6 +175,7 @@ pub(crate) fn http<Sh: Shell>(
     let open = |address| plane.shell.listen(address);
     let listener = open_one(listen, &http_key(listen), "http", store, open, Sh::local_addr).map_err(fail)?;
     let address = Sh::local_addr(&listener).map_err(fail)?;
+    plane.tables.ports().opened(Carrier::Tcp, address);
     spawn(&*plane.shell, crate::http::serve(plane.clone(), listener, clients));
     Ok(address)
 }

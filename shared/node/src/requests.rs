@@ -12,6 +12,7 @@ use crate::admin::{Answer, Request, RuleRow, ServiceSpec};
 use crate::boot;
 use crate::engine::{Engine, Outcome};
 use crate::overlay::local;
+use crate::own_ports::{Carrier, circle};
 use crate::peers::PeerSpec;
 use crate::write::Write;
 
@@ -204,6 +205,9 @@ impl<S: RouteStore> Engine<S> {
                 return Outcome::Done(Err(format!("the target '{}' is not usable: {why}", spec.target)));
             }
         };
+        if let Some(at) = self.tables.ports().aimed_at(Carrier::of(spec.protocol), &target) {
+            return Outcome::Done(Err(circle(&target, at)));
+        }
         spec.tags.sort();
         spec.tags.dedup();
         if let Some(tag) = spec.tags.iter().find(|t| !is_tag(t)) {

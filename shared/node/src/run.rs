@@ -18,6 +18,7 @@ use crate::engine::{Engine, Facts};
 use crate::error::NodeError;
 use crate::limits::Limits;
 use crate::memory;
+use crate::own_ports::Carrier;
 use crate::persist::Persist;
 use crate::plane::{Plane, TurnedAway};
 use crate::ports;
@@ -90,6 +91,11 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         let (config, limit) = (&prepared.config, capacities.expose as usize);
         ports::expose(&plane, &config.expose, &prepared.exposes, limit, &*prepared.store)?
     };
+    if prepared.config.listen.is_some() {
+        // On both, by the same number.
+        tables.ports().opened(Carrier::Udp, transport.local_addr());
+        tables.ports().opened(Carrier::Tcp, transport.local_addr());
+    }
     let clients = capacities.http_clients as usize;
     let http =
         prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;

@@ -15,6 +15,8 @@ use catalyst_tunnel::{
 
 use carried::Carried;
 
+use crate::own_ports::OwnPorts;
+
 mod carried;
 
 /// The tables of one node.
@@ -23,6 +25,7 @@ pub struct Tables {
     own: NodeName,
     /// What all flows may hold together.
     held: Arc<Held>,
+    ports: OwnPorts,
     inner: Mutex<Inner>,
 }
 
@@ -105,7 +108,12 @@ impl Tables {
             epoch: 0,
             draws: Draws::new(seed),
         };
-        Tables { own, held: Held::new(held), inner: Mutex::new(inner) }
+        Tables { own, held: Held::new(held), ports: OwnPorts::default(), inner: Mutex::new(inner) }
+    }
+
+    /// The ports that the node listens on itself.
+    pub(crate) fn ports(&self) -> &OwnPorts {
+        &self.ports
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -12,6 +12,7 @@ use catalyst_transport::{Dropped, Inboxes, PacketCounters, PacketEnd, PumpEnd, w
 use rustix::io::Errno;
 
 use crate::limits::Limits;
+use crate::own_ports::{Carrier, OwnPorts};
 use crate::shell::{Shell, UdpPort};
 
 /// Packets that are read before others get their turn.
@@ -45,26 +46,36 @@ pub(crate) fn bind<Sh: Shell>(shell: &Sh, address: SocketAddr) -> io::Result<Sh:
     shell.udp(socket)
 }
 
-/// A socket that talks with a service alone: the system hands it nothing from anybody else.
-pub(crate) async fn connect<Sh: Shell>(shell: &Sh, target: &HostPort) -> io::Result<Sh::Udp> {
-    let mut last = io::Error::from(ErrorKind::NotFound);
+/// A socket that talks with a service alone: the system hands it nothing from anybody else. `None`
+/// when that is a port of this node, where each packet would begin anew.
+pub(crate) async fn connect<Sh: Shell>(
+    shell: &Sh,
+    target: &HostPort,
+    own: &OwnPorts,
+) -> io::Result<Option<Sh::Udp>> {
+    let mut last = Err(io::Error::from(ErrorKind::NotFound));
     for address in shell.resolver()(target.to_string()).await? {
+        if let Some(at) = own.met(Carrier::Udp, address) {
+            own.cut(target, at);
+            last = Ok(None);
+            continue;
+        }
         let any: SocketAddr = match address {
             SocketAddr::V4(to) if to.ip().is_loopback() => (Ipv4Addr::LOCALHOST, 0).into(),
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(to) if to.ip().is_loopback() => (Ipv6Addr::LOCALHOST, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
-        let socket = UdpSocket::bind(any)?;
-        match socket.connect(address) {
-            Ok(()) => {
+        // A machine may have only one of the two families.
+        match UdpSocket::bind(any).and_then(|socket| socket.connect(address).map(|()| socket)) {
+            Ok(socket) => {
                 socket.set_nonblocking(true)?;
-                return shell.udp(socket);
+                return shell.udp(socket).map(Some);
             }
-            Err(error) => last = error,
+            Err(error) => last = Err(error),
         }
     }
-    Err(last)
+    last
 }
 
 /// Sends now or never.
