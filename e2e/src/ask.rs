@@ -1,7 +1,7 @@
 //! Questions to a running node, and waiting for its answers to be as they should.
 
 use std::net::SocketAddr;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,7 +15,16 @@ impl Node {
     /// Runs its program with its configuration and these arguments.
     #[track_caller]
     pub fn cli(&self, args: &[&str]) -> Output {
-        output(self.fabric.command(self.build).arg("-c").arg(self.config_file()).args(args))
+        output(&mut self.cli_command(args))
+    }
+
+    /// The command of [`Node::cli`], not yet run.
+    #[must_use]
+    pub fn cli_command(&self, args: &[&str]) -> Command {
+        let mut command = self.fabric.command(self.build);
+        command.arg("-c").arg(self.config_file()).args(args).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
     }
 
     /// Asks its admin socket.

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use catalyst_e2e::admin::Admin;
+use catalyst_e2e::wait::{SOON, until};
 use catalyst_e2e::{Build, Fabric, Node};
 use serde_json::{Value, json};
 
@@ -14,6 +15,48 @@ fn one(build: Build) -> Node {
     let mut node = fabric.node(&org, build, "one");
     node.start();
     node
+}
+
+fn offer(name: &str) -> String {
+    let service = json!({ "name": name, "target": "127.0.0.1:9" });
+    format!("{}\n", json!({ "v": 1, "do": "service-add", "service": service }))
+}
+
+#[test]
+fn what_a_client_asked_that_has_gone_is_dropped() {
+    const GONE: usize = 5;
+    for build in [Build::Cloud, Build::Edge] {
+        let mut node = one(build);
+        node.freeze();
+        for n in 0..GONE {
+            let mut client = connect(&node);
+            client.write_all(offer(&format!("ghost-{n}")).as_bytes()).unwrap();
+        }
+        // This one will ask no more, and waits for its answer, as 'nc -N' does.
+        let mut waits = connect(&node);
+        waits.write_all(offer("wanted").as_bytes()).unwrap();
+        waits.shutdown(std::net::Shutdown::Write).unwrap();
+        // And a command that a person ends.
+        let args = ["service", "add", "regretted", "--target", "127.0.0.1:9"];
+        let mut command = node.cli_command(&args).spawn().unwrap();
+        until("the command has asked", SOON, || {
+            let call = std::fs::read_to_string(format!("/proc/{}/syscall", command.id())).unwrap_or_default();
+            // It waits for the answer: recvfrom(2), on x86-64 or aarch64.
+            ["45 ", "207 "].iter().any(|number| call.starts_with(number)).then_some(())
+        });
+        command.kill().unwrap();
+        command.wait().unwrap();
+
+        node.thaw();
+        let added = answer(&mut BufReader::new(waits));
+        assert!(added["ok"]["services"].is_array(), "{added}");
+        let said = || std::fs::read_to_string(node.log()).unwrap().matches("its client has gone").count();
+        until("all others are dropped", SOON, || (said() == GONE + 1).then_some(()));
+        let status = node.status();
+        let services: Vec<_> =
+            status["services"].as_array().unwrap().iter().map(|s| s["name"].clone()).collect();
+        assert_eq!(services, ["wanted.acme.example"]);
+    }
 }
 
 fn connect(node: &Node) -> UnixStream {

@@ -6,7 +6,8 @@
 //! > {"v":1,"do":"service-remove","name":"nonsense"}
 //! < {"v":1,"error":"no service 'nonsense' on this node; see 'service ls'"}
 //! ```
-//! Whoever may open the socket may do everything: its folder is 0700, the socket 0600. An answer never holds a
+//! A request is carried out while its client waits: when the client has closed the connection before the node comes to it,
+//! it is dropped. Whoever may open the socket may do everything: its folder is 0700, the socket 0600. An answer never holds a
 //! key, a token or a secret.
 
 use catalyst_control::view::RouteRow;

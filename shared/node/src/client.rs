@@ -18,8 +18,8 @@ pub(crate) fn ask(path: &Path, request: Request) -> Result<(Answer, Option<NodeE
         let why = match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                 format!(
-                    "no answer within {} s: it is stuck or stopped, or other clients hold all its admin connections; it may \
-                     still do what was asked, so look before you ask again",
+                    "no answer within {} s: it is stuck or stopped, or other clients hold all its admin connections; it \
+                     drops what it has not begun when this command ends, so look what holds before you ask again",
                     PATIENCE.as_secs()
                 )
             }

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::admin::Answer;
 use crate::authority::Authority;
+use crate::caller::Caller;
 use crate::engine::{Engine, Outcome};
 use crate::enrolment::{Enrol, Greeting, Question, Reply, VERSION, secret};
 use crate::limits::Limits;
@@ -59,7 +60,11 @@ async fn talk(mut stream: EnrolStream, desk: Desk, engine: &Sender<Asked>) -> Re
 async fn ask(enrol: Enrol, engine: &Sender<Asked>) -> Reply {
     let stopping = || Reply::refused("the authority is stopping; try again".to_string());
     let (reply, result) = bounded(1);
-    if engine.send(Asked { ask: Ask::Enrol(Box::new(enrol)), reply }).await.is_err() {
+    if engine
+        .send(Asked { ask: Ask::Enrol(Box::new(enrol)), reply, caller: Caller::default() })
+        .await
+        .is_err()
+    {
         return stopping();
     }
     match result.recv().await {

@@ -18,6 +18,7 @@ pub mod authority;
 #[path = "no_authority.rs"]
 pub mod authority;
 pub mod boot;
+mod caller;
 pub mod cli;
 mod client;
 mod clock;

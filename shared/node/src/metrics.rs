@@ -8,6 +8,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 
 use crate::admin::{Answer, Request, Status};
 use crate::adopt::{spawn, timeout};
+use crate::caller::Caller;
 use crate::limits::Limits;
 use crate::serve::{Ask, Asked};
 use crate::shell::Shell;
@@ -65,7 +66,7 @@ async fn answer<T: futures_lite::AsyncRead + futures_lite::AsyncWrite + Unpin>(
 
 async fn ask(engine: &Sender<Asked>) -> Option<Box<Status>> {
     let (reply, result) = bounded(1);
-    engine.send(Asked { ask: Ask::Admin(Request::Status), reply }).await.ok()?;
+    engine.send(Asked { ask: Ask::Admin(Request::Status), reply, caller: Caller::default() }).await.ok()?;
     match result.recv().await.ok()?.ok()? {
         Answer::Status(status) => Some(status),
         _ => None,

@@ -14,6 +14,7 @@ use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, future};
 
 use crate::admin::{Answer, Envelope, Reply, Request, VERSION};
 use crate::adopt::{spawn, timeout};
+use crate::caller::Caller;
 use crate::enrolment::Enrol;
 use crate::error::NodeError;
 use crate::limits::Limits;
@@ -35,6 +36,8 @@ pub(crate) enum Ask {
 pub(crate) struct Asked {
     pub(crate) ask: Ask,
     pub(crate) reply: Sender<Result<Answer, String>>,
+    /// Nothing is done for one that is gone.
+    pub(crate) caller: Caller,
 }
 
 /// The socket in the file system. It goes with the node, however that ends: nobody may find one that no node answers.
@@ -119,6 +122,7 @@ async fn client_loop<Sh: Shell>(
     turns: &Turns,
     newcomer: &Receiver<()>,
 ) -> io::Result<()> {
+    let caller = Caller::at(&client)?;
     let (reader, mut writer) = futures_lite::io::split(client);
     let mut reader = BufReader::with_capacity(1024, reader);
     let mut asked = false;
@@ -146,7 +150,7 @@ async fn client_loop<Sh: Shell>(
         let _turn = Turn::take(turns).await;
         let whole = line.last() == Some(&b'\n');
         let reply = if whole || line.len() < Limits::REQUEST {
-            answer(&line, engine).await
+            answer(&line, caller.clone(), engine).await
         } else {
             Reply::of(Err(format!("a request has at most {} bytes", Limits::REQUEST)))
         };
@@ -192,7 +196,7 @@ impl<R: futures_lite::AsyncBufRead + Unpin> ReadLine for futures_lite::io::Take<
     }
 }
 
-async fn answer(line: &[u8], engine: &Sender<Asked>) -> Reply {
+async fn answer(line: &[u8], caller: Caller, engine: &Sender<Asked>) -> Reply {
     let envelope: Envelope = match serde_json::from_slice(line) {
         Ok(envelope) => envelope,
         Err(error) => return Reply::of(Err(format!("not a request of the admin API: {error}"))),
@@ -204,7 +208,7 @@ async fn answer(line: &[u8], engine: &Sender<Asked>) -> Reply {
         )));
     }
     let (reply, result) = bounded(1);
-    let asked = Asked { ask: Ask::Admin(envelope.request), reply };
+    let asked = Asked { ask: Ask::Admin(envelope.request), reply, caller };
     let stopping = || "the node is stopping".to_string();
     if engine.send(asked).await.is_err() {
         return Reply::of(Err(stopping()));

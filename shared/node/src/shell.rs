@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub trait Shell: Send + Sync + 'static {
     /// A UDP socket.
     type Udp: UdpPort;
     /// A Unix connection.
-    type Unix: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Unix: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static;
     /// A Unix listener.
     type UnixListener: Send + Sync + 'static;
 

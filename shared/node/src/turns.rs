@@ -11,6 +11,7 @@ use futures_lite::future;
 
 use crate::admin::{Answer, Request};
 use crate::adopt::{sleep_until, spawn};
+use crate::caller::Caller;
 use crate::engine::{Engine, Outcome};
 use crate::issue::converse;
 use crate::limits::Limits;
@@ -109,7 +110,11 @@ impl<Sh: Shell> Around<'_, Sh> {
     }
 
     fn answer<S: Store>(&self, engine: &mut Engine<S>, asked: Asked) {
-        let Asked { ask, reply } = asked;
+        let Asked { ask, reply, caller } = asked;
+        if caller.is_gone() {
+            tracing::debug!("a request was dropped: its client has gone");
+            return;
+        }
         let outcome = match ask {
             Ask::Admin(Request::ExposeAdd { expose }) => self.expose(engine, expose),
             Ask::Admin(request) => engine.request(request),
@@ -180,7 +185,9 @@ impl<Sh: Shell> Around<'_, Sh> {
             let result = renew(shell.runtime(), &tcp, shell.resolver(), *this).await;
             let (reply, _) = async_channel::bounded(1);
             // The node may be stopping.
-            let _ = ask.send(Asked { ask: Ask::Renewed(Box::new(result)), reply }).await;
+            let _ = ask
+                .send(Asked { ask: Ask::Renewed(Box::new(result)), reply, caller: Caller::default() })
+                .await;
         });
     }
 

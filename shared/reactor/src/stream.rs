@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -35,6 +35,12 @@ const SLICES: usize = 1_024;
 /// A stream socket. Closing it ends the writing direction alone.
 #[derive(Debug)]
 pub struct Stream<T: Socket>(pub Source<T>);
+
+impl<T: Socket> AsFd for Stream<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.io().as_fd()
+    }
+}
 
 impl<T: Socket> Stream<T> {
     /// Moves bytes, at most `len`. A call that moved fewer has emptied or filled the socket (epoll(7), question 9): the

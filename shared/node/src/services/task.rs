@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use super::probe::probe;
 use super::{Board, Launched, Target, row};
 use crate::adopt::{sleep_until, spawn, timeout};
+use crate::caller::Caller;
 use crate::clock::Clocks;
 use crate::denied::Denied;
 use crate::limits::Limits;
@@ -139,7 +140,10 @@ impl<Sh: Shell> Task<Sh> {
                     // A service that was removed or replaced is not the task's to judge; nor is anything at the end.
                     if self.stop_by.is_none() && self.board.manages(&target.label) {
                         let ask = Ask::Health(target.label.clone(), healthy);
-                        let _ = self.engine.send(Asked { ask, reply: bounded(1).0 }).await;
+                        let _ = self
+                            .engine
+                            .send(Asked { ask, reply: bounded(1).0, caller: Caller::default() })
+                            .await;
                     }
                 }
                 Action::Say(id, bad, text) => {
