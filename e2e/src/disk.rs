@@ -66,7 +66,7 @@ impl SmallDisk {
         while file.write_all(&zeros).is_ok() {}
     }
 
-    /// Takes that back.
+    /// Takes back what [`SmallDisk::fill`] has done.
     pub fn free(&self) {
         fs::remove_file(self.file("filler")).unwrap();
     }

@@ -207,6 +207,11 @@ impl Node {
     /// As [`Node::start`], by a program that ends in executing what follows its arguments, such as `unshare`.
     #[track_caller]
     pub fn start_under(&mut self, wrapper: &[&str]) {
+        let command = self.command_under(wrapper);
+        self.start_as(command);
+    }
+
+    fn command_under(&self, wrapper: &[&str]) -> Command {
         let inner = self.run_command(&[]);
         let mut command = Command::new(wrapper[0]);
         command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
@@ -214,7 +219,7 @@ impl Node {
         for (name, _) in inner.get_envs().filter(|(_, value)| value.is_none()) {
             command.env_remove(name);
         }
-        self.start_as(command);
+        command
     }
 
     #[track_caller]
@@ -236,7 +241,18 @@ impl Node {
     /// Runs it where it must not start. Returns what it said and its exit code.
     #[track_caller]
     pub fn start_in_vain(&self) -> (String, i32) {
-        let out = output(&mut self.run_command(&[]));
+        self.in_vain(self.run_command(&[]))
+    }
+
+    /// As [`Node::start_in_vain`], under a wrapper as [`Node::start_under`] takes it.
+    #[track_caller]
+    pub fn start_in_vain_under(&self, wrapper: &[&str]) -> (String, i32) {
+        self.in_vain(self.command_under(wrapper))
+    }
+
+    #[track_caller]
+    fn in_vain(&self, mut command: Command) -> (String, i32) {
+        let out = output(&mut command);
         assert!(!out.status.success(), "{} ran and ended well: {}", self.full_name(), both(&out));
         (both(&out), out.status.code().unwrap_or(-1))
     }

@@ -124,3 +124,74 @@ fn what_is_still_owed_at_the_end_is_told_with_an_exit_code() {
     wait::until("a change is taken", wait::SOON, || node.try_ask(service("again")).ok());
     node.stop();
 }
+
+/// A node with things of run time in its state ends as `end` does while nothing fits on its disk; it starts all the same.
+fn starts_on_a_full_disk(end: impl Fn(&mut Node)) {
+    let fabric = Fabric::new();
+    let (mut node, disk) = authority(&fabric);
+    start(&mut node, &disk);
+    assert!(node.cli(&["node", "invite", "edge-1"]).status.success());
+    assert!(node.cli(&["node", "invite", "edge-2"]).status.success());
+    assert!(node.cli(&["node", "revoke", "edge-2"]).status.success());
+    // With as many rows as here, what is free inside the file is too little for the next start's number.
+    let kept = ["kept0", "kept1", "kept2"];
+    kept.iter().for_each(|name| drop(node.ask(service(name))));
+    let (mut services, _) = fill(&node, &disk);
+    // The last one was not written.
+    services.remove(&format!("s{}.acme.example", services.len() - 1));
+    services.extend(kept.map(|name| format!("{name}.acme.example")));
+    let first = node.status()["incarnation"].as_u64().unwrap();
+    end(&mut node);
+
+    start(&mut node, &disk);
+    let status = node.status();
+    assert_eq!(names(&status["services"], "name"), services);
+    let nodes = node.ask(json!({ "do": "nodes" }));
+    assert_eq!(names(&nodes, "node"), BTreeSet::from(["edge-1".into(), "edge-2".into()]));
+    let second = status["incarnation"].as_u64().unwrap();
+    assert!(second > first, "{first} {second}");
+    // That is shown, and is no loss at a stop.
+    let owed = &status["owed"];
+    assert!(owed.is_null() || (owed["changes"] == 1 && owed["free_bytes"] == 0), "{status:#}");
+    node.stop();
+
+    start(&mut node, &disk);
+    let (more, why) = fill(&node, &disk);
+    assert!(why.contains("No space left"), "{why}");
+    services.extend(more);
+    disk.free();
+    let status = node.wait("all is on the disk", |status| status["owed"].is_null());
+    assert!(status["incarnation"].as_u64().unwrap() > second, "{status:#}");
+    node.kill();
+    start(&mut node, &disk);
+    assert_eq!(names(&node.status()["services"], "name"), services);
+}
+
+#[test]
+fn a_node_that_was_stopped_starts_on_a_full_disk() {
+    starts_on_a_full_disk(|node| assert_eq!(node.stop_badly(), 1));
+}
+
+#[test]
+fn a_node_that_was_killed_starts_on_a_full_disk() {
+    starts_on_a_full_disk(|node| {
+        node.kill();
+    });
+}
+
+#[test]
+fn a_node_without_a_state_says_what_a_full_disk_needs() {
+    let fabric = Fabric::new();
+    let acme = fabric.org("acme.example");
+    let mut node = fabric.edge(&acme, "edge-1");
+    let disk = on_small_disk(&mut node);
+    disk.fill();
+    let enter = disk.enter();
+    let (said, code) = node.start_in_vain_under(&enter.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(code, 1, "{said}");
+    for words in ["state.redb", "No space left", "free some space", "0 bytes are free in ", "'state_dir'"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    disk.free();
+    start(&mut node, &disk);
+}

@@ -10,7 +10,7 @@ use catalyst_identity::{
 };
 use catalyst_names::{NodeName, OrgId, ServiceLabel};
 use catalyst_policy::{ExportRule, ImportRule, Pattern};
-use catalyst_store::{Opened, RedbStore, Store, Table};
+use catalyst_store::{Opened, RedbStore, Store, StoreError, Table};
 use catalyst_transport::{DialTarget, LinkProfile, Via};
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -24,6 +24,7 @@ use crate::overlay::Overlay;
 use crate::peers::{PeerSpec, Peers};
 use crate::revocations::Revocations;
 use crate::rules::Rules;
+use crate::write::Write;
 
 /// Where the node's own numbers are kept.
 const NODE: Table = Table::new("node");
@@ -84,6 +85,8 @@ pub struct Prepared {
     pub trust: TrustStore,
     /// What to tell the user about the store.
     pub store_notice: Option<String>,
+    /// What of the node's own numbers is not on the disk.
+    pub(crate) owing: Owing,
     /// Spreads the waits of diallers.
     pub seed: u64,
 }
@@ -258,22 +261,44 @@ fn check_pins(
     Ok(())
 }
 
+/// A number or secret of the node that the disk does not take: the node uses it, and owes it to the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Owing(Option<(Write, String)>);
+
+impl Owing {
+    fn add(&mut self, key: &str, row: &[u8], why: &StoreError) {
+        let write = Write::one(NODE, key, Some(row.to_vec())).spare();
+        let before = self.0.take().map(|(before, _)| before);
+        let all = before.into_iter().fold(write, |later, before| before.then(later));
+        self.0 = Some((all, why.to_string()));
+    }
+
+    /// The change, and why it was not written; `None` if all was.
+    pub(crate) fn into_inner(self) -> Option<(Write, String)> {
+        self.0
+    }
+}
+
 /// Random bytes, made once and kept.
-fn secret(store: &dyn Store, key: &[u8]) -> Result<[u8; 32], NodeError> {
-    if let Some(bytes) = store.get(NODE, key)?
+fn secret(store: &dyn Store, key: &str, owing: &mut Owing) -> Result<[u8; 32], NodeError> {
+    if let Some(bytes) = store.get(NODE, key.as_bytes())?
         && let Ok(secret) = <[u8; 32]>::try_from(bytes.as_slice())
     {
         return Ok(secret);
     }
     let mut secret = [0u8; 32];
     random(&mut secret)?;
-    store.put(NODE, key, &secret)?;
+    match store.put(NODE, key.as_bytes(), &secret) {
+        Ok(()) => {}
+        Err(why @ StoreError::Io { .. }) => owing.add(key, &secret, &why),
+        Err(other) => return Err(other.into()),
+    }
     Ok(secret)
 }
 
 /// The number of this run: larger than that of every run before, and hardly that of another process which began with a
 /// copy of this state (`peering::CloneWatch` tells the two apart by it).
-fn incarnation(store: &dyn Store, now: catalyst_control::Now) -> Result<u64, NodeError> {
+fn incarnation(store: &dyn Store, now: catalyst_control::Now, owing: &mut Owing) -> Result<u64, NodeError> {
     const SPREAD: u64 = 1 << 20;
     let mut bytes = [0; 8];
     random(&mut bytes)?;
@@ -281,9 +306,22 @@ fn incarnation(store: &dyn Store, now: catalyst_control::Now) -> Result<u64, Nod
     let at_least = if now.wall_trusted {
         now.wall.saturating_mul(SPREAD).saturating_add(spread)
     } else {
-        store.bump(NODE, b"incarnation", 0)?.saturating_add(spread)
+        raise(store, 0, owing)?.saturating_add(spread)
     };
-    Ok(store.bump(NODE, b"incarnation", at_least)?)
+    raise(store, at_least, owing)
+}
+
+/// As [`Store::bump`] of the incarnation, also where the disk does not take it (ADR 0024).
+fn raise(store: &dyn Store, at_least: u64, owing: &mut Owing) -> Result<u64, NodeError> {
+    const KEY: &str = "incarnation";
+    let why = match store.bump(NODE, KEY.as_bytes(), at_least) {
+        Err(why @ StoreError::Io { .. }) => why,
+        other => return Ok(other?),
+    };
+    let kept = store.get(NODE, KEY.as_bytes())?.and_then(|row| <[u8; 8]>::try_from(row.as_slice()).ok());
+    let next = kept.map_or(0, u64::from_be_bytes).saturating_add(1).max(at_least);
+    owing.add(KEY, &next.to_be_bytes(), &why);
+    Ok(next)
 }
 
 fn random(out: &mut [u8]) -> Result<(), NodeError> {
@@ -364,8 +402,9 @@ impl Prepared {
             );
         }
         let now = clocks.now();
-        let incarnation = incarnation(&store, now)?;
-        let border_secret = secret(&store, b"border-secret")?;
+        let mut owing = Owing::default();
+        let incarnation = incarnation(&store, now, &mut owing)?;
+        let border_secret = secret(&store, "border-secret", &mut owing)?;
         let overlay = Overlay::load(&store)?;
         let rules = Rules::load(&store, &mut config)?;
         let exposes = Exposes::load(&store, &mut config)?;
@@ -399,6 +438,7 @@ impl Prepared {
             peers: run_time,
             trust,
             store_notice,
+            owing,
             seed: u64::from_le_bytes(seed),
         })
     }
@@ -433,3 +473,7 @@ impl Prepared {
 pub(crate) fn in_file(config: &Config, label: &ServiceLabel) -> bool {
     config.services.iter().any(|s| s.name == *label)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;

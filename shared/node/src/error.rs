@@ -10,6 +10,7 @@ use catalyst_store::StoreError;
 use catalyst_transport::TransportError;
 
 use crate::limits::Limits;
+use crate::space;
 
 /// Exit codes of both programs. They do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,11 +154,14 @@ fn named(lost: &[String]) -> String {
 }
 
 /// The store knows its file, not the key that led there.
-fn state_help(error: &StoreError) -> &'static str {
-    match error {
-        StoreError::Io { .. } => "; 'state_dir' in the configuration names this folder",
-        _ => "",
-    }
+fn state_help(error: &StoreError) -> String {
+    let StoreError::Io { file, source, .. } = error else { return String::new() };
+    let folder = file.parent().unwrap_or(file);
+    let room = match space::free(folder).filter(|_| source.kind() == io::ErrorKind::StorageFull) {
+        Some(free) => format!(" ({free} bytes are free in {})", folder.display()),
+        None => String::new(),
+    };
+    format!("{room}; 'state_dir' in the configuration names this folder")
 }
 
 pub(crate) fn listen_help(error: &io::Error) -> String {
@@ -182,6 +186,9 @@ fn socket_help(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => {
             "permission denied; give the folder to the user that runs the node, or set admin.socket"
                 .to_string()
+        }
+        io::ErrorKind::StorageFull => {
+            "the disk is full; free some space on it, or set admin.socket to another".to_string()
         }
         io::ErrorKind::InvalidInput => {
             "the path is too long for a socket (107 bytes at most); set admin.socket to a shorter one"

@@ -63,6 +63,7 @@ mod serve;
 pub mod services;
 pub mod shell;
 mod sockets;
+mod space;
 mod splice;
 mod status;
 mod tables;

@@ -85,11 +85,16 @@ impl Owed {
 }
 
 impl Persist {
-    /// Starts the thread; it ends when the last handle is gone. `folder` is where the state is.
-    pub(crate) fn start(store: Arc<dyn Store>, folder: &Path) -> Result<Self, NodeError> {
+    /// Starts the thread; it ends when the last handle is gone. `folder` is where the state is; `owing` what was owed
+    /// before, and why.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        folder: &Path,
+        owing: Option<(Write, String)>,
+    ) -> Result<Self, NodeError> {
         let (jobs, waiting): (Sender<Job>, Receiver<Job>) = bounded(Limits::WRITES);
         let owed = Owed::default();
-        let desk = Desk::new(store, folder, owed.clone());
+        let desk = Desk::new(store, folder, owed.clone(), owing);
         thread::Builder::new()
             .name("store".to_string())
             .stack_size(256 * 1024)

@@ -101,7 +101,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         prepared.config.http.map(|http| ports::http(&plane, http, clients, &*prepared.store)).transpose()?;
     let metrics = figures(&*shell, prepared.config.metrics)?;
     let store = prepared.store.clone();
-    let persist = Persist::start(store.clone(), &prepared.config.state_dir)?;
+    let persist = Persist::start(store.clone(), &prepared.config.state_dir, prepared.owing.into_inner())?;
     let core = Core::new(prepared.settings.clone(), routes).map_err(|e| NodeError::Failed(e.to_string()))?;
     let certificate = prepared.credentials.validity();
     if let Some(notice) = &prepared.store_notice {

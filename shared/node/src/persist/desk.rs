@@ -9,6 +9,7 @@ use catalyst_store::Store;
 
 use super::{Owed, State, Unwritten};
 use crate::limits::Limits;
+use crate::space;
 use crate::write::{Failed, Write};
 
 /// The store, and what is owed to it.
@@ -23,16 +24,21 @@ pub(super) struct Desk {
     told: Owed,
 }
 
-/// Bytes that are free where the state is, for a node that is not root.
-fn free(folder: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(folder).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
 impl Desk {
-    pub(super) fn new(store: Arc<dyn Store>, folder: &Path, told: Owed) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        folder: &Path,
+        told: Owed,
+        owing: Option<(Write, String)>,
+    ) -> Self {
         let now = Instant::now();
-        Desk { store, folder: folder.to_owned(), queue: VecDeque::new(), since: now, due: now, told }
+        let mut desk =
+            Desk { store, folder: folder.to_owned(), queue: VecDeque::new(), since: now, due: now, told };
+        if let Some((write, why)) = owing {
+            desk.keep(write);
+            desk.tell(Some(&why));
+        }
+        desk
     }
 
     /// When [`Desk::again`] is due, if anything is owed.
@@ -140,7 +146,7 @@ impl Desk {
             since: self.since,
             why: why.unwrap_or_default().to_owned(),
             folder: self.folder.clone(),
-            free: free(&self.folder),
+            free: space::free(&self.folder),
         }));
     }
 }

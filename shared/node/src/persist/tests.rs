@@ -60,7 +60,7 @@ impl Store for Disk {
 
 fn started() -> (Arc<Disk>, Persist, tempfile::TempDir) {
     let (disk, dir) = (Arc::new(Disk::default()), tempfile::tempdir().unwrap());
-    let persist = Persist::start(disk.clone(), dir.path()).unwrap();
+    let persist = Persist::start(disk.clone(), dir.path(), None).unwrap();
     (disk, persist, dir)
 }
 
@@ -187,6 +187,19 @@ fn a_file_that_cannot_be_written_holds_up_no_row_and_only_its_newest_text_is_kep
     std::fs::remove_file(&folder).unwrap();
     assert_eq!(block_on(persist.end()), [""; 0]);
     assert_eq!(std::fs::read_to_string(folder.join("file")).unwrap(), "2");
+}
+
+#[test]
+fn what_was_owed_before_the_start_comes_first() {
+    let (disk, dir) = (Arc::new(Disk::default()), tempfile::tempdir().unwrap());
+    disk.fill(true);
+    let owing = Some((put("a", "1"), "it was full".to_string()));
+    let persist = Persist::start(disk.clone(), dir.path(), owing).unwrap();
+    let row = persist.owed().row().unwrap();
+    assert_eq!((row.changes, row.why.as_str()), (1, "it was full"));
+    disk.fill(false);
+    assert_eq!(block_on(persist.write(put("b", "1"))), Ok(()));
+    assert_eq!(disk.came(), ["a", "b"]);
 }
 
 #[test]

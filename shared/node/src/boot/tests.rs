@@ -1,0 +1,67 @@
+use std::io;
+
+use catalyst_control::Now;
+use catalyst_store::{MemoryStore, Op, Row, Scan};
+
+use super::*;
+
+/// A store that can be read only, for the disk is full.
+struct Full(MemoryStore);
+
+fn full() -> StoreError {
+    StoreError::Io { file: "x".into(), doing: "writing", source: io::ErrorKind::StorageFull.into() }
+}
+
+impl Store for Full {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(table, key)
+    }
+
+    fn scan(&self, table: Table, scan: Scan<'_>) -> Result<Vec<Row>, StoreError> {
+        self.0.scan(table, scan)
+    }
+
+    fn batch(&self, _: &[Op<'_>]) -> Result<(), StoreError> {
+        Err(full())
+    }
+
+    fn bump(&self, _: Table, _: &[u8], _: u64) -> Result<u64, StoreError> {
+        Err(full())
+    }
+}
+
+fn now(wall_trusted: bool) -> Now {
+    Now { mono: 0, wall: if wall_trusted { 1_800_000_000 } else { 5 }, wall_trusted }
+}
+
+#[test]
+fn on_a_full_disk_a_run_has_a_larger_number_than_those_before_and_owes_it() {
+    for trusted in [true, false] {
+        let store = MemoryStore::default();
+        let before = incarnation(&store, now(trusted), &mut Owing::default()).unwrap();
+        let store = Full(store);
+        let mut owing = Owing::default();
+        let own = incarnation(&store, now(trusted), &mut owing).unwrap();
+        assert!(own > before, "{trusted}: {before} {own}");
+        let (write, why) = owing.into_inner().unwrap();
+        assert!(write.is_spare() && why.contains("free some space"), "{why}");
+        write.run(&store.0).unwrap();
+        assert_eq!(store.get(NODE, b"incarnation").unwrap(), Some(own.to_be_bytes().to_vec()));
+    }
+}
+
+#[test]
+fn on_a_full_disk_the_secret_is_the_kept_one_or_a_new_one_that_is_owed() {
+    let store = MemoryStore::default();
+    let kept = secret(&store, "border-secret", &mut Owing::default()).unwrap();
+    let (store, mut owing) = (Full(store), Owing::default());
+    assert_eq!(secret(&store, "border-secret", &mut owing).unwrap(), kept);
+    assert!(owing.into_inner().is_none());
+
+    let (store, mut owing) = (Full(MemoryStore::default()), Owing::default());
+    let new = secret(&store, "border-secret", &mut owing).unwrap();
+    incarnation(&store, now(true), &mut owing).unwrap();
+    owing.into_inner().unwrap().0.run(&store.0).unwrap();
+    assert_eq!(secret(&store, "border-secret", &mut Owing::default()).unwrap(), new);
+    assert!(store.get(NODE, b"incarnation").unwrap().is_some());
+}
