@@ -10,6 +10,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::again::{environment, spawn};
+use crate::apart::is_apart;
 use crate::entry::SUPERVISE;
 use crate::error::ServicesError;
 use crate::frame::{Message, Order, Program};
@@ -61,12 +62,13 @@ impl Supervisor {
     }
 
     /// Kills the supervisor and what it left behind, as far as it can be found now; all children of this process but
-    /// the one to `spare`. Returns whether all is gone; else it is to be called again a moment later, for processes whose
+    /// the one to `spare` and those that are [`crate::Apart`]. Returns whether all is gone; else it is to be called again a moment later, for processes whose
     /// parents die come up one after another.
     pub fn sweep(&mut self, spare: Option<&Supervisor>) -> bool {
         let mut gone = end(self.0);
         for child in children() {
-            gone &= child == self.0 || spare.is_some_and(|spare| child == spare.0) || end(child);
+            let spared = spare.is_some_and(|spare| child == spare.0) || is_apart(child.as_raw());
+            gone &= child == self.0 || spared || end(child);
         }
         gone
     }

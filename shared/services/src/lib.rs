@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod again;
+mod apart;
 mod entry;
 mod error;
 mod frame;
@@ -24,6 +25,7 @@ mod starter;
 mod supervisor;
 
 pub use again::start_over;
+pub use apart::Apart;
 pub use entry::entry;
 pub use error::ServicesError;
 pub use frame::{Checked, Exit, Id, Inbox, Message, Order, Program, Report};

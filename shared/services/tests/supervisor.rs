@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use catalyst_services::{Checked, Exit, Inbox, Limits, Message, Order, Program, Report, Supervisor, entry};
+use catalyst_services::{
+    Apart, Checked, Exit, Inbox, Limits, Message, Order, Program, Report, Supervisor, entry,
+};
 
 /// However slow the machine is.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -129,7 +131,7 @@ fn processes(name: &str) -> Vec<i32> {
 }
 
 #[track_caller]
-fn wait(what: &str, done: impl Fn() -> bool) {
+fn wait(what: &str, mut done: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < until, "not in time: {what}");
@@ -258,6 +260,8 @@ fn nothing_outlives_the_node() {
 
 fn nothing_outlives_the_supervisor() {
     let mut node = Node::start();
+    let mut other = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let apart = Apart::new(other.id());
     node.run(1, "widow", &format!("{FORKS} echo up; wait"));
     let first = node.started();
     assert_eq!(node.line(), "up");
@@ -270,6 +274,9 @@ fn nothing_outlives_the_supervisor() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(processes("widow"), []);
+    assert!(other.try_wait().unwrap().is_none(), "what is no service was killed");
+    drop(apart);
+    wait("what is apart no more is killed", || node.supervisor.sweep(None) && !alive(other.id()));
 }
 
 fn checks_have_a_result_and_an_end() {

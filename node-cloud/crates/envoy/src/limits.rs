@@ -47,6 +47,8 @@ impl Limits {
     pub const KEEPER_PATIENCE: Duration = Duration::from_secs(5);
     /// How long a node tries to reach its keeper before it says that there is none. When over: it goes on trying.
     pub const KEEPER_MISSED: Duration = Duration::from_secs(3);
+    /// Between two times that a node starts keepers, none being left.
+    pub const KEEPER_AGAIN: Duration = Duration::from_millis(500);
     /// Bytes of a message between node and keeper. When full: the connection is closed.
     pub const MESSAGE: usize = 64 * 1024;
     /// Connections to a keeper that have not said who they are. When full: the next one is closed.

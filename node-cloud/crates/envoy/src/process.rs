@@ -1,16 +1,20 @@
 //! Which process is which: a process id is used again, the id with its start time is not.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 use crate::place::write_private;
+
+/// No such process (errno(3)).
+const ESRCH: i32 = Errno::ESRCH as i32;
 
 /// One process of this boot of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +28,21 @@ pub(crate) struct Process {
 impl Process {
     /// The process that has this id now, if there is one that lives.
     pub(crate) fn with(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Some(Process { pid, start: start_time(&stat)?, boot: boot.trim().to_owned() })
+        Process::look(pid).ok().flatten()
+    }
+
+    /// The same. It fails where it cannot be seen, as inside the node's sandbox.
+    fn look(pid: u32) -> io::Result<Option<Self>> {
+        let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
+            // ESRCH: it ended while it was read.
+            Err(error) if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH) => {
+                return Ok(None);
+            }
+            read => read?,
+        };
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+        let start = start_time(&stat);
+        Ok(start.map(|start| Process { pid, start, boot: boot.trim().to_owned() }))
     }
 
     /// What was kept in this file; nothing if there is none, or something else.
@@ -39,9 +55,16 @@ impl Process {
         write_private(path, &serde_json::to_vec(self)?)
     }
 
-    /// Whether it lives still.
+    /// Whether it lives still. Where it cannot be seen: whether any process has its id.
     pub(crate) fn lives(&self) -> bool {
-        Process::with(self.pid).as_ref() == Some(self)
+        match Process::look(self.pid) {
+            Ok(found) => found.as_ref() == Some(self),
+            Err(_) => self.id().is_some_and(|pid| kill(pid, None) != Err(Errno::ESRCH)),
+        }
+    }
+
+    fn id(&self) -> Option<Pid> {
+        i32::try_from(self.pid).ok().map(Pid::from_raw)
     }
 
     /// Ends it: asks, and kills it if it does not listen. Returns whether it is gone.
@@ -50,14 +73,16 @@ impl Process {
             || self.signal(Signal::SIGKILL, Limits::KILL_PATIENCE)
     }
 
-    /// Signals it, and waits until it is gone.
+    /// Signals it, and waits until it is gone. One that cannot be seen is not signalled: it may be another.
     pub(crate) fn signal(&self, signal: Signal, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         if !self.lives() {
             return true;
         }
-        let Ok(pid) = i32::try_from(self.pid) else { return true };
-        let _ = kill(Pid::from_raw(pid), signal);
+        let Some(pid) = self.id().filter(|_| Process::with(self.pid).as_ref() == Some(self)) else {
+            return false;
+        };
+        let _ = kill(pid, signal);
         while self.lives() {
             if Instant::now() >= until {
                 return false;

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use catalyst_services::Apart;
+
 use crate::error::EnvoyError;
 use crate::keeper::KEEP;
 use crate::limits::Limits;
@@ -24,6 +26,8 @@ pub struct Launched {
 struct Keeper {
     child: Child,
     link: UnixStream,
+    /// For who cleans up after services.
+    _apart: Apart,
 }
 
 /// Starts the keepers, which find the Envoy that a node before this one left, or start one. To be called before the node
@@ -40,7 +44,7 @@ pub fn launch(spec: &EnvoySpec) -> Result<Launched, EnvoyError> {
 }
 
 impl Launched {
-    /// The processes of the keepers that were started, for who cleans up among the children of this process.
+    /// The processes of the keepers that were started.
     #[must_use]
     pub fn keepers(&self) -> Vec<u32> {
         self.keepers.iter().map(|keeper| keeper.child.id()).collect()
@@ -96,10 +100,11 @@ impl Keeper {
         // open by it.
         command.stdin(OwnedFd::from(its)).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn()?;
+        let apart = Apart::new(child.id());
         drop(command);
         link.write_all(&encode(run))?;
         link.set_nonblocking(true)?;
-        Ok(Keeper { child, link })
+        Ok(Keeper { child, link, _apart: apart })
     }
 
     /// What it said before it ended.

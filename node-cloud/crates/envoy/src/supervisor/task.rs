@@ -73,31 +73,31 @@ impl Task {
 
     /// Reaches the keeper in office, however long it takes; starts keepers when none is left.
     async fn reach(&mut self) -> Link {
-        let mut since = Instant::now();
+        let begun = Instant::now();
+        let mut started = begun;
         let mut said: Option<String> = None;
         loop {
             let open = timeout(Limits::KEEPER_PATIENCE, Link::open(&self.launched.run)).await;
+            self.reap_envoy();
+            said = self.launched.reap().or(said);
             let problem = match open {
-                Ok(Ok(Some(link))) => return link,
+                Ok(Ok(Some(link))) => {
+                    // In place of one that died. A node in its sandbox can start none; then this one is the last.
+                    let _ = self.launched.start();
+                    return link;
+                }
                 Ok(Ok(None)) => "another Envoy is being ended first".to_owned(),
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "it does not answer".to_owned(),
             };
-            self.reap_envoy();
-            said = self.launched.reap().or(said);
-            // All that were started have given up, and nobody was told yet.
-            let hopeless = self.launched.is_empty()
-                && said.is_some()
-                && !matches!(*self.state.borrow(), State::Missing { .. });
-            if hopeless || since.elapsed() >= Limits::KEEPER_MISSED {
-                since = Instant::now();
-                let started = self.launched.start();
-                let why = match (&said, started) {
-                    (Some(why), _) => why.clone(),
-                    (None, Err(error)) => error.to_string(),
-                    (None, Ok(())) => format!("the process that keeps Envoy cannot be reached: {problem}"),
-                };
-                self.missing(why);
+            if self.launched.is_empty() && started.elapsed() >= Limits::KEEPER_AGAIN {
+                started = Instant::now();
+                said = self.launched.start().err().map(|error| error.to_string()).or(said);
+            }
+            if let Some(why) = &said {
+                self.missing(why.clone());
+            } else if begun.elapsed() >= Limits::KEEPER_MISSED {
+                self.missing(format!("the process that keeps Envoy cannot be reached: {problem}"));
             }
             sleep(Limits::LOOK).await;
         }

@@ -12,6 +12,7 @@ use crate::world::{Watched, envoy, lives, pretender, processes_of, signal, wait_
 pub const ALL: &[(&str, fn())] = &[
     ("envoy_runs_answers_and_stops", envoy_runs_answers_and_stops),
     ("a_killed_envoy_is_started_again", a_killed_envoy_is_started_again),
+    ("a_node_that_comes_late_is_found_soon", a_node_that_comes_late_is_found_soon),
     ("an_envoy_that_hangs_is_killed_at_the_stop", an_envoy_that_hangs_is_killed_at_the_stop),
     ("a_stop_at_once_leaves_nothing", a_stop_at_once_leaves_nothing),
     ("a_killed_keeper_is_followed_by_the_next", a_killed_keeper_is_followed_by_the_next),
@@ -58,6 +59,26 @@ fn a_killed_envoy_is_started_again() {
     let State::Running { restarts, .. } = watched.now() else { panic!() };
     assert_eq!(restarts, 1);
     assert!(!lives(first) && lives(second));
+    assert_eq!(watched.stop(), Ended::Asked);
+}
+
+fn a_node_that_comes_late_is_found_soon() {
+    let watched = Watched::start(|_| envoy());
+    watched.running(&[]);
+    let admin = Admin::new(watched.socket());
+    let failed = || {
+        let stats = watched.runtime.block_on(admin.stats(r"^cluster\.xds\.upstream_cx_connect_fail$"));
+        stats.unwrap().values().sum::<u64>()
+    };
+    // Envoy's own backoff would be at half a minute by now.
+    wait_for("some failures", || (failed() >= 10).then_some(()));
+    let xds = std::os::unix::net::UnixListener::bind(Place::of(watched.state.path()).xds_socket()).unwrap();
+    xds.set_nonblocking(true).unwrap();
+    let bound = Instant::now();
+    wait_for("Envoy's call", || xds.accept().ok());
+    assert!(bound.elapsed() < Duration::from_secs(3), "it came after {:?}", bound.elapsed());
+    drop(xds);
+    std::fs::remove_file(Place::of(watched.state.path()).xds_socket()).unwrap();
     assert_eq!(watched.stop(), Ended::Asked);
 }
 

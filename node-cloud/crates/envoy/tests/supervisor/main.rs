@@ -19,8 +19,10 @@ fn main() -> ExitCode {
     let mut failed = 0;
     for (name, test) in alone::ALL.iter().chain(nodes::ALL) {
         if wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str())) {
+            let begun = std::time::Instant::now();
             let good = std::panic::catch_unwind(test).is_ok();
-            println!("test {name} ... {}", if good { "ok" } else { "FAILED" });
+            let seconds = begun.elapsed().as_secs_f64();
+            println!("test {name} ... {} {seconds:.1} s", if good { "ok" } else { "FAILED" });
             failed += usize::from(!good);
         }
     }

@@ -12,6 +12,7 @@ pub const ALL: &[(&str, fn())] = &[
     ("an_envoy_does_not_wait_for_ever", an_envoy_does_not_wait_for_ever),
     ("another_bootstrap_replaces_the_envoy", another_bootstrap_replaces_the_envoy),
     ("a_keeper_that_hangs_is_replaced", a_keeper_that_hangs_is_replaced),
+    ("a_node_in_its_sandbox_has_an_envoy_too", a_node_in_its_sandbox_has_an_envoy_too),
     ("nodes_of_other_places_do_not_meet", nodes_of_other_places_do_not_meet),
 ];
 
@@ -89,6 +90,32 @@ fn a_keeper_that_hangs_is_replaced() {
         signal(*keeper, Signal::SIGCONT);
     }
     wait_for("the end of all keepers", || keepers.iter().all(|pid| !lives(*pid)).then_some(()));
+}
+
+fn a_node_in_its_sandbox_has_an_envoy_too() {
+    let state = tempfile::tempdir().unwrap();
+    let mut node = Node::sandboxed(state.path(), A, LONG);
+    let envoy = node.running();
+    node.kill();
+    let mut next = Node::sandboxed(state.path(), A, LONG);
+    assert_eq!(next.running(), envoy, "it was found again");
+    signal(envoy, Signal::SIGKILL);
+    let second = next.running();
+    assert_ne!(second, envoy);
+    assert_eq!(next.stop(), "stopped Asked");
+    assert!(!lives(second));
+    assert_eq!(files(state.path()), ["keeper.lock"]);
+
+    // Nothing can be started inside: without keepers there is no Envoy, and it says so.
+    let mut last = Node::sandboxed(state.path(), A, LONG);
+    let envoy = last.running();
+    for keeper in &last.keepers {
+        signal(*keeper, Signal::SIGKILL);
+    }
+    let why = last.next("missing");
+    assert!(why.contains("sandbox") && why.contains("start the node again"), "{why}");
+    wait_for("the end of Envoy", || (!lives(envoy)).then_some(()));
+    assert_eq!(last.stop(), "stopped NotThere");
 }
 
 fn nodes_of_other_places_do_not_meet() {
