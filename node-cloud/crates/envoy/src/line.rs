@@ -42,7 +42,7 @@ const NOISE: &[&str] = &[
 const USUAL: &[&str] = &["DeltaAggregatedResources gRPC config stream to"];
 
 impl LogLine {
-    /// Reads a line that Envoy wrote as [`FORMAT`] has it. One in no such form, of a library or about a crash, is a
+    /// Reads a line that Envoy wrote in the form that it was told: level, logger, text. One in no such form, of a library or about a crash, is a
     /// warning.
     #[must_use]
     pub fn parse(line: &str) -> Self {

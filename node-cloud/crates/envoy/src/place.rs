@@ -35,9 +35,13 @@ impl Place {
             }
         }
         let made = DirBuilder::new().mode(0o700).recursive(true).create(&self.0);
-        // It may have been there, with other rights.
-        made.and_then(|()| fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700)))
-            .map_err(|why| EnvoyError::File { path: self.0.clone(), why })
+        // It may have been there, with other rights. A link would lead out of the state folder, which a node in its
+        // sandbox cannot leave; a keeper could.
+        let own = || match fs::symlink_metadata(&self.0)?.is_dir() {
+            true => fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700)),
+            false => Err(io::ErrorKind::NotADirectory.into()),
+        };
+        made.and_then(|()| own()).map_err(|why| EnvoyError::File { path: self.0.clone(), why })
     }
 
     /// The folder itself.
@@ -118,6 +122,16 @@ mod tests {
         place.make().unwrap();
         place.make().unwrap();
         assert_eq!(fs::metadata(place.folder()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let (state, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::set_permissions(other.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let place = Place::of(state.path());
+        std::os::unix::fs::symlink(other.path(), place.folder()).unwrap();
+        assert!(place.make().unwrap_err().to_string().contains("not a directory"));
+        assert_eq!(fs::metadata(other.path()).unwrap().permissions().mode() & 0o777, 0o755);
     }
 
     #[test]

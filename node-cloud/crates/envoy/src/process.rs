@@ -1,11 +1,13 @@
 //! Which process is which: a process id is used again, the id with its start time is not.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -47,7 +49,11 @@ impl Process {
 
     /// What was kept in this file; nothing if there is none, or something else.
     pub(crate) fn kept(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
+        // A pipe in its place is not waited for.
+        let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok()?;
+        let mut text = Vec::new();
+        file.take(Limits::PROCESS).read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// Keeps it in this file, whole, for this user alone.
@@ -145,6 +151,9 @@ mod tests {
         own.keep(&path).unwrap();
         assert_eq!(Process::kept(&path), Some(own));
         fs::write(&path, "17").unwrap();
+        assert_eq!(Process::kept(&path), None);
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(Process::kept(&path), None);
     }
 }

@@ -84,8 +84,8 @@ struct Office {
     node: Option<Node>,
     now: watch::Sender<Now>,
     output: Output,
-    /// The last error that this Envoy told, else its last line.
-    last: Option<LogLine>,
+    /// The last error that this Envoy told, else its last warning, and when.
+    last: Option<(LogLine, Instant)>,
 }
 
 impl Office {
@@ -140,19 +140,25 @@ impl Office {
                 let stood = envoy.stood();
                 envoy.rest(&mut |line| self.line(line)).await;
                 let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                let said = self.last.as_ref().map(|line| format!(": {}", line.text)).unwrap_or_default();
+                let last = self.last.take().filter(|(_, at)| at.elapsed() <= Limits::LAST_WORDS);
+                let said = last.map(|(line, _)| format!(": {}", line.text)).unwrap_or_default();
                 self.down(format!("{how}{said}"), stood);
             }
         }
     }
 
     fn line(&mut self, line: String) {
-        let read = LogLine::parse(&line);
-        // What is said after the error is how it goes down.
-        if read.level == Level::Error || self.last.as_ref().is_none_or(|last| last.level != Level::Error) {
-            self.last = Some(read);
+        let (read, now) = (LogLine::parse(&line), Instant::now());
+        let telling = read.level <= Level::Warn;
+        // Nobody needs to know later what is usual while the node is away.
+        if self.node.is_some() || telling {
+            self.output.push(line, now);
         }
-        self.output.push(line, Instant::now());
+        let error_before = self.last.as_ref().is_some_and(|(last, _)| last.level == Level::Error);
+        // What is said after the error is how it goes down.
+        if read.level == Level::Error || (telling && !error_before) {
+            self.last = Some((read, now));
+        }
         self.flush();
     }
 

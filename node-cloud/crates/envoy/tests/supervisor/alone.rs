@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use catalyst_envoy::{Admin, Ended, Level, Limits, Place, State};
+use catalyst_envoy::{Admin, Ended, Level, Limits, LogLine, Place, State};
 use nix::sys::signal::Signal;
 
 use crate::world::{Watched, envoy, lives, pretender, processes_of, signal, wait_for};
@@ -59,6 +59,9 @@ fn a_killed_envoy_is_started_again() {
     let State::Running { restarts, .. } = watched.now() else { panic!() };
     assert_eq!(restarts, 1);
     assert!(!lives(first) && lives(second));
+    // Not with a line that Envoy wrote of something else: there is no node, which it says all the time.
+    let ended = |line: &LogLine| line.text.starts_with("ended: signal: 9 (SIGKILL); started again");
+    assert!(watched.lines.lock().unwrap().iter().any(ended));
     assert_eq!(watched.stop(), Ended::Asked);
 }
 
