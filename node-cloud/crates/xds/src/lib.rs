@@ -3,15 +3,23 @@
 //! It knows nothing of services, routes or policy: it is given resources, and brings Envoy to hold exactly them.
 #![forbid(unsafe_code)]
 
+mod board;
 mod canonical;
 mod error;
+mod flight;
 mod kind;
+mod lane;
 mod limits;
+mod message;
 mod publisher;
+mod reason;
 mod resource;
 mod serve;
+mod session;
 mod snapshot;
 mod status;
+mod step;
+mod wire;
 
 pub use error::{Error, Full, Reason};
 pub use kind::Kind;

@@ -48,9 +48,6 @@ impl Limits {
     /// Type URLs that are not served and that are remembered, so that each is logged once. When full: later ones
     /// are counted only.
     pub const UNKNOWN_TYPES: usize = 8;
-    /// Removals that may jump the queue at one time. When full: the rest of them goes with the next change.
-    pub const URGENT: usize = 10_000;
-
     /// For a server: 20,000 services with their grants.
     pub const CLOUD: Limits = Limits {
         resources: 120_000,

@@ -37,6 +37,8 @@ pub struct Changed {
     pub name: Arc<str>,
     /// What stood there before.
     pub old: Option<Resource>,
+    /// Nothing stands there now.
+    pub gone: bool,
     /// Its removal goes first.
     pub urgent: bool,
 }
@@ -45,16 +47,22 @@ pub struct Changed {
 pub struct Snapshot {
     tables: [BTreeMap<Arc<str>, Resource>; Kind::COUNT],
     bytes: usize,
+    generation: u64,
     limits: Limits,
 }
 
 impl Snapshot {
     pub fn new(limits: Limits) -> Snapshot {
-        Snapshot { tables: Default::default(), bytes: 0, limits }
+        Snapshot { tables: Default::default(), bytes: 0, generation: 0, limits }
     }
 
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Counts the calls of `apply`.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub fn get(&self, kind: Kind, name: &str) -> Option<&Resource> {
@@ -71,12 +79,13 @@ impl Snapshot {
 
     /// Applies the changes and hands each real one to `changed`; what is equal is no change.
     pub fn apply(&mut self, changes: Changes, mut changed: impl FnMut(Changed)) -> Result<(), Full> {
+        self.generation += 1;
         let urgent = changes.urgent.into_iter().map(|(kind, name)| (kind, name, true));
         let later = changes.remove.into_iter().map(|(kind, name)| (kind, name, false));
         for (kind, name, urgent) in urgent.chain(later) {
             if let Some((name, old)) = self.table_mut(kind).remove_entry(name.as_str()) {
                 self.bytes = self.bytes.saturating_sub(old.body().len());
-                changed(Changed { kind, name, old: Some(old), urgent });
+                changed(Changed { kind, name, old: Some(old), gone: true, urgent });
             }
         }
         let mut full = Full { refused: Vec::new(), count: 0 };
@@ -95,7 +104,7 @@ impl Snapshot {
             self.bytes += resource.body().len();
             let old = self.table_mut(kind).insert(Arc::clone(&name), resource);
             self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, |old| old.body().len()));
-            changed(Changed { kind, name, old, urgent: false });
+            changed(Changed { kind, name, old, gone: false, urgent: false });
         }
         if full.count == 0 { Ok(()) } else { Err(full) }
     }

@@ -1,0 +1,432 @@
+//! One stream as a state machine: requests go in, responses are drained, time is an argument.
+//!
+//! `next` keeps what changed since the batch under way began, with what stood there before. So the batch sees
+//! the snapshot as it was when it began ([`Session::view`]) without a copy of it, and changes coalesce by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::board::Board;
+use crate::flight::{Draft, Flight};
+use crate::kind::Kind;
+use crate::lane::{Item, Lane, Retry};
+use crate::limits::Limits;
+use crate::message::{Request, Response};
+use crate::reason;
+use crate::resource::Resource;
+use crate::snapshot::{Changed, Snapshot};
+use crate::step::Step;
+
+/// The stream cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    #[error(
+        "Envoy asks for more than {0} {1} resources by name, or for a longer name than {max} bytes; it runs with \
+         resources of another server",
+        max = Limits::NAME_BYTES
+    )]
+    TooManyNames(usize, Kind),
+}
+
+/// The names of one kind that changed, with what stood there before.
+type Older = BTreeMap<Arc<str>, Option<Resource>>;
+
+/// The state of one stream.
+pub struct Session {
+    lanes: [Lane; Kind::COUNT],
+    flights: BTreeMap<u64, Flight>,
+    nonce: u64,
+    /// Changed since the batch under way began.
+    next: [Older; Kind::COUNT],
+    /// Service names of clusters that were sent and whose endpoints are not acknowledged since.
+    warming: BTreeSet<Arc<str>>,
+    /// When Envoy or the server last did something.
+    progress: Duration,
+    /// The generation of the snapshot that the batch under way brings about.
+    batch: u64,
+    settled: u64,
+}
+
+impl Session {
+    pub fn new(snapshot: &Snapshot, now: Duration) -> Session {
+        Session {
+            lanes: Kind::ALL.map(Lane::new),
+            flights: BTreeMap::new(),
+            nonce: 0,
+            next: Default::default(),
+            warming: BTreeSet::new(),
+            progress: now,
+            batch: snapshot.generation(),
+            settled: 0,
+        }
+    }
+
+    /// The newest generation of the snapshot of which Envoy has answered for everything.
+    pub fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// Names that wait to be sent; those that wait for the next batch are among them.
+    pub fn waiting(&self) -> usize {
+        let lanes: usize = self.lanes.iter().map(Lane::waiting).sum();
+        lanes + self.next.iter().map(BTreeMap::len).sum::<usize>()
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// When the oldest unanswered response was made.
+    pub fn oldest(&self) -> Option<Duration> {
+        self.flights.values().map(|flight| flight.at).min()
+    }
+
+    pub fn subscribed(&self, kind: Kind) -> usize {
+        self.lanes[kind.index()].subscribed()
+    }
+
+    /// Notes a change of the snapshot. The cost does not depend on the size of the tables.
+    pub fn note(&mut self, changed: Changed) {
+        let Changed { kind, name, old, urgent, .. } = changed;
+        let lane = &mut self.lanes[kind.index()];
+        if urgent {
+            // What waited of it is void. What was sent goes now.
+            lane.set.remove(&name);
+            lane.remove.remove(&name);
+            self.next[kind.index()].remove(&name);
+            if matches!(lane.sent.get(&name), Some(Some(_))) {
+                lane.urgent.insert(name);
+            }
+            return;
+        }
+        if old.is_none() && lane.names_it(&name) && lane.sent.get(&name) == Some(&None) {
+            // Envoy asked for it in vain and waits: nothing that it holds can break by this.
+            lane.set.insert(name);
+            return;
+        }
+        self.next[kind.index()].entry(name).or_insert(old);
+    }
+
+    /// Takes one request of Envoy.
+    pub fn handle(
+        &mut self,
+        request: Request,
+        snapshot: &Snapshot,
+        board: &mut Board,
+        now: Duration,
+    ) -> Result<(), Broken> {
+        let Some(kind) = Kind::from_type_url(&request.type_url) else {
+            board.unknown(&request.type_url);
+            return Ok(());
+        };
+        let nonce = request.nonce.parse().ok();
+        if let Some(flight) = nonce.and_then(|nonce| self.flights.remove(&nonce)) {
+            self.progress = now;
+            match request.error {
+                None => self.acked(flight, board),
+                Some(reason) => self.rejected(flight, reason, snapshot, board, now),
+            }
+        }
+        let (lane, warming) = (&mut self.lanes[kind.index()], &self.warming);
+        if !lane.asked() || !request.subscribe.is_empty() || !request.unsubscribe.is_empty() {
+            self.progress = now;
+            let refresh = |name: &str| kind == Kind::Endpoints && warming.contains(name);
+            let Request { subscribe, unsubscribe, held, .. } = request;
+            lane.subscribe(subscribe, &unsubscribe, held, snapshot.limits(), refresh)
+                .map_err(|_| Broken::TooManyNames(snapshot.limits().subscriptions, kind))?;
+        }
+        Ok(())
+    }
+
+    fn acked(&mut self, flight: Flight, board: &mut Board) {
+        board.acked(flight.kind, flight.items.len());
+        for item in &flight.items {
+            board.clear(flight.kind, &item.name);
+            if flight.kind == Kind::Endpoints {
+                self.warming.remove(&item.name);
+            }
+        }
+    }
+
+    /// Half of the response is tried, then the other half, until the culprit stands alone.
+    fn rejected(
+        &mut self,
+        flight: Flight,
+        reason: String,
+        snapshot: &Snapshot,
+        board: &mut Board,
+        now: Duration,
+    ) {
+        let Flight { kind, step, mut items, .. } = flight;
+        let reason = reason::tidy(kind, &reason);
+        board.nack(kind, items.len(), Arc::clone(&reason), now);
+        for item in &items {
+            // What is tried again warms anew.
+            let service = match kind {
+                Kind::Endpoints => Some(&item.name),
+                Kind::Cluster => self.view(snapshot, kind, &item.name).and_then(Resource::shared_service),
+                _ => None,
+            };
+            if let Some(service) = service.cloned() {
+                self.warming.remove(&service);
+            }
+        }
+        if items.len() > 1 {
+            let second = items.split_off(items.len().div_ceil(2));
+            let retry = &mut self.lanes[kind.index()].retry;
+            retry.push_front(Retry { step, items: second });
+            retry.push_front(Retry { step, items });
+        } else if let Some(Item { name, version: Some(version) }) = items.pop() {
+            board.reject(kind, &name, version, reason);
+        }
+    }
+
+    /// The next response, if one may leave now.
+    pub fn poll(&mut self, snapshot: &Snapshot, board: &mut Board, now: Duration) -> Option<Response> {
+        self.compare(snapshot);
+        loop {
+            if let Some(response) = self.send_urgent(board, now) {
+                return Some(response);
+            }
+            let Some(step) = self.step() else {
+                if !self.begin_batch(snapshot) {
+                    return None;
+                }
+                continue;
+            };
+            for kind in step.kinds() {
+                if let Some(response) = self.send(step, *kind, snapshot, board, now) {
+                    return Some(response);
+                }
+            }
+            if self.step() != Some(step) {
+                continue;
+            }
+            if self.next_deadline().is_none_or(|deadline| now < deadline) {
+                return None;
+            }
+            self.give_up(step, board, now);
+        }
+    }
+
+    /// When `poll` is to be called again, if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let waits = !self.warming.is_empty() || self.flights.values().any(Flight::holds);
+        waits.then(|| self.progress + Limits::STEP_DEADLINE)
+    }
+
+    /// What stood under a name when the batch under way began.
+    fn view<'a>(&'a self, snapshot: &'a Snapshot, kind: Kind, name: &str) -> Option<&'a Resource> {
+        match self.next[kind.index()].get(name) {
+            Some(older) => older.as_ref(),
+            None => snapshot.get(kind, name),
+        }
+    }
+
+    /// The first step that is not done; `None` when the batch is.
+    fn step(&self) -> Option<Step> {
+        let due = self.lanes.iter().filter_map(Lane::due).min();
+        let flying = self.flights.values().filter(|flight| flight.holds()).map(|flight| flight.step).min();
+        let warming = (!self.warming.is_empty()).then_some(Step::Clusters);
+        [due, flying, warming].into_iter().flatten().min()
+    }
+
+    /// Of a kind that Envoy takes all of, and has just asked for: marks all that differs from what it holds.
+    fn compare(&mut self, snapshot: &Snapshot) {
+        for kind in Kind::ALL {
+            let index = kind.index();
+            if !self.lanes[index].fresh {
+                continue;
+            }
+            let Session { lanes, next, .. } = self;
+            let (lane, next) = (&mut lanes[index], &next[index]);
+            lane.fresh = false;
+            let stood = |name: &Arc<str>| match next.get(name) {
+                Some(older) => older.as_ref(),
+                None => snapshot.get(kind, name),
+            };
+            let held: Vec<Arc<str>> = lane.sent.keys().cloned().collect();
+            for name in snapshot.names(kind).chain(next.keys()).chain(&held) {
+                lane.mark(name, stood(name).map(Resource::version));
+            }
+            lane.owes &= lane.set.is_empty();
+        }
+    }
+
+    /// Everything that changed meanwhile is the next batch. False: there is nothing.
+    fn begin_batch(&mut self, snapshot: &Snapshot) -> bool {
+        let changed = self.next.iter().any(|next| !next.is_empty());
+        if self.flights.is_empty() && self.has_asked_for_all(snapshot) {
+            self.settled = if changed { self.batch } else { snapshot.generation() };
+        }
+        self.batch = snapshot.generation();
+        for kind in Kind::ALL {
+            for name in std::mem::take(&mut self.next[kind.index()]).into_keys() {
+                let version = snapshot.get(kind, &name).map(Resource::version);
+                self.lanes[kind.index()].mark(&name, version);
+            }
+        }
+        changed
+    }
+
+    /// Envoy, when it starts, asks for listeners after clusters, and for scopes after listeners.
+    fn has_asked_for_all(&self, snapshot: &Snapshot) -> bool {
+        let wildcards = Kind::ALL.into_iter().filter(|kind| kind.is_wildcard());
+        wildcards.into_iter().all(|kind| self.lanes[kind.index()].asked() || snapshot.count(kind) == 0)
+    }
+
+    fn send_urgent(&mut self, board: &mut Board, now: Duration) -> Option<Response> {
+        for kind in Step::Urgent.kinds() {
+            if self.lanes[kind.index()].urgent.is_empty() || self.flying(*kind) >= Limits::IN_FLIGHT {
+                continue;
+            }
+            let mut draft = Draft::new(*kind, Step::Urgent);
+            for name in std::mem::take(&mut self.lanes[kind.index()].urgent) {
+                draft.remove(name);
+            }
+            return Some(self.launch(draft, board, now));
+        }
+        None
+    }
+
+    fn flying(&self, kind: Kind) -> usize {
+        self.flights.values().filter(|flight| flight.kind == kind).count()
+    }
+
+    fn may_send(&self, kind: Kind) -> bool {
+        let held = self.flights.values().any(|flight| flight.kind == kind && flight.holds());
+        !held && self.flying(kind) < Limits::IN_FLIGHT
+    }
+
+    fn send(
+        &mut self,
+        step: Step,
+        kind: Kind,
+        snapshot: &Snapshot,
+        board: &mut Board,
+        now: Duration,
+    ) -> Option<Response> {
+        if !self.may_send(kind) {
+            return None;
+        }
+        if let Some(draft) = self.draft_retry(step, kind, snapshot) {
+            return Some(self.launch(draft, board, now));
+        }
+        let mut draft = Draft::new(kind, step);
+        if step == Step::Removals {
+            while !draft.is_full() {
+                let Some(name) = self.lanes[kind.index()].remove.pop_first() else { break };
+                self.draft_one(&mut draft, name, snapshot);
+            }
+        } else if step == Step::of(kind) {
+            while !draft.is_full() {
+                let Some(name) = self.lanes[kind.index()].set.pop_first() else { break };
+                let version = self.view(snapshot, kind, &name).map(Resource::version);
+                if version.is_some_and(|version| board.is_rejected(kind, &name, version)) {
+                    // A known culprit, on a new stream: it shall not spoil a response of many.
+                    let retry = Retry { step, items: vec![Item { name, version }] };
+                    self.lanes[kind.index()].retry.push_back(retry);
+                    continue;
+                }
+                self.draft_one(&mut draft, name, snapshot);
+            }
+            let owes = std::mem::take(&mut self.lanes[kind.index()].owes);
+            if owes && draft.is_empty() {
+                return Some(self.launch(draft, board, now));
+            }
+        }
+        if !draft.is_empty() {
+            return Some(self.launch(draft, board, now));
+        }
+        // Only known culprits were left.
+        let draft = self.draft_retry(step, kind, snapshot)?;
+        Some(self.launch(draft, board, now))
+    }
+
+    /// Adds one resource as it stood, unless Envoy was sent just that.
+    fn draft_one(&self, draft: &mut Draft, name: Arc<str>, snapshot: &Snapshot) {
+        let lane = &self.lanes[draft.kind.index()];
+        let sent = lane.sent.get(&name).copied();
+        match self.view(snapshot, draft.kind, &name) {
+            Some(resource) if sent == Some(Some(resource.version())) => {}
+            Some(resource) => draft.set(resource.clone()),
+            None if matches!(sent, Some(Some(_))) => draft.remove(name),
+            None if lane.names_it(&name) && sent.is_none() => draft.remove(name),
+            None => {}
+        }
+    }
+
+    /// The next part of a rejected response that still stands as it was sent.
+    fn draft_retry(&mut self, step: Step, kind: Kind, snapshot: &Snapshot) -> Option<Draft> {
+        loop {
+            let lane = &mut self.lanes[kind.index()];
+            let at = lane.retry.iter().position(|retry| retry.step == step)?;
+            let retry = lane.retry.remove(at)?;
+            let mut draft = Draft::new(kind, step);
+            for Item { name, version } in retry.items {
+                match self.view(snapshot, kind, &name) {
+                    Some(resource) if version == Some(resource.version()) => draft.set(resource.clone()),
+                    None if version.is_none() => draft.remove(name),
+                    // Another batch carries what it is now.
+                    _ => {}
+                }
+            }
+            if !draft.is_empty() {
+                return Some(draft);
+            }
+        }
+    }
+
+    /// The draft leaves.
+    fn launch(&mut self, draft: Draft, board: &mut Board, now: Duration) -> Response {
+        let Draft { kind, step, set, remove, .. } = draft;
+        let mut items = Vec::with_capacity(set.len() + remove.len());
+        for resource in &set {
+            let (name, version) = (Arc::clone(resource.shared_name()), Some(resource.version()));
+            self.lanes[kind.index()].sent.insert(Arc::clone(&name), version);
+            items.push(Item { name, version });
+            if let Some(service) = resource.shared_service() {
+                self.warm(service);
+            }
+        }
+        for name in &remove {
+            let lane = &mut self.lanes[kind.index()];
+            if lane.names_it(name) {
+                lane.sent.insert(Arc::clone(name), None);
+            } else {
+                lane.sent.remove(name);
+            }
+            items.push(Item { name: Arc::clone(name), version: None });
+        }
+        board.sent(kind, items.len());
+        self.nonce += 1;
+        self.progress = now;
+        let urgent = step == Step::Urgent;
+        self.flights.insert(self.nonce, Flight { kind, step, items, at: now, overdue: urgent });
+        Response { kind, nonce: self.nonce, set, remove }
+    }
+
+    /// A cluster that is new or changed takes no traffic before it is told its endpoints. Of a changed one Envoy
+    /// does not ask for them again: it has a subscription of that name.
+    fn warm(&mut self, service: &Arc<str>) {
+        self.warming.insert(Arc::clone(service));
+        let endpoints = &mut self.lanes[Kind::Endpoints.index()];
+        if endpoints.names_it(service) {
+            endpoints.force(service);
+        }
+    }
+
+    fn give_up(&mut self, step: Step, board: &mut Board, now: Duration) {
+        let held: Vec<&mut Flight> = self.flights.values_mut().filter(|flight| flight.holds()).collect();
+        let cluster = self.warming.first().cloned();
+        let first = held.first().and_then(|flight| flight.items.first()).map(|item| Arc::clone(&item.name));
+        let example = cluster.or(first).unwrap_or_default();
+        board.gave_up(step, held.len(), self.warming.len(), &example);
+        for flight in held {
+            flight.overdue = true;
+        }
+        self.warming.clear();
+        self.progress = now;
+    }
+}
