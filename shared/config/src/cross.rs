@@ -1,6 +1,5 @@
 //! What must fit together across keys.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -68,10 +67,15 @@ impl Sections<'_, '_, '_> {
     }
 
     /// Reports each element whose key an earlier one has.
-    fn twice<K: Ord + std::fmt::Display>(&mut self, list: &str, name: &str, what: &str, keys: Vec<K>) {
-        let mut seen = BTreeMap::new();
-        for (i, key) in keys.into_iter().enumerate() {
-            if let Some(first) = seen.get(&key) {
+    fn twice(&mut self, list: &str, name: &str, what: &str, keys: Vec<String>) {
+        // Sorted names tell whether any stands twice without comparing each with each.
+        let mut sorted: Vec<&str> = keys.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
+        if sorted.windows(2).all(|two| two.first() != two.last()) {
+            return;
+        }
+        for (i, key) in keys.iter().enumerate() {
+            if let Some(first) = keys.iter().take(i).position(|earlier| earlier == key) {
                 let help = format!("the first one is {list}/{first}: remove one of the two");
                 self.add(
                     format!("{list}/{i}{name}"),
@@ -79,8 +83,6 @@ impl Sections<'_, '_, '_> {
                     format!("{key} again"),
                     help,
                 );
-            } else {
-                seen.insert(key, i);
             }
         }
     }
