@@ -310,10 +310,18 @@ impl Node {
         status
     }
 
-    /// SIGSTOP: it stands still, its sockets stay.
+    /// SIGSTOP: it stands still, all its threads do when this returns; its sockets stay.
     #[track_caller]
     pub fn freeze(&mut self) {
         self.process().signal(Signal::SIGSTOP);
+        let tasks = format!("/proc/{}/task", self.pid());
+        // proc_pid_stat(5): the state comes after the name, which may hold anything.
+        let stopped = |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+        wait::until("it stands still", SOON, || {
+            let all = std::fs::read_dir(&tasks).unwrap().flatten();
+            let stats = all.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+            stats.into_iter().all(|stat| stopped(&stat)).then_some(())
+        });
     }
 
     /// SIGCONT.

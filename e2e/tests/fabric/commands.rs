@@ -59,6 +59,10 @@ fn every_question_answers_in_words_and_in_json() {
             "acme.example:gold",
         ];
         assert_eq!(ask(&add)[1]["source"], "runtime");
+        let row = ask(&["service", "ls"])[1].clone();
+        assert_eq!((&row["weight"], &row["tags"]), (&json!(100), &json!(["acme.example:gold"])));
+        let text = both(&node.cli(&["service", "ls"]));
+        assert!(text.contains("db.acme.example: weight 100, tags acme.example:gold"), "{text}");
         let row = node.routes_to("db.acme.example");
         assert_eq!((&row[0]["cost"], &row[0]["tags"]), (&json!(3), &json!(["acme.example:gold"])));
         let out = node.cli(&["service", "rm", "db", "--json"]);

@@ -174,6 +174,8 @@ fn a_malformed_route_is_treated_as_withdrawn_and_the_session_goes_on() {
     rogue.end_of_rib();
     let row = hub.hub.wait_peer(&hub.identity, "one malformed route", |row| row["malformed"] == 1);
     assert_eq!((&row["routes"], &row["sessions"]), (&json!(0), &json!(1)));
+    let text = String::from_utf8(hub.hub.cli(&["peer", "ls"]).stdout).unwrap();
+    assert!(text.contains("rogue.acme.example: 1 route(s) malformed, 0 kept out by policy"), "{text}");
     hub.hub.wait_up(&hub.identity);
     assert_eq!(hub.hub.routes_to("evil.acme.example"), [] as [Value; 0]);
 }

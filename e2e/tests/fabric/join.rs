@@ -114,6 +114,8 @@ fn a_token_is_good_once_in_time_whole_and_for_its_node() {
     let (said, code) = join_in(&fabric, &dir("unknown"), &lost);
     assert!(code == 5 && said.contains("not known here"), "{code}: {said}");
     assert_eq!(cloud.status()["joins_refused"], 1);
+    let text = both(&cloud.cli(&["status"]));
+    assert!(text.contains("refused 1 question(s) for a certificate"), "{text}");
     let logs = fabric.logs();
     assert!(!logs.contains(&lost[4..40]), "no token in any log");
 }

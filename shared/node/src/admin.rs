@@ -419,6 +419,9 @@ pub struct ServiceRow {
     pub cost: u32,
     /// Share among equals.
     pub weight: u16,
+    /// `org:tag`.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// `file` or `runtime`.
     pub source: String,
     /// Organisations it is exported to.

@@ -3,6 +3,7 @@
 use catalyst_control::view::RouteRow;
 use catalyst_control::visibility::VisibilityRow;
 use catalyst_identity::Date;
+use catalyst_wire::attr::DEFAULT_WEIGHT;
 
 use crate::admin::{Answer, ExposeRow, NodeRow, PeerRow, RuleRow, ServiceRow, Status};
 use crate::plain;
@@ -174,6 +175,12 @@ fn peers(rows: &[PeerRow]) {
         if !peer.withheld.is_empty() {
             line(&format!("  {}: {}", peer.name, peer.withheld));
         }
+        if peer.malformed > 0 || peer.denied > 0 {
+            line(&format!(
+                "  {}: {} route(s) malformed, {} kept out by policy",
+                peer.name, peer.malformed, peer.denied
+            ));
+        }
         if let Some(why) = &peer.refused_why {
             line(&format!("  {}: {} route(s) refused: {why}", peer.name, peer.refused));
         }
@@ -194,6 +201,9 @@ fn services(rows: &[ServiceRow]) {
     };
     let head = ["SERVICE", "PROTOCOL", "TARGET", "COST", "FROM", "HEALTH", "EXPORTED TO"];
     table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), "this node offers no services");
+    for s in rows.iter().filter(|s| !s.tags.is_empty() || s.weight != DEFAULT_WEIGHT) {
+        line(&format!("  {}: weight {}, tags {}", s.name, s.weight, or_dash(s.tags.join(" "))));
+    }
     for (service, health) in rows.iter().filter_map(|s| Some((s, s.health.as_ref()?))) {
         let mut words = Vec::new();
         words.extend(Some(health.why.clone()).filter(|why| !why.is_empty()));
@@ -277,6 +287,12 @@ fn status(s: &Status) {
             "turned away {} connection(s), ended {} session(s), {} malformed frame(s)",
             s.refused_connections, s.sessions_ended, s.malformed_frames
         ));
+    }
+    if s.joins_refused > 0 {
+        line(&format!("refused {} question(s) for a certificate: the log says why", s.joins_refused));
+    }
+    if let Some(why) = &s.renewal_error {
+        line(&format!("the last renewal of this node's certificate failed: {why}"));
     }
     if s.flows_lost != (0, 0) {
         line(&format!(

@@ -115,6 +115,7 @@ impl<S: Store> Engine<S> {
             target: spec.target.clone(),
             cost: spec.cost,
             weight: spec.weight,
+            tags: spec.tags.clone(),
             source: if self.overlay.is_of_file(&spec.name) { "file" } else { "runtime" }.to_string(),
             exported_to: config
                 .exports

@@ -88,6 +88,7 @@ fn the_next_step_is_the_one_that_helps() {
         target: "127.0.0.1:8080".into(),
         cost: 0,
         weight: 100,
+        tags: Vec::new(),
         source: "file".into(),
         exported_to: Vec::new(),
         carried: (0, 0),

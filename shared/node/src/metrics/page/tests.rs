@@ -21,6 +21,7 @@ fn full() -> Status {
         target: "127.0.0.1:1".into(),
         cost: 0,
         weight: 1,
+        tags: Vec::new(),
         source: "file".into(),
         exported_to: Vec::new(),
         carried: (11, 22),
