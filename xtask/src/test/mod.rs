@@ -29,7 +29,7 @@ cargo xtask test [STAGE...] [--full] [--list] [--verbose]
 
 Runs the stages in order, or those named and what they need, and ends with a table of results and times.
 For what fails the telling part of its output is shown; all of it is in target/xtask/STAGE.log. Needs no root and no network beyond
-the crates. Exits with 1 when a stage fails.
+the crates and Envoy, which is fetched once. Exits with 1 when a stage fails.
 
   --full       the long stages too, and longer fuzzing and more random networks in the tests
   --list       what each stage proves

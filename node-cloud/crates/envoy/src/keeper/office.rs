@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -37,8 +38,12 @@ pub(super) async fn hold(run: Run) -> Result<(), EnvoyError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(EnvoyError::Keeper)?;
     let socket = place.keeper_socket();
     let _ = fs::remove_file(&socket);
-    // Its folder is closed to others.
-    let listener = UnixListener::bind(&socket).map_err(|why| failed(&socket, why))?;
+    // Its folder is closed to others already.
+    let listener = UnixListener::bind(&socket)
+        .and_then(|listener| {
+            fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).map(|()| listener)
+        })
+        .map_err(|why| failed(&socket, why))?;
     let (door, mut events) = Door::new();
     let mut office = Office::new(run, door);
     office.start();

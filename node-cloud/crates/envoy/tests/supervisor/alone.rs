@@ -33,6 +33,7 @@ fn envoy_runs_answers_and_stops() {
     assert_eq!(processes_of(watched.state.path()), [pid]);
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&watched.socket()), 0o600);
+    assert_eq!(mode(&Place::of(watched.state.path()).keeper_socket()), 0o600);
     assert_eq!(mode(&Place::of(watched.state.path()).bootstrap()), 0o600);
 
     let admin = Admin::new(watched.socket());
