@@ -306,20 +306,22 @@ fn incarnation(store: &dyn Store, now: catalyst_control::Now, owing: &mut Owing)
     let at_least = if now.wall_trusted {
         now.wall.saturating_mul(SPREAD).saturating_add(spread)
     } else {
-        raise(store, 0, owing)?.saturating_add(spread)
+        raise(store, 0, spread, owing)?.saturating_add(spread)
     };
-    raise(store, at_least, owing)
+    raise(store, at_least, spread, owing)
 }
 
-/// As [`Store::bump`] of the incarnation, also where the disk does not take it (ADR 0024).
-fn raise(store: &dyn Store, at_least: u64, owing: &mut Owing) -> Result<u64, NodeError> {
+/// As [`Store::bump`] of the incarnation, also where the disk does not take it (ADR 0024): then the next run begins from
+/// the same row, and only `spread` keeps their numbers apart.
+fn raise(store: &dyn Store, at_least: u64, spread: u64, owing: &mut Owing) -> Result<u64, NodeError> {
     const KEY: &str = "incarnation";
     let why = match store.bump(NODE, KEY.as_bytes(), at_least) {
         Err(why @ StoreError::Io { .. }) => why,
         other => return Ok(other?),
     };
     let kept = store.get(NODE, KEY.as_bytes())?.and_then(|row| <[u8; 8]>::try_from(row.as_slice()).ok());
-    let next = kept.map_or(0, u64::from_be_bytes).saturating_add(1).max(at_least);
+    let kept = kept.map_or(0, u64::from_be_bytes);
+    let next = kept.saturating_add(1).saturating_add(spread).max(at_least);
     owing.add(KEY, &next.to_be_bytes(), &why);
     Ok(next)
 }

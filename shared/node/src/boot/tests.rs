@@ -51,6 +51,20 @@ fn on_a_full_disk_a_run_has_a_larger_number_than_those_before_and_owes_it() {
 }
 
 #[test]
+fn runs_whose_numbers_were_lost_have_different_ones_also_within_one_second() {
+    for trusted in [true, false] {
+        let store = MemoryStore::default();
+        // Beyond what the clock gives in this second, or after it was set back.
+        store.bump(NODE, b"incarnation", now(true).wall << 21).unwrap();
+        let store = Full(store);
+        let runs: std::collections::BTreeSet<u64> =
+            (0..8).map(|_| incarnation(&store, now(trusted), &mut Owing::default()).unwrap()).collect();
+        // Two of them may meet by chance, once in 30,000 times.
+        assert!(runs.len() >= 7, "{trusted}: {runs:?}");
+    }
+}
+
+#[test]
 fn on_a_full_disk_the_secret_is_the_kept_one_or_a_new_one_that_is_owed() {
     let store = MemoryStore::default();
     let kept = secret(&store, "border-secret", &mut Owing::default()).unwrap();
