@@ -4,6 +4,7 @@ use std::fs;
 
 use catalyst_e2e::fabric::text;
 use catalyst_e2e::http::{self, Http};
+use catalyst_e2e::wait::{SOON, until};
 use catalyst_e2e::{Fabric, Node};
 use serde_json::Value;
 
@@ -190,4 +191,21 @@ fn what_carries_a_link_is_chosen_with_the_peer_and_kept() {
     goes_over(&two, "quic");
     let said = refused(&two, &["peer", "add", "cloud-1", "--address", &address, "--transport", "pigeon"]);
     assert!(said.contains("'pigeon' carries no link: use auto, quic or tcp"), "{said}");
+}
+
+#[test]
+fn a_neighbour_that_is_forgotten_is_told_so() {
+    let fabric = Fabric::new();
+    let acme = fabric.org("acme.example");
+    let (mut cloud, mut edge) = (fabric.cloud(&acme, "cloud-1"), fabric.edge(&acme, "edge-1"));
+    edge.joins(&mut cloud);
+    cloud.start();
+    edge.start();
+    edge.wait_up(&cloud);
+    run(&cloud, &["peer", "rm", "edge-1"]);
+    until("the word of the other side", SOON, || {
+        let log = fs::read_to_string(edge.log()).unwrap();
+        let told = "code=peer-removed reason=\"the peer was removed from the configuration\"";
+        log.contains(told).then_some(())
+    });
 }

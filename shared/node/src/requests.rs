@@ -120,6 +120,8 @@ impl<S: RouteStore> Engine<S> {
     pub(crate) fn peer_gone(&mut self, name: &NodeName) -> Result<Write, String> {
         let write = self.peers.remove(name, &mut self.facts.config)?;
         self.feed(&Event::PeerRemoved(name.clone()));
+        // The transport would end the session without the word that says why.
+        self.drain();
         self.transport.remove_peer(name);
         self.facts.dial_errors.remove(name);
         self.facts.remotes.remove(name);
