@@ -29,3 +29,6 @@ pub use resource::Resource;
 pub use serve::serve;
 pub use snapshot::Changes;
 pub use status::{Connected, KindStatus, Nack, Rejected, Rejection, Status};
+
+#[cfg(test)]
+mod tests;

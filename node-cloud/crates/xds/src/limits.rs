@@ -34,6 +34,9 @@ impl Limits {
     /// How long a step waits without any progress (an acknowledgement, a subscription) before the next begins.
     /// When over: it is logged, counted in `status`, and the change goes on.
     pub const STEP_DEADLINE: Duration = Duration::from_secs(2);
+    /// How long removals wait at the beginning of a stream for Envoy to ask for every kind that it takes all of. An
+    /// Envoy without routes never asks for scopes. When over: what is no more is removed.
+    pub const ASKING: Duration = Duration::from_millis(500);
     /// How long a second stream of the same Envoy waits for the first to end: a restarted Envoy may be back
     /// before the end of the old one was seen. When over: it is refused.
     pub const TAKE_OVER: Duration = Duration::from_secs(1);

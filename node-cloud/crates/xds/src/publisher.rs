@@ -1,5 +1,6 @@
 //! The handle by which the node says what its Envoy shall hold, and the state that all share behind one lock.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -37,6 +38,8 @@ struct State {
     board: Board,
     open: bool,
     stream: Option<Stream>,
+    /// Clusters that were warming when the last stream ended.
+    carried: BTreeSet<Arc<str>>,
     streams: u64,
     refused: u64,
     last_refused: Option<Arc<str>>,
@@ -72,6 +75,7 @@ impl Publisher {
             board: Board::default(),
             open: false,
             stream: None,
+            carried: BTreeSet::new(),
             streams: 0,
             refused: 0,
             last_refused: None,
@@ -209,7 +213,8 @@ impl Publisher {
             return None;
         }
         let connected = Connected { since: SystemTime::now(), version: version.chars().take(64).collect() };
-        let session = Session::new(&state.snapshot, now);
+        let carried = std::mem::take(&mut state.carried);
+        let session = Session::new(&state.snapshot, carried, now);
         state.stream = Some(Stream { session, connected });
         state.streams += 1;
         tracing::info!(envoy = version, "Envoy is connected");
@@ -298,7 +303,10 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.0.lock().stream = None;
+        {
+            let mut state = self.0.lock();
+            state.carried = state.stream.take().map(|stream| stream.session.ended()).unwrap_or_default();
+        }
         tracing::info!("Envoy is gone");
         self.0.0.freed.notify_waiters();
     }

@@ -41,25 +41,42 @@ pub struct Session {
     next: [Older; Kind::COUNT],
     /// Service names of clusters that were sent and whose endpoints are not acknowledged since.
     warming: BTreeSet<Arc<str>>,
+    /// Service names of clusters that Envoy holds, and whose endpoints it has not asked for on this stream.
+    unasked: BTreeSet<Arc<str>>,
+    /// What was warming when the stream before this one ended.
+    carried: BTreeSet<Arc<str>>,
     /// When Envoy or the server last did something.
     progress: Duration,
     /// The generation of the snapshot that the batch under way brings about.
     batch: u64,
     settled: u64,
+    /// When the stream began.
+    start: Duration,
 }
 
 impl Session {
-    pub fn new(snapshot: &Snapshot, now: Duration) -> Session {
+    /// A new stream. `carried` is what [`Session::ended`] gave of the one before.
+    pub fn new(snapshot: &Snapshot, carried: BTreeSet<Arc<str>>, now: Duration) -> Session {
         Session {
             lanes: Kind::ALL.map(Lane::new),
             flights: BTreeMap::new(),
             nonce: 0,
             next: Default::default(),
             warming: BTreeSet::new(),
+            unasked: BTreeSet::new(),
+            carried,
             progress: now,
             batch: snapshot.generation(),
             settled: 0,
+            start: now,
         }
+    }
+
+    /// The stream ended: only what the next one must know stays.
+    pub fn ended(self) -> BTreeSet<Arc<str>> {
+        let Session { mut warming, mut carried, .. } = self;
+        warming.append(&mut carried);
+        warming
     }
 
     /// The newest generation of the snapshot of which Envoy has answered for everything.
@@ -133,6 +150,9 @@ impl Session {
             self.progress = now;
             let refresh = |name: &str| kind == Kind::Endpoints && warming.contains(name);
             let Request { subscribe, unsubscribe, held, .. } = request;
+            if kind == Kind::Endpoints {
+                subscribe.iter().for_each(|name| _ = self.unasked.remove(name.as_str()));
+            }
             lane.subscribe(subscribe, &unsubscribe, held, snapshot.limits(), refresh)
                 .map_err(|_| Broken::TooManyNames(snapshot.limits().subscriptions, kind))?;
         }
@@ -195,6 +215,9 @@ impl Session {
                 }
                 continue;
             };
+            if step == Step::Removals && self.removals_wait(now) {
+                return None;
+            }
             for kind in step.kinds() {
                 if let Some(response) = self.send(step, *kind, snapshot, board, now) {
                     return Some(response);
@@ -212,8 +235,19 @@ impl Session {
 
     /// When `poll` is to be called again, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let waits = !self.warming.is_empty() || self.flights.values().any(Flight::holds);
-        waits.then(|| self.progress + Limits::STEP_DEADLINE)
+        let waits = self.is_warming() || self.flights.values().any(Flight::holds);
+        if waits {
+            return Some(self.progress + Limits::STEP_DEADLINE);
+        }
+        let removes = self.step() == Some(Step::Removals) && self.removals_wait(self.progress);
+        removes.then(|| self.start + Limits::ASKING)
+    }
+
+    /// Envoy, back on a new stream, asks for one kind after the other. What it says that it holds of one may be
+    /// in use by what it has not spoken of yet.
+    fn removals_wait(&self, now: Duration) -> bool {
+        let asked = |kind: &Kind| self.lanes[kind.index()].asked() || !kind.is_wildcard();
+        now < self.start + Limits::ASKING && !Kind::ALL.iter().all(asked)
     }
 
     /// What stood under a name when the batch under way began.
@@ -224,11 +258,15 @@ impl Session {
         }
     }
 
+    fn is_warming(&self) -> bool {
+        !self.warming.is_empty() || !self.unasked.is_empty()
+    }
+
     /// The first step that is not done; `None` when the batch is.
     fn step(&self) -> Option<Step> {
         let due = self.lanes.iter().filter_map(Lane::due).min();
         let flying = self.flights.values().filter(|flight| flight.holds()).map(|flight| flight.step).min();
-        let warming = (!self.warming.is_empty()).then_some(Step::Clusters);
+        let warming = self.is_warming().then_some(Step::Clusters);
         [due, flying, warming].into_iter().flatten().min()
     }
 
@@ -251,6 +289,26 @@ impl Session {
                 lane.mark(name, stood(name).map(Resource::version));
             }
             lane.owes &= lane.set.is_empty();
+            if kind == Kind::Cluster {
+                self.warm_held(&held, snapshot);
+            }
+        }
+    }
+
+    /// Clusters that Envoy holds already: it may have lost the stream before it was told their endpoints.
+    fn warm_held(&mut self, held: &[Arc<str>], snapshot: &Snapshot) {
+        let carried = std::mem::take(&mut self.carried);
+        for name in held {
+            let sent = self.lanes[Kind::Cluster.index()].sent.get(name).copied().flatten();
+            let cluster = self.view(snapshot, Kind::Cluster, name);
+            let service =
+                cluster.filter(|cluster| Some(cluster.version()) == sent).and_then(Resource::shared_service);
+            let Some(service) = service.cloned() else { continue };
+            if carried.contains(&service) {
+                self.warm(&service);
+            } else if !self.lanes[Kind::Endpoints.index()].names_it(&service) {
+                self.unasked.insert(service);
+            }
         }
     }
 
@@ -419,14 +477,15 @@ impl Session {
 
     fn give_up(&mut self, step: Step, board: &mut Board, now: Duration) {
         let held: Vec<&mut Flight> = self.flights.values_mut().filter(|flight| flight.holds()).collect();
-        let cluster = self.warming.first().cloned();
+        let cluster = self.warming.first().or(self.unasked.first()).cloned();
         let first = held.first().and_then(|flight| flight.items.first()).map(|item| Arc::clone(&item.name));
         let example = cluster.or(first).unwrap_or_default();
-        board.gave_up(step, held.len(), self.warming.len(), &example);
+        board.gave_up(step, held.len(), self.warming.len() + self.unasked.len(), &example);
         for flight in held {
             flight.overdue = true;
         }
         self.warming.clear();
+        self.unasked.clear();
         self.progress = now;
     }
 }

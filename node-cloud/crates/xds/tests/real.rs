@@ -127,3 +127,25 @@ async fn of_a_mixed_response_the_good_ones_serve_and_the_bad_one_is_named() {
     assert_eq!(node.publisher.status().rejected, []);
     until_answer(&http, "c2", Ok((200, "two"))).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_without_endpoints_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let http = dir.path().join("http.sock");
+    let node = Node::start(dir.path());
+    let one = service("one").await;
+    node.set([eds("web"), endpoints("web", one), http_listener("http", &http, None), scope("web", "web")]);
+    node.publisher.open();
+    let envoy = Envoy::start(dir.path(), NODE);
+    node.settled().await;
+    node.set([eds("late"), eds("api"), endpoints("api", one), scope("late", "late"), scope("api", "api")]);
+    node.settled().await;
+    // Told that there are none, Envoy takes the cluster as warm and empty.
+    assert_eq!(envoy.stat("cluster_manager.warming_clusters").await, 0);
+    until_answer(&http, "api", Ok((200, "one"))).await;
+    until_answer(&http, "late", Ok((503, "no healthy upstream"))).await;
+    node.set([endpoints("late", one)]);
+    node.settled().await;
+    assert_eq!(node.publisher.status().overdue, 0);
+    until_answer(&http, "late", Ok((200, "one"))).await;
+}

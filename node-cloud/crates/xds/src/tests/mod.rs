@@ -1,0 +1,8 @@
+//! The state machine without a socket: its rules one by one, and random changes against a simulated Envoy.
+
+mod make;
+mod random;
+mod reconnect;
+mod rejected;
+mod rules;
+mod sim;
