@@ -53,10 +53,14 @@ impl Draft {
         self.set.is_empty() && self.remove.is_empty()
     }
 
-    /// All scopes go in one response.
+    /// All scopes go in one response. A secret goes alone, and so does a filter: Envoy takes a rejected secret for
+    /// known when it is told the same bytes again, so the culprit among several could not be found.
     pub fn is_full(&self) -> bool {
-        self.kind != Kind::Scope
-            && (self.set.len() + self.remove.len() >= Limits::RESPONSE_RESOURCES
-                || self.bytes >= Limits::RESPONSE_BYTES)
+        let count = self.set.len() + self.remove.len();
+        match self.kind {
+            Kind::Scope => false,
+            Kind::Secret | Kind::Filter => count >= 1,
+            _ => count >= Limits::RESPONSE_RESOURCES || self.bytes >= Limits::RESPONSE_BYTES,
+        }
     }
 }

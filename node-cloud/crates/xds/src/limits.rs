@@ -23,7 +23,7 @@ impl Limits {
     /// Bytes of a resource's name. When longer: `apply` refuses it.
     pub const NAME_BYTES: usize = 512;
     /// Resources of one response, scopes aside: those go in one response, because a listener takes traffic after
-    /// the first. When full: the rest follows when Envoy has acknowledged this one. Envoy's main thread works
+    /// the first; and a secret or a filter goes alone. When full: the rest follows when Envoy has acknowledged this one. Envoy's main thread works
     /// through a response in one piece (about 1 ms a cluster), and what is urgent waits behind it.
     pub const RESPONSE_RESOURCES: usize = 250;
     /// Bytes of resources in one response, scopes aside. When full: as for `RESPONSE_RESOURCES`.
@@ -37,6 +37,12 @@ impl Limits {
     /// How long removals wait at the beginning of a stream for Envoy to ask for every kind that it takes all of. An
     /// Envoy without routes never asks for scopes. When over: what is no more is removed.
     pub const ASKING: Duration = Duration::from_millis(500);
+    /// How long a stream may say nothing at first. When over: it is closed.
+    pub const FIRST_REQUEST: Duration = Duration::from_secs(10);
+    /// Streams of one connection. When full: HTTP/2 holds further ones back.
+    pub const STREAMS: u32 = 16;
+    /// How long the server waits for connections to close when it ends. When over: it ends without.
+    pub const ENDING: Duration = Duration::from_secs(1);
     /// How long a second stream of the same Envoy waits for the first to end: a restarted Envoy may be back
     /// before the end of the old one was seen. When over: it is refused.
     pub const TAKE_OVER: Duration = Duration::from_secs(1);

@@ -226,7 +226,7 @@ impl Publisher {
         refusal
     }
 
-    fn note_refusal(&self, reason: &str) {
+    pub(crate) fn note_refusal(&self, reason: &str) {
         tracing::warn!(reason, "an Envoy was refused");
         let mut state = self.lock();
         state.refused += 1;

@@ -16,6 +16,7 @@ use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tonic::{Code, Status, Streaming};
 
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::publisher::{Publisher, Refusal};
 use crate::session::Broken;
 use crate::wire;
@@ -31,17 +32,26 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let (stopping, stopped) = watch::channel(false);
     let limit = publisher.limits().request_bytes;
-    let service =
-        AggregatedDiscoveryServiceServer::new(Ads { publisher, stopped }).max_decoding_message_size(limit);
+    let service = AggregatedDiscoveryServiceServer::new(Ads { publisher, stopped: stopped.clone() })
+        .max_decoding_message_size(limit);
+    let mut ending = stopped.clone();
     let stop = async move {
         stop.await;
         // Streams never end by themselves.
         stopping.send_replace(true);
     };
-    tonic::transport::Server::builder()
-        .serve_with_incoming_shutdown(service, UnixListenerStream::new(listener), stop)
-        .await
-        .map_err(|error| Error::Server(error.into()))
+    let served = tonic::transport::Server::builder()
+        .max_concurrent_streams(Limits::STREAMS)
+        .serve_with_incoming_shutdown(service, UnixListenerStream::new(listener), stop);
+    // An Envoy that does not read would keep its connection open for ever.
+    let abandoned = async move {
+        let _ = ending.wait_for(|stopped| *stopped).await;
+        tokio::time::sleep(Limits::ENDING).await;
+    };
+    tokio::select! {
+        served = served => served.map_err(|error| Error::Server(error.into())),
+        () = abandoned => Ok(()),
+    }
 }
 
 struct Ads {
@@ -75,6 +85,9 @@ impl AggregatedDiscoveryService for Ads {
         tokio::spawn(async move {
             let inbound = request.into_inner();
             if let Err(status) = run(inbound, &answers, &publisher, stopped).await {
+                if status.code() == Code::OutOfRange {
+                    publisher.note_refusal(status.message());
+                }
                 // If Envoy is gone nobody hears it.
                 let _ = answers.send(Err(status)).await;
             }
@@ -94,6 +107,7 @@ async fn run(
 ) -> Result<(), Status> {
     let first = tokio::select! {
         first = inbound.message() => first?,
+        () = tokio::time::sleep(Limits::FIRST_REQUEST) => None,
         _ = stopped.wait_for(|stopped| *stopped) => None,
     };
     let Some(first) = first else { return Ok(()) };

@@ -162,7 +162,12 @@ impl Session {
     fn acked(&mut self, flight: Flight, board: &mut Board) {
         board.acked(flight.kind, flight.items.len());
         for item in &flight.items {
-            board.clear(flight.kind, &item.name);
+            let again =
+                item.version.is_some_and(|version| board.is_rejected(flight.kind, &item.name, version));
+            // That Envoy says yes to a secret which it rejected before means only that it knows it.
+            if !(again && flight.kind == Kind::Secret) {
+                board.clear(flight.kind, &item.name);
+            }
             if flight.kind == Kind::Endpoints {
                 self.warming.remove(&item.name);
             }

@@ -149,3 +149,46 @@ async fn a_cluster_without_endpoints_holds_up_nothing() {
     assert_eq!(node.publisher.status().overdue, 0);
     until_answer(&http, "late", Ok((200, "one"))).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_come_before_what_waits_for_them_and_no_rejection_quotes_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path());
+    let one = service("one").await;
+    node.set([eds("web"), endpoints("web", one)]);
+    node.publisher.open();
+    let envoy = Envoy::start(dir.path(), NODE);
+    node.settled().await;
+
+    let made = rcgen::generate_simple_self_signed(["a.acme.example".to_owned()]).unwrap();
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let other = rcgen::generate_simple_self_signed(["a.acme.example".to_owned()]).unwrap();
+    let others = other.signing_key.serialize_pem();
+    node.set([tls("secure", "id"), endpoints("secure", one), certificate("id", &chain, &key)]);
+    node.settled().await;
+    assert_eq!(envoy.stat("cluster_manager.warming_clusters").await, 0);
+    assert_eq!(node.publisher.status().overdue, 0);
+
+    // A key of another certificate, a key that is none, and a good pair beside them.
+    let set = ["bad", "worse", "good"].map(|name| tls(name, name)).into_iter();
+    let ends = ["bad", "worse", "good"].map(|name| endpoints(name, one));
+    let secrets = [
+        certificate("bad", &chain, &others),
+        certificate("worse", &chain, "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"),
+        certificate("good", &chain, &key),
+    ];
+    node.set(set.chain(ends).chain(secrets));
+    let status = node.until("two are rejected", |status| status.rejected_count == 2).await;
+    let names: Vec<_> = status.rejected.iter().map(|row| (row.kind, &*row.name)).collect();
+    assert_eq!(names, [(Kind::Secret, "bad"), (Kind::Secret, "worse")]);
+    for text in [format!("{status:?}"), format!("{:?}", certificate("id", &chain, &key))] {
+        assert!(!text.contains("BEGIN") && !text.contains("c2VjcmV0"), "{text}");
+    }
+    println!("{:#?}", status.rejected);
+
+    // A good one in its place.
+    node.set([certificate("bad", &chain, &key), certificate("worse", &chain, &key)]);
+    node.until("none is rejected", |status| status.rejected_count == 0).await;
+    node.settled().await;
+    assert_eq!(envoy.stat("cluster_manager.warming_clusters").await, 0);
+}

@@ -77,3 +77,27 @@ fn on_a_new_stream_a_known_culprit_travels_alone() {
     assert_holds_all(&node, &envoy);
     assert_eq!(node.board.kinds[Kind::Cluster.index()].rejected, before + 1);
 }
+
+#[test]
+fn secrets_and_filters_travel_alone_and_a_rejected_secret_stays_rejected() {
+    let mut node = super::sim::Node::new();
+    node.apply(set([secret("a"), secret("b"), filter("f", 0), filter("g", 0)]));
+    for again in [false, true] {
+        node.connect();
+        node.ask(Kind::Secret, &["a", "b"]);
+        node.ask(Kind::Filter, &["f", "g"]);
+        let (first, text) = node.told().unwrap();
+        // The known culprit comes last.
+        assert_eq!(text, if again { "secret b" } else { "secret a" });
+        if !again {
+            let (type_url, error) = (Kind::Secret.type_url().to_owned(), Some("no".to_owned()));
+            let nonce = first.nonce.to_string();
+            node.handle(crate::message::Request { type_url, error, nonce, ..Default::default() });
+            assert_eq!(node.drain(), ["secret b", "filter f", "filter g"]);
+        } else {
+            node.ack(&first);
+            assert_eq!(node.drain(), ["secret a", "filter f", "filter g"]);
+        }
+        assert_eq!(node.board.rejected().1, 1);
+    }
+}

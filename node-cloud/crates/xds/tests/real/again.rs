@@ -187,6 +187,12 @@ async fn a_stopped_envoy_makes_nothing_grow_and_is_seen_in_status() {
     signal("-CONT");
     node.settled().await;
     until_answer(&dir.path().join("http.sock"), "web", Ok((200, "two"))).await;
+
+    // The node can end without it.
+    signal("-STOP");
+    node.set([endpoints("web", one)]);
+    node.stop().await;
+    signal("-CONT");
 }
 
 #[tokio::test]

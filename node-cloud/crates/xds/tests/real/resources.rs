@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifi
 use envoy_types::pb::envoy::config::core::v3::envoy_internal_address::AddressNameSpecifier;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{
-    Address, AggregatedConfigSource, ApiVersion, ConfigSource, EnvoyInternalAddress, ExtensionConfigSource, Pipe, SocketAddress,
+    Address, AggregatedConfigSource, ApiVersion, DataSource, TransportSocket, data_source, transport_socket, ConfigSource, EnvoyInternalAddress, ExtensionConfigSource, Pipe, SocketAddress,
     TypedExtensionConfig,
 };
 use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
@@ -39,6 +39,9 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
     HttpConnectionManager, HttpFilter, ScopedRds, ScopedRoutes, http_filter,
 };
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
+    CommonTlsContext, SdsSecretConfig, Secret, TlsCertificate, UpstreamTlsContext, secret,
+};
 use envoy_types::pb::google::protobuf::{Any, Duration as ProtoDuration};
 use prost::{Message, Name};
 
@@ -71,6 +74,38 @@ pub fn eds_message(name: &str, connect: Duration) -> Cluster {
 
 pub fn eds(name: &str) -> Resource {
     Resource::cluster(&eds_message(name, Duration::from_secs(1)))
+}
+
+/// A cluster with EDS whose connections use the certificate `secret` by SDS.
+pub fn tls(name: &str, secret: &str) -> Resource {
+    let by_name = SdsSecretConfig { name: secret.into(), sds_config: Some(ads()) };
+    let common =
+        CommonTlsContext { tls_certificate_sds_secret_configs: vec![by_name], ..CommonTlsContext::default() };
+    let context = UpstreamTlsContext { common_tls_context: Some(common), ..UpstreamTlsContext::default() };
+    let socket = TransportSocket {
+        name: "tls".into(),
+        config_type: Some(transport_socket::ConfigType::TypedConfig(any(&context))),
+    };
+    Resource::cluster(&Cluster {
+        transport_socket: Some(socket),
+        ..eds_message(name, Duration::from_secs(1))
+    })
+}
+
+/// A certificate with its key, in PEM.
+pub fn certificate(name: &str, chain: &str, key: &str) -> Resource {
+    let inline = |text: &str| {
+        Some(DataSource {
+            specifier: Some(data_source::Specifier::InlineString(text.into())),
+            ..DataSource::default()
+        })
+    };
+    let pair = TlsCertificate {
+        certificate_chain: inline(chain),
+        private_key: inline(key),
+        ..TlsCertificate::default()
+    };
+    Resource::secret(&Secret { name: name.into(), r#type: Some(secret::Type::TlsCertificate(pair)) })
 }
 
 /// A cluster that Envoy rejects: a timeout below zero.
