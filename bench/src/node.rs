@@ -91,6 +91,7 @@ impl Node {
             incarnation: 1,
             border_secret: [7; 32],
             limits: catalyst_control::Limits::CLOUD,
+            mesh_address: String::new(),
         };
         let core = Core::new(settings, Heap::new(catalyst_route_table::Limits::CLOUD))
             .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;

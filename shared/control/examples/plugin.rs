@@ -133,6 +133,7 @@ pub fn core_with_plugins() -> Result<Core<Heap>, Box<dyn std::error::Error>> {
         incarnation: 1,
         border_secret: [0; 32],
         limits: Limits::CLOUD,
+        mesh_address: String::new(),
     };
     let mut core = Core::new(settings, Heap::new(TableLimits::CLOUD))?;
     core.add_propagation(Box::new(KeepSecret { tag: "acme.example:secret" }));

@@ -20,6 +20,9 @@ pub struct Settings {
     pub border_secret: [u8; 32],
     /// Capacities.
     pub limits: Limits,
+    /// Where neighbours find this node's mesh port, `host:port`; empty without one.
+    #[serde(default)]
+    pub mesh_address: String,
 }
 
 impl core::fmt::Debug for Settings {

@@ -53,7 +53,7 @@ impl<S: Store> Core<S> {
             Terms::new(settings.name.clone(), name.clone(), settings.incarnation, peer.config.hold_ms);
         terms.agreement = peer.agreement;
         let mut buf = [0u8; 1024];
-        let open = terms.open(&mut buf).map(<[u8]>::to_vec).unwrap_or_default();
+        let open = terms.open(&settings.mesh_address, &mut buf).map(<[u8]>::to_vec).unwrap_or_default();
         let mut link = Link::new(name.clone(), dialled, Session::start(terms, now.mono));
         link.queue(&open);
         self.links.insert(session, Box::new(link));
@@ -75,7 +75,10 @@ impl<S: Store> Core<S> {
             Frame::whole(bytes).map_err(Failure::Malformed).and_then(|f| link.session.receive(f, now.mono));
         match received {
             Ok(Input::Nothing) => {}
-            Ok(Input::Established(agreed)) => self.open_fits(session, agreed, now),
+            Ok(Input::Established(agreed, mesh_address)) => {
+                let mesh_address = mesh_address.to_string();
+                self.open_fits(session, agreed, mesh_address, now);
+            }
             Ok(Input::Update(_)) => {
                 self.update(session, event);
             }
@@ -177,7 +180,7 @@ impl<S: Store> Core<S> {
     }
 
     /// Their OPEN fits ours: settle which connection stays, then start to exchange routes.
-    fn open_fits(&mut self, session: SessionId, agreed: Agreed, now: Now) {
+    fn open_fits(&mut self, session: SessionId, agreed: Agreed, mesh_address: String, now: Now) {
         let Some(link) = self.links.get_mut(&session) else { return };
         link.incarnation = agreed.incarnation;
         let new = Contender { dialled_by_us: link.dialled, incarnation: agreed.incarnation };
@@ -209,6 +212,7 @@ impl<S: Store> Core<S> {
         let Some(peer) = self.state.peers.get_mut(&name) else { return };
         peer.session = Some(session);
         peer.agreed = Some(agreed);
+        peer.mesh_address = mesh_address;
         peer.since = now.mono;
         peer.synced = false;
         peer.sessions = peer.sessions.saturating_add(1);

@@ -28,6 +28,8 @@ pub struct Peer {
     pub session: Option<SessionId>,
     /// What both sides agreed on, while established.
     pub agreed: Option<Agreed>,
+    /// Where it says its mesh port is, `host:port`; empty without one. Of the last session.
+    pub mesh_address: String,
     /// When the session was established or lost, by the monotonic clock.
     pub since: u64,
     /// Whether its END_OF_RIB came.
@@ -73,6 +75,7 @@ impl Peer {
             agreement,
             session: None,
             agreed: None,
+            mesh_address: String::new(),
             since: 0,
             synced: false,
             routes: 0,

@@ -21,8 +21,8 @@ pub enum Phase {
 pub enum Input<'a> {
     /// A sign of life, or something that this version skips.
     Nothing,
-    /// The session is up.
-    Established(Agreed),
+    /// The session is up; where the other side says its mesh port is, or nothing.
+    Established(Agreed, &'a str),
     /// Routes.
     Update(Update<'a>),
     /// The other side's table is complete.
@@ -90,7 +90,7 @@ impl Session {
                 let open = Open::read(frame.body).map_err(Failure::Malformed)?;
                 let agreed = waiting.judge(&self.terms, &open)?;
                 self.phase = Phase::Established(Established::new(agreed, now));
-                Ok(Input::Established(agreed))
+                Ok(Input::Established(agreed, open.mesh_address))
             }
             Phase::Established(running) => {
                 running.heard(now);

@@ -42,11 +42,11 @@ impl Terms {
         }
     }
 
-    /// Writes our OPEN.
+    /// Writes our OPEN. `mesh_address` is where this node's mesh port is found, `host:port`; empty without one.
     ///
     /// # Errors
-    /// [`Full`] when `buf` is too small; 512 bytes are enough.
-    pub fn open<'b>(&self, buf: &'b mut [u8]) -> Result<&'b [u8], Full> {
+    /// [`Full`] when `buf` is too small (1,024 bytes are enough), or the mesh address is too long.
+    pub fn open<'b>(&self, mesh_address: &str, buf: &'b mut [u8]) -> Result<&'b [u8], Full> {
         let open = Open {
             version_min: self.versions.0,
             version_max: self.versions.1,
@@ -56,7 +56,7 @@ impl Terms {
             restart_ms: self.restart_ms,
             capabilities: 0,
             agreement: self.agreement,
-            mesh_address: "",
+            mesh_address,
         };
         open.write(buf)
     }

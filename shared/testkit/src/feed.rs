@@ -118,6 +118,7 @@ impl Net {
             incarnation: place.incarnation,
             border_secret: place.secret,
             limits: place.plan.limits,
+            mesh_address: String::new(),
         };
         place.recording = self.record.then(|| Recording::new(&settings));
         match AnyCore::new(settings, place.plan.store) {

@@ -48,6 +48,7 @@ impl Pair {
                 incarnation: 7,
                 border_secret: [0; 32],
                 limits: catalyst_control::Limits::CLOUD,
+                mesh_address: String::new(),
             };
             AnyCore::new(settings, StoreKind::Heap).unwrap()
         });

@@ -201,6 +201,7 @@ impl ByHand {
             incarnation: 1,
             border_secret: [1; 32],
             limits: catalyst_control::Limits::CLOUD,
+            mesh_address: String::new(),
         };
         let core = AnyCore::new(settings, StoreKind::Heap).unwrap();
         let peer: NodeName = "b.acme.example".parse().unwrap();

@@ -30,7 +30,7 @@ pub fn peering() -> Option<()> {
     let mut ours = Session::start(Terms::new(a.clone(), b.clone(), 1, 3_000), 0);
     let theirs = Terms::new(b, a, 2, 9_000);
     let mut buf = [0; 512];
-    let open = theirs.open(&mut buf).ok()?;
+    let open = theirs.open("", &mut buf).ok()?;
     let (frame, _) = Frame::split(open).ok()??;
     let _: Input<'_> = ours.receive(frame, 10).ok()?;
     ours.established()?;
@@ -134,6 +134,7 @@ fn core<S: Store>(name: &str, store: S) -> Option<Core<S>> {
         incarnation: 1,
         border_secret: [7; 32],
         limits: catalyst_control::Limits::EDGE,
+        mesh_address: alloc::string::String::new(),
     };
     Core::new(settings, store).ok()
 }

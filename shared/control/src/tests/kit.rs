@@ -35,7 +35,13 @@ pub(super) fn key(service: &str, origin: &str) -> Key {
 }
 
 pub(super) fn settings(limits: Limits) -> Settings {
-    Settings { name: name("a.acme.example"), incarnation: 1, border_secret: SECRET, limits }
+    Settings {
+        name: name("a.acme.example"),
+        incarnation: 1,
+        border_secret: SECRET,
+        limits,
+        mesh_address: String::new(),
+    }
 }
 
 /// The agreement between `acme.example` and another organisation of this role; it may announce this much.

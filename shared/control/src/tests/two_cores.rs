@@ -12,8 +12,13 @@ fn name(text: &str) -> NodeName {
 }
 
 fn core(text: &str) -> Core<Heap> {
-    let settings =
-        Settings { name: name(text), incarnation: 1, border_secret: [7; 32], limits: Limits::CLOUD };
+    let settings = Settings {
+        name: name(text),
+        incarnation: 1,
+        border_secret: [7; 32],
+        limits: Limits::CLOUD,
+        mesh_address: std::format!("{text}:8443"),
+    };
     Core::new(settings, Heap::new(TableLimits::CLOUD)).unwrap()
 }
 
@@ -85,6 +90,7 @@ fn a_service_reaches_the_neighbour_and_leaves_it() {
         ]
     );
     assert!(b.state().peer(&name("a.acme.example")).unwrap().synced);
+    assert_eq!(b.state().peer(&name("a.acme.example")).unwrap().mesh_address, "a.acme.example:8443");
     a.handle(&Event::ServiceDown("orders".parse().unwrap()), Now::mono(2));
     settle(&mut a, &mut b, Now::mono(2));
     assert_eq!(b.state().route_rows().len(), 1);

@@ -60,6 +60,6 @@ pub(super) fn feed<'a>(session: &mut Session, bytes: &'a [u8], now: Millis) -> R
 pub(super) fn established(ours: u32, theirs: u32, now: Millis) -> Session {
     let mut session = Session::start(terms(ours), now);
     let open = open_bytes(&Open { hold_ms: theirs, ..their_open() });
-    assert!(matches!(feed(&mut session, &open, now), Ok(Input::Established(_))));
+    assert!(matches!(feed(&mut session, &open, now), Ok(Input::Established(..))));
     session
 }

@@ -10,7 +10,7 @@ fn judge(terms: Terms, open: &Open<'_>) -> Result<Agreed, Failure> {
     let mut session = Session::start(terms, 10);
     let bytes = open_bytes(open);
     match feed(&mut session, &bytes, 20)? {
-        Input::Established(agreed) => {
+        Input::Established(agreed, _) => {
             assert_eq!(session.established().map(|e| e.agreed), Some(agreed));
             Ok(agreed)
         }
@@ -101,7 +101,7 @@ fn the_smaller_hold_time_counts_zero_is_off_and_the_longest_is_bounded() {
 fn our_open_says_our_terms() {
     let terms = Terms { restart_ms: 5, agreement: Some([9; 32]), versions: (1, 4), ..terms(2500) };
     let mut buf = [0u8; 512];
-    let frame = Frame::whole(terms.open(&mut buf).unwrap()).unwrap();
+    let frame = Frame::whole(terms.open("", &mut buf).unwrap()).unwrap();
     assert_eq!(frame.kind(), Ok(Some(FrameType::Open)));
     let expected = Open {
         version_min: 1,
@@ -131,8 +131,8 @@ fn five_hundred_and_twelve_bytes_hold_every_open_of_ours() {
         agreement: Some([255; 32]),
         versions: (0, 255),
     };
-    assert!(terms.open(&mut [0; 512]).is_ok());
-    assert!(terms.open(&mut [0; 32]).is_err());
+    assert!(terms.open("", &mut [0; 512]).is_ok());
+    assert!(terms.open("", &mut [0; 32]).is_err());
 }
 
 #[test]
