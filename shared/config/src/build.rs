@@ -7,8 +7,8 @@ use catalyst_names::{OrgId, ServiceLabel};
 
 use crate::address::{self, HostPort};
 use crate::config::{
-    Admin, Authority, Capacities, Config, Export, Expose, Foreign, Identity, Import, LinkProfile, Peer,
-    Selector, Service,
+    Admin, Authority, Capacities, Config, Envoy, Export, Expose, Foreign, Https, Identity, Import,
+    LinkProfile, Peer, Selector, Service,
 };
 use crate::local::{Check, CheckKind, Run, Variables};
 use crate::tree::Tree;
@@ -75,6 +75,22 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             Some(listen) => Some(address::listen(listen.text()?).ok()?),
             None => None,
         },
+        https: tree.get("https").and_then(|https| {
+            Some(Https {
+                listen: address::listen(https.get("listen")?.text()?).ok()?,
+                certificate: base.join(https.get("certificate")?.text()?),
+                key: base.join(https.get("key")?.text()?),
+            })
+        }),
+        envoy: tree.get("envoy").and_then(|envoy| {
+            Some(Envoy {
+                mode: read(envoy, "mode")?,
+                path: envoy.get("path").and_then(Tree::text).map(|path| base.join(path)),
+                workers: number(envoy, "workers"),
+                listen: address::listen(envoy.get("listen")?.text()?).ok()?,
+                address: envoy.get("address").and_then(Tree::text).and_then(|a| HostPort::parse(a).ok()),
+            })
+        }),
         limits: Capacities {
             routes: number(limits, "routes")?,
             peers: number(limits, "peers")?,

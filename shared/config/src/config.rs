@@ -50,6 +50,10 @@ pub struct Config {
     pub expose_ports: PortRange,
     /// Where HTTP clients reach services by Host.
     pub http: Option<SocketAddr>,
+    /// The same over TLS. It needs Envoy.
+    pub https: Option<Https>,
+    /// The Envoy of this node; `None` where the build has none.
+    pub envoy: Option<Envoy>,
     /// Capacities, each at most what the build can serve.
     pub limits: Capacities,
 }
@@ -244,6 +248,44 @@ pub enum LogLevel {
     Debug,
 }
 
+/// Who runs the Envoy of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EnvoyMode {
+    /// The node.
+    Managed,
+    /// Somebody else.
+    External,
+    /// There is none.
+    #[default]
+    Off,
+}
+
+/// The data plane of a cloud node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envoy {
+    /// Who runs it.
+    pub mode: EnvoyMode,
+    /// The program, when it is not where it is looked for.
+    pub path: Option<PathBuf>,
+    /// Threads that carry traffic.
+    pub workers: Option<u32>,
+    /// The mesh port.
+    pub listen: SocketAddr,
+    /// Where neighbours find the mesh port.
+    pub address: Option<HostPort>,
+}
+
+/// A port for HTTPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Https {
+    /// Where.
+    pub listen: SocketAddr,
+    /// Its certificate.
+    pub certificate: PathBuf,
+    /// The key of the certificate.
+    pub key: PathBuf,
+}
+
 /// Whether a node gives up what it does not need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Sandbox {
@@ -277,6 +319,7 @@ macro_rules! words {
 words!(PeerTransport { Auto = "auto", Quic = "quic", Tcp = "tcp" });
 words!(LinkProfile { Lan = "lan", Wan = "wan", Cellular = "cellular", Satellite = "satellite" });
 words!(Sandbox { On = "on", Require = "require", Off = "off" });
+words!(EnvoyMode { Managed = "managed", External = "external", Off = "off" });
 words!(LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug" });
 
 /// What a path of the configuration is for.

@@ -7,7 +7,7 @@ use catalyst_names::Protocol;
 
 use crate::address::comes_back;
 use crate::compiled::Build;
-use crate::config::{Config, Selector, Service};
+use crate::config::{Config, EnvoyMode, Selector, Service};
 use crate::error::{Report, Wrong};
 use crate::limits::Limits;
 use crate::print;
@@ -35,6 +35,8 @@ pub(crate) fn check(config: &Config, tree: &Tree, build: Build, report: &mut Rep
         "/imports",
         "/expose",
         "/http",
+        "/https",
+        "/envoy",
         "/limits",
     ];
     let clean: Vec<&str> = names.into_iter().filter(|name| report.clean(name)).collect();
@@ -46,6 +48,7 @@ pub(crate) fn check(config: &Config, tree: &Tree, build: Build, report: &mut Rep
     all.imports();
     all.expose();
     all.http();
+    all.envoy();
     all.sizes();
     all.socket();
 }
@@ -253,6 +256,56 @@ impl Sections<'_, '_, '_> {
             _ => return,
         };
         self.add("/http/listen".into(), "a free address", format!("\"{http}\""), help);
+    }
+
+    /// Ports of Envoy, and what they need.
+    fn envoy(&mut self) {
+        let config = self.config;
+        let runs = config.envoy.as_ref().filter(|e| e.mode != EnvoyMode::Off && (self.clean)("/envoy"));
+        let others = |at: &SocketAddr| {
+            let taken = |other: &SocketAddr| same(other, at);
+            let expose = config.expose.iter().position(|e| e.protocol != Protocol::Udp && taken(&e.listen));
+            match expose {
+                Some(i) => Some(format!("/expose/{i}")),
+                None if config.metrics.as_ref().is_some_and(taken) => Some("/metrics".to_owned()),
+                None if config.http.as_ref().is_some_and(taken) => Some("/http".to_owned()),
+                None if config.listen.as_ref().is_some_and(taken) => {
+                    Some("the node itself (/listen)".to_owned())
+                }
+                None => None,
+            }
+        };
+        if let Some(envoy) = runs
+            && let Some(who) = others(&envoy.listen)
+        {
+            let found = format!("\"{}\"", envoy.listen);
+            self.add(
+                "/envoy/listen".into(),
+                "a free address",
+                found,
+                format!("{who} listens there: give another port"),
+            );
+        }
+        let given = |key: &str| self.tree.get("https").and_then(|https| https.get(key)).is_some();
+        if let Some(missing) = ["certificate", "key"].into_iter().find(|key| given("listen") && !given(key)) {
+            let help = format!("give the path of the {missing}, or leave /https/listen out");
+            return self.add("/https".into(), format!("a {missing} beside listen"), "none", help);
+        }
+        let Some(https) = config.https.as_ref().filter(|_| (self.clean)("/https")) else { return };
+        let found = format!("\"{}\"", https.listen);
+        let Some(envoy) = runs else {
+            let help = "set envoy.mode to \"managed\", or leave /https out";
+            return self.add("/https".into(), "an Envoy, which serves HTTPS", found, help);
+        };
+        let mesh = same(&envoy.listen, &https.listen).then(|| "/envoy".to_owned());
+        if let Some(who) = others(&https.listen).or(mesh) {
+            self.add(
+                "/https/listen".into(),
+                "a free address",
+                found,
+                format!("{who} listens there: give another port"),
+            );
+        }
     }
 
     fn sizes(&mut self) {

@@ -1,5 +1,6 @@
 //! The table: every key of `catalyst.json` and of an agreement, once.
 
+use crate::envoy_keys::{ENVOY, HTTPS};
 use crate::form::Form;
 use crate::key::{Key, Kind, Need};
 use crate::limits::Limits;
@@ -166,6 +167,22 @@ pub static ROOT: &[Key] = &[
         "One local port for all HTTP services.",
         "write an object such as { \"listen\": \"127.0.0.1:8080\" }",
     ),
+    Key::new(
+        "https",
+        Kind::Object(HTTPS),
+        Default("{}"),
+        "The same over TLS.",
+        "write an object such as { \"listen\": \"127.0.0.1:8444\", \"certificate\": \"web.crt\", \"key\": \"web.key\" }",
+    )
+    .cloud_only(),
+    Key::new(
+        "envoy",
+        Kind::Object(ENVOY),
+        Default("{}"),
+        "The Envoy that carries this node's traffic.",
+        "write an object such as { \"mode\": \"managed\", \"address\": \"gateway.acme.example:8443\" }",
+    )
+    .cloud_only(),
     Key::new(
         "limits",
         Kind::Object(LIMITS),

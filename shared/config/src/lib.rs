@@ -26,6 +26,7 @@ mod compiled;
 mod complete;
 mod config;
 mod cross;
+mod envoy_keys;
 mod error;
 pub mod files;
 mod form;
@@ -46,8 +47,8 @@ mod tree;
 pub use address::{HostPort, PortRange, comes_back, listen as listen_address};
 pub use compiled::{Build, Compiled};
 pub use config::{
-    Admin, Authority, Capacities, Config, ConfigPath, Export, Expose, Foreign, Identity, Import, LinkProfile,
-    LogLevel, PathKind, Peer, PeerTransport, Sandbox, Selector, Service,
+    Admin, Authority, Capacities, Config, ConfigPath, Envoy, EnvoyMode, Export, Expose, Foreign, Https,
+    Identity, Import, LinkProfile, LogLevel, PathKind, Peer, PeerTransport, Sandbox, Selector, Service,
 };
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use given::RESERVED_ENVIRONMENT;

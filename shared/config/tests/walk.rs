@@ -20,6 +20,14 @@ fn check(config: &Config) -> &Check {
     config.services[0].check.as_ref().unwrap()
 }
 
+fn envoy(config: &Config) -> &catalyst_config::Envoy {
+    config.envoy.as_ref().unwrap()
+}
+
+fn https(config: &Config) -> &catalyst_config::Https {
+    config.https.as_ref().unwrap()
+}
+
 /// For each key: a value that is not its default, as JSON, and how the typed configuration shows it.
 fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
     vec![
@@ -193,6 +201,36 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
             "127.0.0.1:80",
         ),
         ("http.listen", json!("[::1]:81"), |c| c.http.map_or("-".into(), |h| h.to_string()), "[::1]:81"),
+        (
+            "https",
+            json!({ "listen": "127.0.0.1:82", "certificate": "w.crt", "key": "w.key" }),
+            |c| https(c).listen.to_string(),
+            "127.0.0.1:82",
+        ),
+        ("https.listen", json!("[::1]:83"), |c| https(c).listen.to_string(), "[::1]:83"),
+        (
+            "https.certificate",
+            json!("/other.crt"),
+            |c| https(c).certificate.display().to_string(),
+            "/other.crt",
+        ),
+        ("https.key", json!("/other.key"), |c| https(c).key.display().to_string(), "/other.key"),
+        ("envoy", json!({ "mode": "external" }), |c| envoy(c).mode.as_str().into(), "external"),
+        ("envoy.mode", json!("external"), |c| envoy(c).mode.as_str().into(), "external"),
+        (
+            "envoy.path",
+            json!("bin/envoy"),
+            |c| envoy(c).path.as_ref().map_or("-".into(), |p| p.display().to_string()),
+            "etc/bin/envoy",
+        ),
+        ("envoy.workers", json!(3), |c| format!("{:?}", envoy(c).workers), "Some(3)"),
+        ("envoy.listen", json!("127.0.0.1:84"), |c| envoy(c).listen.to_string(), "127.0.0.1:84"),
+        (
+            "envoy.address",
+            json!("gw.example:84"),
+            |c| envoy(c).address.as_ref().map_or("-".into(), ToString::to_string),
+            "gw.example:84",
+        ),
         ("limits", json!({ "routes": 5 }), |c| c.limits.routes.to_string(), "5"),
         ("limits.routes", json!(11), |c| c.limits.routes.to_string(), "11"),
         ("limits.peers", json!(12), |c| c.limits.peers.to_string(), "12"),
@@ -236,6 +274,12 @@ fn base_for(path: &str) -> Value {
         for list in ["exports", "imports"] {
             file.as_object_mut().unwrap().remove(list);
         }
+    }
+    if path.starts_with("https") {
+        file["envoy"] = json!({ "mode": "managed" });
+    }
+    if path.starts_with("https.") {
+        file["https"] = json!({ "listen": "127.0.0.1:85", "certificate": "w.crt", "key": "w.key" });
     }
     if path == "services.0.check.command" {
         file["services"][0]["check"] = json!({ "type": "exec", "command": ["test"] });
