@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use catalyst_config::{Config, LinkProfile as Profile, PeerTransport, Selector, agreement, files};
+use catalyst_config::{Config, EnvoyMode, LinkProfile as Profile, PeerTransport, Selector, agreement, files};
 use catalyst_control::{Event, PeerConfig, Settings};
 use catalyst_identity::{
     Credentials, Date, IdentityError, Limits as Pem, NodeKey, PeerVerifier, TrustBundle, TrustStore,
@@ -421,6 +421,7 @@ impl Prepared {
             incarnation,
             border_secret,
             limits: memory::control_limits(&config.limits, limits),
+            mesh_address: mesh_address(&config),
         };
         Ok(Prepared {
             config,
@@ -469,6 +470,12 @@ impl Prepared {
         let verifier = PeerVerifier::new(trust, Arc::new(clocks));
         check_own(&credentials, &verifier, config)
     }
+}
+
+/// What neighbours are told of the mesh port; nothing where there is none.
+fn mesh_address(config: &Config) -> String {
+    let envoy = config.envoy.as_ref().filter(|envoy| envoy.mode != EnvoyMode::Off);
+    envoy.and_then(|envoy| envoy.address.as_ref()).map(ToString::to_string).unwrap_or_default()
 }
 
 /// Labels of the configuration's own services.

@@ -21,6 +21,7 @@ use crate::exposes::Exposes;
 use crate::gate::Opened;
 use crate::last_seen::LastSeen;
 use crate::limits::Limits;
+use crate::mesh::Change;
 use crate::overlay::Overlay;
 use crate::peers::Peers;
 use crate::persist::Owed;
@@ -53,6 +54,9 @@ pub(crate) struct Facts {
     pub(crate) max_routes: usize,
     /// Where each peer was seen last, newest first.
     pub(crate) remotes: BTreeMap<NodeName, Vec<std::net::SocketAddr>>,
+    /// Who carries flows has heard all that a node starts with, and then also what its neighbours have told.
+    pub(crate) started: bool,
+    pub(crate) complete: bool,
     /// This node stops.
     pub(crate) stopping: bool,
     /// The peer that has just said that it stops.
@@ -210,6 +214,8 @@ impl<S: RouteStore> Engine<S> {
                 debug!(session = session.0, %error, "a frame was not taken");
             }
         }
+        let change = if self.complete() { Change::Complete } else { Change::Flush };
+        self.tables.mesh().tell(change);
         if let Some(recorder) = &mut self.recorder {
             recorder.flush();
         }
@@ -248,8 +254,54 @@ impl<S: RouteStore> Engine<S> {
                 self.transport.close(Link(session.0), last);
             }
             Effect::Trust { peer, frame } => self.trust_heard(&peer, &frame),
+            Effect::Notice(notice @ Notice::PeerUp(..)) => {
+                if let Notice::PeerUp(peer, _) = &notice {
+                    self.tell_neighbour(peer);
+                }
+                log(notice);
+            }
             Effect::Notice(notice) if self.is_orderly(&notice) => info!("{}", orderly(&notice)),
             Effect::Notice(notice) => log(notice),
+        }
+    }
+}
+
+impl<S: RouteStore> Engine<S> {
+    /// Who carries flows hears where a neighbour's mesh port is, or that there is no such neighbour.
+    pub(crate) fn tell_neighbour(&self, peer: &NodeName) {
+        let state = self.core.state();
+        let mesh_address = state.peer(peer).map(|known| known.mesh_address.as_str());
+        self.tables.mesh().tell(Change::Neighbour { peer, mesh_address });
+    }
+
+    /// Who carries flows hears what a node starts with.
+    pub(crate) fn tell_all(&mut self) {
+        self.facts.started = true;
+        if self.tables.mesh().get().is_none() {
+            return;
+        }
+        self.tables.mesh().tell(Change::Identity(&self.credentials));
+        self.tell_trust();
+        self.facts.config.peers.iter().for_each(|p| self.tell_neighbour(&NodeName::new(&p.node, &p.org)));
+        self.tables.mesh().tell(Change::Flush);
+    }
+
+    /// Whether for the first time all neighbours that this node dials have told their tables.
+    fn complete(&mut self) -> bool {
+        if self.facts.complete || self.tables.mesh().get().is_none() {
+            return false;
+        }
+        let state = self.core.state();
+        let told = |name: &NodeName| state.peer(name).is_some_and(|peer| peer.synced);
+        let mut dialled = self.facts.config.peers.iter().filter(|p| p.address.is_some());
+        self.facts.complete = self.facts.started && dialled.all(|p| told(&NodeName::new(&p.node, &p.org)));
+        self.facts.complete
+    }
+
+    /// Who carries flows hears whom to trust.
+    pub(crate) fn tell_trust(&self) {
+        if self.tables.mesh().get().is_some() {
+            self.tables.mesh().tell(Change::Trust(&self.facts.trust.bundles()));
         }
     }
 }

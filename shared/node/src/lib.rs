@@ -19,6 +19,8 @@ pub mod authority;
 pub mod authority;
 pub mod boot;
 mod caller;
+#[cfg(feature = "mesh")]
+mod carrying;
 pub mod cli;
 mod client;
 mod clock;
@@ -38,6 +40,7 @@ pub mod join;
 mod last_seen;
 mod limits;
 mod memory;
+pub mod mesh;
 mod metrics;
 mod output;
 mod overlay;

@@ -200,6 +200,22 @@ impl<Sh: Shell> Plane<Sh> {
                 return None;
             }
         };
+        #[cfg(feature = "mesh")]
+        if let Some(entry) = self.entry(&plan, service) {
+            let entered = crate::carrying::enter(&*self.shell, &entry, &peer, service).await;
+            return match entered {
+                Ok(socket) => {
+                    let flow = flow.accept().await.ok()?;
+                    let control = live.control.clone();
+                    Some(Joined::new(live, pump(socket, flow, control)))
+                }
+                Err(error) => {
+                    debug!(%peer, %service, %error, "the mesh does not take the flow");
+                    flow.refuse(Refusal::NoEndpoint).await;
+                    None
+                }
+            };
+        }
         match self.dial(&plan, service, &header.caller, &live).await {
             Ok(way) => {
                 let flow = flow.accept().await.ok()?;

@@ -15,6 +15,7 @@ use crate::adopt::spawn;
 use crate::error::NodeError;
 use crate::exposes::Exposes;
 use crate::gate::Opened;
+use crate::mesh::Change;
 use crate::own_ports::Carrier;
 use crate::packets::Port;
 use crate::plane::Plane;
@@ -37,19 +38,24 @@ pub(crate) struct OpenPort {
 enum Listener<Sh: Shell> {
     Tcp(Sh::TcpListener),
     Udp(Sh::Udp),
+    /// Opened by the program that carries flows.
+    Mesh(SocketAddr),
 }
 
 impl<Sh: Shell> Listener<Sh> {
-    fn open(shell: &Sh, protocol: Protocol, address: SocketAddr) -> io::Result<Self> {
+    fn open(plane: &Plane<Sh>, protocol: Protocol, address: SocketAddr) -> io::Result<Self> {
         if protocol == Protocol::Udp {
-            return udp::bind(shell, address).map(Listener::Udp);
+            return udp::bind(&*plane.shell, address).map(Listener::Udp);
         }
-        shell.listen(address).map(Listener::Tcp)
+        if plane.tables.mesh().get().is_some() {
+            return of_mesh(address).map(Listener::Mesh);
+        }
+        plane.shell.listen(address).map(Listener::Tcp)
     }
 
     fn carrier(&self) -> Carrier {
         match self {
-            Listener::Tcp(_) => Carrier::Tcp,
+            Listener::Tcp(_) | Listener::Mesh(_) => Carrier::Tcp,
             Listener::Udp(_) => Carrier::Udp,
         }
     }
@@ -58,6 +64,7 @@ impl<Sh: Shell> Listener<Sh> {
         match self {
             Listener::Tcp(listener) => Sh::local_addr(listener),
             Listener::Udp(port) => port.local_addr(),
+            Listener::Mesh(address) => Ok(*address),
         }
     }
 }
@@ -75,7 +82,7 @@ pub(crate) fn expose<Sh: Shell>(
     let mut order: Vec<(usize, &Expose)> = ports.iter().enumerate().collect();
     order.sort_by_key(|(_, port)| port.listen.port() == 0);
     for (at, port) in order {
-        let listen = |address| Listener::open(&*plane.shell, port.protocol, address);
+        let listen = |address| Listener::open(plane, port.protocol, address);
         let (key, what) = (key(port, twin(ports, at)), port.service.as_str());
         let listener = open_one(port.listen, &key, what, store, listen, Listener::address);
         let found = listener.and_then(|listener| listener.address().map(|address| (listener, address)));
@@ -118,6 +125,15 @@ fn serve<Sh: Shell>(
     match listener {
         Listener::Tcp(listener) => spawn(shell, plane.serve(listener, service, gate)),
         Listener::Udp(socket) => spawn(shell, plane.serve_packets(Port::new(socket, service, gate))),
+        Listener::Mesh(at) => {
+            plane.tables.mesh().tell(Change::Port { service: &service, at, open: true });
+            plane.tables.mesh().tell(Change::Flush);
+            spawn(shell, async move {
+                gate.closing().await;
+                plane.tables.mesh().tell(Change::Port { service: &service, at, open: false });
+                plane.tables.mesh().tell(Change::Flush);
+            });
+        }
     }
     opened
 }
@@ -137,7 +153,9 @@ pub(crate) fn open<Sh: Shell>(
         if !may(port.listen) {
             continue;
         }
-        match Listener::open(&*plane.shell, port.protocol, port.listen) {
+        match free(plane, port.protocol, port.listen)
+            .and_then(|()| Listener::open(plane, port.protocol, port.listen))
+        {
             Ok(listener) => {
                 let opened = Ok(serve(plane, listener, &port.service, port.listen));
                 return Ok(OpenPort { address: port.listen, wanted: port, opened });
@@ -164,6 +182,22 @@ pub(crate) fn wanted(ports: &[Expose], http: Option<SocketAddr>, store: &dyn Sto
     all
 }
 
+/// An address for the program that carries flows, which opens it itself: it may have it open already.
+fn of_mesh(address: SocketAddr) -> io::Result<SocketAddr> {
+    match address.port() {
+        0 => std::net::TcpListener::bind(address)?.local_addr(),
+        _ => Ok(address),
+    }
+}
+
+/// Whether the port can be given to the program that carries flows: what it does not get, it can only complain of.
+fn free<Sh: Shell>(plane: &Plane<Sh>, protocol: Protocol, address: SocketAddr) -> io::Result<()> {
+    if protocol != Protocol::Udp && plane.tables.mesh().get().is_some() {
+        std::net::TcpListener::bind(address)?;
+    }
+    Ok(())
+}
+
 /// Opens the port for HTTP by Host.
 pub(crate) fn http<Sh: Shell>(
     plane: &Arc<Plane<Sh>>,
@@ -172,6 +206,10 @@ pub(crate) fn http<Sh: Shell>(
     store: &dyn Store,
 ) -> Result<SocketAddr, NodeError> {
     let fail = |source| NodeError::Listen { address: listen.to_string(), what: "http.listen".into(), source };
+    if plane.tables.mesh().get().is_some() {
+        let one = open_one(listen, &http_key(listen), "http", store, of_mesh, |at| Ok(*at));
+        return one.map_err(fail);
+    }
     let open = |address| plane.shell.listen(address);
     let listener = open_one(listen, &http_key(listen), "http", store, open, Sh::local_addr).map_err(fail)?;
     let address = Sh::local_addr(&listener).map_err(fail)?;

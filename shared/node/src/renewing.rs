@@ -5,6 +5,7 @@ use catalyst_route_table::Store as RouteStore;
 use tracing::{info, warn};
 
 use crate::engine::Engine;
+use crate::mesh::Change;
 use crate::renewal::{Due, Try, key_of};
 use crate::write::Write;
 
@@ -54,6 +55,7 @@ impl<S: RouteStore> Engine<S> {
                 info!(until = %Date(self.facts.certificate.not_after), "the certificate of this node was renewed");
                 let write =
                     Write::default().file(crate::boot::renewed(&self.facts.config), credentials.chain_pem());
+                self.tables.mesh().tell(Change::Identity(&credentials));
                 self.credentials = credentials;
                 Some(write)
             }

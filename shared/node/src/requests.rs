@@ -95,6 +95,7 @@ impl<S: RouteStore> Engine<S> {
     /// A neighbour from now on: trusted, known to the core, dialled.
     pub(crate) fn peer_taken(&mut self, spec: PeerSpec) -> Result<Write, String> {
         let checked = boot::foreign(&spec, &self.facts.config.org)?;
+        let name = spec.name();
         let (peer, write) = self.peers.add(spec, &mut self.facts.config)?;
         let agreement = match checked {
             Some((bundle, agreement)) => {
@@ -106,6 +107,8 @@ impl<S: RouteStore> Engine<S> {
         let (event, dial) = boot::neighbour(&peer, agreement);
         self.feed(&event);
         self.transport.set_peer(dial);
+        self.tell_neighbour(&name);
+        self.tell_trust();
         Ok(write)
     }
 
@@ -129,6 +132,8 @@ impl<S: RouteStore> Engine<S> {
         if org != self.facts.config.org && !self.facts.config.peers.iter().any(|p| p.org == org) {
             self.facts.trust.remove(&org);
         }
+        self.tell_neighbour(name);
+        self.tell_trust();
         Ok(write)
     }
 

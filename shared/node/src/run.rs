@@ -18,6 +18,7 @@ use crate::engine::{Engine, Facts};
 use crate::error::NodeError;
 use crate::limits::Limits;
 use crate::memory;
+use crate::mesh::Told;
 use crate::own_ports::Carrier;
 use crate::persist::Persist;
 use crate::plane::{Plane, TurnedAway};
@@ -47,6 +48,8 @@ pub struct Stop {
     pub services: Option<Launched>,
     /// What the shell has given up, for `status`.
     pub sandbox: Vec<LayerRow>,
+    /// Another program that carries flows, if any.
+    pub mesh: Told,
 }
 
 /// Runs a node until it is told to stop.
@@ -70,8 +73,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     let capacities = prepared.config.limits;
     crate::descriptors::raise(&capacities);
     let tunnel = memory::tunnel_limits(&capacities, edge);
-    let tables =
-        Arc::new(Tables::new(prepared.settings.name.clone(), tunnel, memory::held(edge), prepared.seed));
+    let tables = Tables::new(prepared.settings.name.clone(), tunnel, memory::held(edge), prepared.seed);
+    let tables = Arc::new(tables.with_mesh(stop.mesh.clone()));
     let denied = Arc::new(Denied::default());
     let plane = Arc::new(Plane {
         shell: shell.clone(),
@@ -120,6 +123,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         dial_errors: std::collections::BTreeMap::new(),
         max_routes,
         remotes: std::collections::BTreeMap::new(),
+        started: false,
+        complete: false,
         stopping: false,
         leaving: None,
         local: services.board.clone(),
@@ -152,6 +157,12 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.offer_all();
     engine.drain();
     engine.plan_renewal(prepared.seed);
+    engine.tell_all();
+    #[cfg(feature = "mesh")]
+    if let Some(mesh) = stop.mesh.get() {
+        mesh.start(plane.clone(), engine.facts.http);
+        engine.drain();
+    }
     spawn(&*shell, serve::serve(shell.clone(), admin, ask.clone(), Limits::admin_answers(edge)));
     services.start(&shell, &engine.clocks, denied, stop.services, ask.clone());
     if let Some(listener) = metrics {

@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 
 use async_channel::Sender;
 use catalyst_config::HostPort;
-use catalyst_transport::{Event, Resolver, Transport, TransportConfig, TransportError};
+use catalyst_transport::{Event, LocalStream, Resolver, Transport, TransportConfig, TransportError};
+
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use crate::splice::LocalSocket;
@@ -110,6 +111,12 @@ pub trait Shell: Send + Sync + 'static {
     /// # Errors
     /// What the system says.
     fn unix(&self, socket: std::os::unix::net::UnixStream) -> io::Result<Self::Unix>;
+
+    /// Connects to a Unix socket. Of use where another program carries flows; a shell without one need not bring it.
+    fn connect_unix(&self, path: &Path) -> Boxed<'static, io::Result<Box<dyn LocalStream>>> {
+        let _ = path;
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
 
     /// The next admin client.
     fn accept_unix(listener: &Self::UnixListener) -> Boxed<'_, io::Result<Self::Unix>>;

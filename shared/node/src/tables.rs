@@ -15,6 +15,7 @@ use catalyst_tunnel::{
 
 use carried::Carried;
 
+use crate::mesh::{Change, Told};
 use crate::own_ports::OwnPorts;
 
 mod carried;
@@ -26,6 +27,7 @@ pub struct Tables {
     /// What all flows may hold together.
     held: Arc<Held>,
     ports: OwnPorts,
+    mesh: Told,
     inner: Mutex<Inner>,
 }
 
@@ -108,12 +110,30 @@ impl Tables {
             epoch: 0,
             draws: Draws::new(seed),
         };
-        Tables { own, held: Held::new(held), ports: OwnPorts::default(), inner: Mutex::new(inner) }
+        Tables {
+            own,
+            held: Held::new(held),
+            ports: OwnPorts::default(),
+            mesh: Told::default(),
+            inner: Mutex::new(inner),
+        }
     }
 
     /// The ports that the node listens on itself.
     pub(crate) fn ports(&self) -> &OwnPorts {
         &self.ports
+    }
+
+    /// What is told to them is told to this program, too.
+    #[must_use]
+    pub fn with_mesh(self, mesh: Told) -> Self {
+        Tables { mesh, ..self }
+    }
+
+    /// The program that carries flows, where there is one.
+    #[must_use]
+    pub fn mesh(&self) -> &Told {
+        &self.mesh
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -124,6 +144,7 @@ impl Tables {
     /// The ways to a service changed. Returns what to say when the table is full. Flows of packets whose way is no more
     /// are cut: their clients would go on for ever, and the next packet finds the way that there is.
     pub fn set_forward(&self, forward: &Forward) -> Option<String> {
+        self.mesh.tell(Change::Forward(forward));
         let mut inner = self.lock();
         let stays = |way: &NextHop| {
             forward.endpoints.iter().any(|e| match (&e.next, way) {
@@ -159,6 +180,7 @@ impl Tables {
 
     /// A neighbour of another organisation may use a service, or no longer; then its live flows are cut.
     pub fn set_grant(&self, peer: &NodeName, service: &ServiceName, granted: bool) -> Option<String> {
+        self.mesh.tell(Change::Grant { peer, service, granted });
         let mut inner = self.lock();
         if granted {
             return inner.forward.grant(peer, service).err().map(|full| full.to_string());
@@ -175,6 +197,7 @@ impl Tables {
 
     /// The socket of a service of this node; `None` when it is gone.
     pub fn set_target(&self, service: &ServiceName, target: Option<HostPort>) {
+        self.mesh.tell(Change::Target { service, target: target.as_ref() });
         let mut inner = self.lock();
         let moved = inner.targets.get(service) != target.as_ref();
         let cut = if moved { inner.packets_of(service, |way| *way == NextHop::Local) } else { Vec::new() };

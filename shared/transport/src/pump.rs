@@ -29,6 +29,12 @@ pub trait LocalStream: AsyncRead + AsyncWrite + Unpin + Send {
     fn abort(&mut self);
 }
 
+impl LocalStream for Box<dyn LocalStream> {
+    fn abort(&mut self) {
+        (**self).abort();
+    }
+}
+
 /// How a flow ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PumpEnd {
