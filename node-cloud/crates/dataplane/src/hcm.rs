@@ -1,0 +1,365 @@
+//! The HTTP connection managers of all listeners: alike but for where a request's service and caller are read.
+
+use std::path::Path;
+
+use catalyst_names::NodeName;
+use sha2::{Digest, Sha256};
+
+use crate::clusters::http2;
+use crate::limits::Limits;
+use crate::proto::{
+    Any, accesslog, add_header, ads, any, containing, core, duration, exactly, ext, format_text, listener,
+    mutation, rbac, route, set_header, yes,
+};
+use crate::site::names;
+use crate::tls::extension;
+
+use ext::filters::network::http_connection_manager::v3 as manager;
+
+/// The door that a request comes in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door<'a> {
+    /// From a neighbour.
+    Mesh,
+    /// `CONNECT` from a port of this Envoy.
+    Inner,
+    /// From a local client, which names the service as Host.
+    Ingress,
+    /// From a local client of one service's port.
+    Port(&'a str),
+    /// From the tunnel; the service is in the filter state.
+    Stream,
+}
+
+impl Door<'_> {
+    fn word(self) -> &'static str {
+        match self {
+            Door::Mesh => "mesh",
+            Door::Inner => "inner",
+            Door::Ingress => "ingress",
+            Door::Port(_) => "port",
+            Door::Stream => "stream",
+        }
+    }
+
+    /// Whether a client outside of Catalyst is on the other side, whose word counts for nothing.
+    fn is_client(self) -> bool {
+        matches!(self, Door::Ingress | Door::Port(_) | Door::Stream)
+    }
+}
+
+/// What is the same for all doors of a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Manager<'a> {
+    pub(crate) own: &'a NodeName,
+    pub(crate) access_log: &'a Path,
+}
+
+impl Manager<'_> {
+    /// The last filter of a chain.
+    pub(crate) fn filter(&self, door: Door<'_>) -> listener::Filter {
+        let mut filters = Vec::new();
+        if door == Door::Mesh {
+            filters.push(health());
+            filters.push(neighbours());
+        }
+        if !door.is_client() {
+            filters.push(http(LOOP, any(self.no_loop())));
+        }
+        filters.push(http("envoy.filters.http.header_mutation", any(self.headers(door))));
+        // Clients of this node may do what it may: for them, what is not there is not found rather than forbidden.
+        if !matches!(door, Door::Ingress | Door::Port(_)) {
+            filters.push(http(RBAC, any(deny_all())));
+        }
+        filters.push(router());
+        let config = manager::HttpConnectionManager {
+            stat_prefix: door.word().into(),
+            codec_type: self.codec(door) as i32,
+            http2_protocol_options: Some(http2(door == Door::Mesh)),
+            delayed_close_timeout: duration(Limits::DELAYED_CLOSE),
+            stream_idle_timeout: duration(std::time::Duration::ZERO),
+            request_headers_timeout: duration(Limits::HEADERS),
+            server_header_transformation:
+                manager::http_connection_manager::ServerHeaderTransformation::PassThrough as i32,
+            use_remote_address: door.is_client().then(yes).flatten(),
+            preserve_external_request_id: !door.is_client(),
+            upgrade_configs: ["websocket", "CONNECT"].map(upgrade).into(),
+            access_log: self.access_log(door).into_iter().collect(),
+            early_header_mutation_extensions: vec![extension(
+                "envoy.http.early_header_mutation.header_mutation",
+                any(early(door)),
+            )],
+            local_reply_config: Some(unreached()),
+            http_filters: filters,
+            route_specifier: Some(manager::http_connection_manager::RouteSpecifier::ScopedRoutes(scopes(
+                door,
+            ))),
+            ..Default::default()
+        };
+        network("envoy.filters.network.http_connection_manager", any(config))
+    }
+
+    fn codec(&self, door: Door<'_>) -> manager::http_connection_manager::CodecType {
+        use manager::http_connection_manager::CodecType;
+        match door {
+            Door::Mesh | Door::Inner => CodecType::Http2,
+            _ => CodecType::Auto,
+        }
+    }
+
+    /// Of a node's name only what tells nodes apart: the token crosses borders, behind which names are private.
+    fn token(&self) -> String {
+        let digest = Sha256::digest(self.own.as_str());
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Refuses what has been here: two nodes whose routes point at each other for a moment.
+    fn no_loop(&self) -> ext::filters::http::rbac::v3::Rbac {
+        use rbac::{permission, principal};
+        let been_here = route::HeaderMatcher {
+            name: names::VIA_HEADER.into(),
+            header_match_specifier: Some(route::header_matcher::HeaderMatchSpecifier::StringMatch(
+                containing(&self.token()),
+            )),
+            ..Default::default()
+        };
+        let policy = rbac::Policy {
+            permissions: vec![rbac::Permission { rule: Some(permission::Rule::Header(been_here)) }],
+            principals: vec![rbac::Principal { identifier: Some(principal::Identifier::Any(true)) }],
+            ..Default::default()
+        };
+        let rules = rbac::Rbac {
+            action: rbac::rbac::Action::Deny as i32,
+            policies: [("loop".to_owned(), policy)].into(),
+            ..Default::default()
+        };
+        ext::filters::http::rbac::v3::Rbac { rules: Some(rules), ..Default::default() }
+    }
+
+    /// Who calls, said by this node and by nobody else.
+    fn headers(&self, door: Door<'_>) -> ext::filters::http::header_mutation::v3::HeaderMutation {
+        let caller = format!("%FILTER_STATE({}:PLAIN)%", names::CALLER);
+        let mut requests = vec![
+            append(set_header(names::CALLER_HEADER, &caller)),
+            append(add_header(names::VIA_HEADER, &self.token())),
+        ];
+        if door.is_client() {
+            requests.push(remove(names::SERVICE_HEADER));
+        }
+        ext::filters::http::header_mutation::v3::HeaderMutation {
+            mutations: Some(ext::filters::http::header_mutation::v3::Mutations {
+                request_mutations: requests,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    fn access_log(&self, door: Door<'_>) -> Option<accesslog::AccessLog> {
+        let caller = format!("%FILTER_STATE({}:PLAIN)%", names::CALLER);
+        let fields = [
+            ("time", "%START_TIME%"),
+            ("door", door.word()),
+            ("caller", &caller),
+            ("authority", "%REQ(:AUTHORITY)%"),
+            ("method", "%REQ(:METHOD)%"),
+            ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH):256%"),
+            ("protocol", "%PROTOCOL%"),
+            ("status", "%RESPONSE_CODE%"),
+            ("flags", "%RESPONSE_FLAGS%"),
+            ("details", "%RESPONSE_CODE_DETAILS%"),
+            ("cluster", "%UPSTREAM_CLUSTER_RAW%"),
+            ("tries", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
+            ("received", "%BYTES_RECEIVED%"),
+            ("sent", "%BYTES_SENT%"),
+            ("ms", "%DURATION%"),
+            ("request_id", "%REQ(X-REQUEST-ID)%"),
+        ];
+        let file = crate::log_line::file(&self.access_log.to_string_lossy(), &fields);
+        Some(accesslog::AccessLog {
+            name: "envoy.access_loggers.file".into(),
+            filter: (door == Door::Mesh).then(|| accesslog::AccessLogFilter {
+                filter_specifier: Some(accesslog::access_log_filter::FilterSpecifier::NotHealthCheckFilter(
+                    Default::default(),
+                )),
+            }),
+            config_type: Some(accesslog::access_log::ConfigType::TypedConfig(file)),
+        })
+    }
+}
+
+const RBAC: &str = "envoy.filters.http.rbac";
+const LOOP: &str = "loop";
+
+/// `catalyst.caller` from this text; `shared` with the internal listener behind.
+pub(crate) fn caller(text: &str, handshake: bool, shared: bool) -> listener::Filter {
+    let value = state_value(names::CALLER, text, shared);
+    let (early, late) = if handshake { (vec![], vec![value]) } else { (vec![value], vec![]) };
+    set_state(early, late)
+}
+
+/// Caller and service of a stream from the tunnel, of what the PROXY protocol brought. By way of the filter state, for the
+/// metadata cannot be used in headers.
+pub(crate) fn from_proxy() -> listener::Filter {
+    let metadata = |key| format!("%DYNAMIC_METADATA(envoy.filters.listener.proxy_protocol:{key})%");
+    let values = vec![
+        state_value(names::CALLER, &metadata(names::CALLER), true),
+        state_value(names::SERVICE, &metadata(names::SERVICE), false),
+    ];
+    set_state(values, vec![])
+}
+
+fn set_state(
+    on_new_connection: Vec<ext::filters::common::set_filter_state::v3::FilterStateValue>,
+    on_downstream_tls_handshake: Vec<ext::filters::common::set_filter_state::v3::FilterStateValue>,
+) -> listener::Filter {
+    let config = ext::filters::network::set_filter_state::v3::Config {
+        on_new_connection,
+        on_downstream_tls_handshake,
+        ..Default::default()
+    };
+    network("envoy.filters.network.set_filter_state", any(config))
+}
+
+fn state_value(
+    key: &str,
+    text: &str,
+    shared: bool,
+) -> ext::filters::common::set_filter_state::v3::FilterStateValue {
+    use ext::filters::common::set_filter_state::v3::{FilterStateValue, filter_state_value as value};
+    let share = if shared { value::SharedWithUpstream::Once } else { value::SharedWithUpstream::None };
+    FilterStateValue {
+        key: Some(value::Key::ObjectKey(key.to_owned())),
+        // Hashable: connections into an internal listener are not shared by callers.
+        factory_key: if shared { "envoy.hashable_string" } else { "envoy.string" }.into(),
+        shared_with_upstream: share as i32,
+        value: Some(value::Value::FormatString(format_text(text))),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn network(name: &str, config: Any) -> listener::Filter {
+    listener::Filter {
+        name: name.to_owned(),
+        config_type: Some(listener::filter::ConfigType::TypedConfig(config)),
+    }
+}
+
+fn http(name: &str, config: Any) -> manager::HttpFilter {
+    manager::HttpFilter {
+        name: name.to_owned(),
+        config_type: Some(manager::http_filter::ConfigType::TypedConfig(config)),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn router() -> manager::HttpFilter {
+    http("envoy.filters.http.router", any(ext::filters::http::router::v3::Router::default()))
+}
+
+pub(crate) fn upgrade(kind: &str) -> manager::http_connection_manager::UpgradeConfig {
+    manager::http_connection_manager::UpgradeConfig { upgrade_type: kind.to_owned(), ..Default::default() }
+}
+
+fn append(option: core::HeaderValueOption) -> mutation::HeaderMutation {
+    mutation::HeaderMutation { action: Some(mutation::header_mutation::Action::Append(option)) }
+}
+
+fn remove(name: &str) -> mutation::HeaderMutation {
+    mutation::HeaderMutation { action: Some(mutation::header_mutation::Action::Remove(name.to_owned())) }
+}
+
+/// Before the route is looked for: what a client may not say is taken away, and the service is put where the scope's key is.
+fn early(door: Door<'_>) -> ext::http::early_header_mutation::header_mutation::v3::HeaderMutation {
+    let mut mutations = vec![remove(names::CALLER_HEADER), remove(names::LOCAL_HEADER)];
+    if door.is_client() {
+        mutations.push(remove(names::VIA_HEADER));
+    }
+    let service = match door {
+        Door::Port(service) => service.to_owned(),
+        Door::Stream => format!("%FILTER_STATE({}:PLAIN)%", names::SERVICE),
+        Door::Mesh | Door::Inner | Door::Ingress => {
+            mutations.push(remove(names::SERVICE_HEADER));
+            return ext::http::early_header_mutation::header_mutation::v3::HeaderMutation { mutations };
+        }
+    };
+    mutations.push(append(set_header(names::SERVICE_HEADER, &service)));
+    ext::http::early_header_mutation::header_mutation::v3::HeaderMutation { mutations }
+}
+
+/// The scopes of all services; all doors share one copy.
+fn scopes(door: Door<'_>) -> manager::ScopedRoutes {
+    use builder::fragment_builder::{HeaderValueExtractor, Type, header_value_extractor::ExtractType};
+    use manager::scoped_routes::{ConfigSpecifier, ScopeKeyBuilder, scope_key_builder as builder};
+    let header = match door {
+        Door::Mesh | Door::Inner | Door::Ingress => ":authority",
+        Door::Port(_) | Door::Stream => names::SERVICE_HEADER,
+    };
+    // Without the port.
+    let extractor = HeaderValueExtractor {
+        name: header.into(),
+        element_separator: ":".into(),
+        extract_type: Some(ExtractType::Index(0)),
+    };
+    manager::ScopedRoutes {
+        name: "services".into(),
+        scope_key_builder: Some(ScopeKeyBuilder {
+            fragments: vec![builder::FragmentBuilder { r#type: Some(Type::HeaderValueExtractor(extractor)) }],
+        }),
+        rds_config_source: ads(),
+        config_specifier: Some(ConfigSpecifier::ScopedRds(manager::ScopedRds {
+            scoped_rds_config_source: ads(),
+            ..Default::default()
+        })),
+    }
+}
+
+/// Marks the answers that Envoy gives itself because the service was not reached, so that the node before tries another.
+pub(crate) fn unreached() -> manager::LocalReplyConfig {
+    use accesslog::access_log_filter::FilterSpecifier;
+    let flags = ["UF", "UH", "NC", "UO", "LH", "NR"].map(String::from).into();
+    let filter = FilterSpecifier::ResponseFlagFilter(accesslog::ResponseFlagFilter { flags });
+    let mapper = manager::ResponseMapper {
+        filter: Some(accesslog::AccessLogFilter { filter_specifier: Some(filter) }),
+        headers_to_add: vec![set_header(names::UNAVAILABLE_HEADER, "%RESPONSE_FLAGS%")],
+        ..Default::default()
+    };
+    manager::LocalReplyConfig { mappers: vec![mapper], ..Default::default() }
+}
+
+/// Answers the question whether this port answers.
+fn health() -> manager::HttpFilter {
+    let asked = route::HeaderMatcher {
+        name: ":authority".into(),
+        header_match_specifier: Some(route::header_matcher::HeaderMatchSpecifier::StringMatch(exactly(
+            names::HEALTH,
+        ))),
+        ..Default::default()
+    };
+    let filter = ext::filters::http::health_check::v3::HealthCheck {
+        pass_through_mode: Some(Default::default()),
+        headers: vec![asked],
+        ..Default::default()
+    };
+    http("envoy.filters.http.health_check", any(filter))
+}
+
+/// Only configured neighbours: a list of its own that changes without the listener.
+fn neighbours() -> manager::HttpFilter {
+    let source = core::ExtensionConfigSource {
+        config_source: ads(),
+        type_urls: vec!["type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC".into()],
+        ..Default::default()
+    };
+    manager::HttpFilter {
+        name: names::NEIGHBOURS.to_owned(),
+        config_type: Some(manager::http_filter::ConfigType::ConfigDiscovery(source)),
+        ..Default::default()
+    }
+}
+
+/// Nobody may do anything, but where a scope says otherwise.
+fn deny_all() -> ext::filters::http::rbac::v3::Rbac {
+    let rules = rbac::Rbac { action: rbac::rbac::Action::Allow as i32, ..Default::default() };
+    ext::filters::http::rbac::v3::Rbac { rules: Some(rules), ..Default::default() }
+}

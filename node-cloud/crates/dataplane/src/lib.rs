@@ -1,0 +1,40 @@
+//! What this node's Envoy is told.
+//!
+//! ```text
+//!  local clients        neighbours            tunnel (the node process)
+//!   port   ingress         mesh                 streams     http-streams
+//!    │        │              │                     │              │
+//!    │ CONNECT│              │                     │ CONNECT      │
+//!    └──►inner│              │            inner◄───┘              │
+//!          └──┴──────┬───────┴──────────────┴─────────────────────┘
+//!                    │  scope of the service: who may, and where to
+//!      ┌─────────────┼───────────────────┐
+//!   own org      other org            nobody else: 403
+//!      │             │
+//!      │       grant (internal listener: with it, its flows go)
+//!      └──────┬──────┘
+//!    ways: in order, equals by weight, the next after a failure
+//!      ┌──────┼──────────┐
+//!    local   peer       node
+//!   socket  its mesh   tunnel to edge nodes
+//! ```
+//!
+//! A [`Planner`] is fed with what the node knows and drained of [`catalyst_xds::Changes`]. It does no I/O.
+
+mod clusters;
+mod hcm;
+mod limits;
+mod listeners;
+mod log_line;
+mod planner;
+mod proto;
+mod routes;
+mod service;
+mod site;
+mod tls;
+
+pub use limits::Limits;
+pub use planner::Planner;
+pub use service::{Service, Target, Via, Way};
+pub use site::{Site, names};
+pub use tls::{Bundle, Identity};

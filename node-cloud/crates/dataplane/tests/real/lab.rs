@@ -1,0 +1,214 @@
+//! Nodes of a test: a planner, its delta server and a real Envoy each, with certificates of test organisations.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use catalyst_dataplane::{Bundle, Identity, Planner, Service, Site, Via, Way};
+use catalyst_envoy::{BootstrapSpec, Place, print_bootstrap};
+use catalyst_identity::{NodeKey, OrgRoot};
+use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
+use catalyst_xds::{Limits, Publisher, serve};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+use tokio::runtime::Runtime;
+
+/// The longest that anything may take.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Asks until it is so.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+pub fn service(name: &str) -> ServiceName {
+    ServiceName::parse(name).unwrap()
+}
+
+pub fn way(via: Via) -> Way {
+    Way { via, weight: 1, equal: false }
+}
+
+pub fn ways(protocol: Protocol, vias: &[Via]) -> Service {
+    Service { protocol, ways: vias.iter().cloned().map(way).collect() }
+}
+
+/// Organisations and the machine's addresses.
+pub struct Lab {
+    roots: BTreeMap<String, OrgRoot>,
+    net: [u8; 2],
+    dir: TempDir,
+    runtime: Runtime,
+}
+
+static LABS: AtomicU8 = AtomicU8::new(1);
+
+impl Lab {
+    pub fn new(orgs: &[&str]) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let root =
+            |org: &&str| ((*org).to_owned(), OrgRoot::generate(&OrgId::parse(org).unwrap(), now).unwrap());
+        // Each lab has addresses of its own, so that ports may be the usual ones.
+        let process = u8::try_from(std::process::id() % 200).unwrap() + 20;
+        let net = [process, LABS.fetch_add(1, Ordering::Relaxed)];
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Lab { roots: orgs.iter().map(root).collect(), net, dir: TempDir::new().unwrap(), runtime }
+    }
+
+    fn bundles(&self) -> Vec<Bundle> {
+        let bundle = |(org, root): (&String, &OrgRoot)| Bundle {
+            org: OrgId::parse(org).unwrap(),
+            roots: root.certificate_pem(),
+        };
+        self.roots.iter().map(bundle).collect()
+    }
+
+    /// The certificate of a node, whatever node it is.
+    pub fn identity(&self, name: &NodeName) -> Identity {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let key = NodeKey::generate().unwrap();
+        let csr = key.csr(&name.org_id(), &name.node_id()).unwrap();
+        let root = &self.roots[name.org()];
+        let chain = root.sign_csr(&csr, None, now, 86_400).unwrap();
+        Identity { chain, key: key.to_pem().expose().to_owned() }
+    }
+
+    /// A node whose Envoy runs and has everything.
+    pub fn node(&self, at: u8, name: &str) -> Node {
+        let name = NodeName::parse(name).unwrap();
+        let ip = IpAddr::V4(Ipv4Addr::new(127, self.net[0], self.net[1], at));
+        let folder = self.dir.path().join(name.node());
+        let place = Place::of(&folder);
+        place.make().unwrap();
+        let site = Site {
+            own: name.clone(),
+            mesh: SocketAddr::new(ip, 8443),
+            node_socket: folder.join("node.sock"),
+            stream_socket: folder.join("streams.sock"),
+            http_socket: folder.join("http.sock"),
+            access_log: folder.join("access.log"),
+        };
+        let mut planner = Planner::new(site.clone());
+        planner.set_identity(&self.identity(&name));
+        planner.set_trust(&self.bundles());
+        planner.open_ingress(SocketAddr::new(ip, 8080), false);
+        let publisher = Publisher::new(name.as_str(), Limits::default());
+        publisher.apply(planner.drain()).unwrap();
+        publisher.open();
+        let listener = {
+            let _in = self.runtime.enter();
+            UnixListener::bind(place.xds_socket()).unwrap()
+        };
+        self.runtime.spawn(serve(listener, publisher.clone(), std::future::pending()));
+        let spec = BootstrapSpec::new(name.as_str(), name.org(), &place);
+        fs::write(place.bootstrap(), print_bootstrap(&spec)).unwrap();
+        let mut node =
+            Node { name, ip, site, planner, publisher, place, log: folder.join("envoy.log"), envoy: None };
+        node.start();
+        self.settled(&node);
+        node
+    }
+
+    /// Waits until the node's Envoy has all that it was told, and none of it was rejected.
+    pub fn settled(&self, node: &Node) {
+        let waited =
+            self.runtime.block_on(async { tokio::time::timeout(PATIENCE, node.publisher.settled()).await });
+        let status = node.publisher.status();
+        assert!(waited.is_ok(), "{}: {status:?}\n{}", node.name, node.log_text());
+        assert!(status.last_nack.is_none(), "{status:?}");
+    }
+}
+
+/// One node.
+pub struct Node {
+    pub name: NodeName,
+    pub ip: IpAddr,
+    pub site: Site,
+    pub planner: Planner,
+    pub publisher: Publisher,
+    pub place: Place,
+    log: PathBuf,
+    envoy: Option<Child>,
+}
+
+impl Node {
+    /// Starts Envoy.
+    pub fn start(&mut self) {
+        let program = std::env::var_os("CATALYST_ENVOY").expect(
+            "CATALYST_ENVOY must name an Envoy: 'cargo xtask envoy fetch' gets one and prints its path",
+        );
+        let log = fs::File::create(&self.log).unwrap();
+        let child = Command::new(program)
+            .arg("-c")
+            .arg(self.place.bootstrap())
+            .args(["--reject-unknown-dynamic-fields", "--use-dynamic-base-id", "--concurrency", "1"])
+            .args(["--drain-time-s", "0", "--drain-strategy", "immediate", "-l", "warning"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.envoy = Some(child);
+    }
+
+    /// Kills Envoy without a word.
+    pub fn kill(&mut self) {
+        let mut envoy = self.envoy.take().unwrap();
+        envoy.kill().unwrap();
+        envoy.wait().unwrap();
+    }
+
+    /// A signal for Envoy.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.envoy.as_ref().unwrap().id();
+        kill(Pid::from_raw(pid.try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Gives Envoy what the planner has.
+    pub fn tell(&mut self) {
+        self.publisher.apply(self.planner.drain()).unwrap();
+    }
+
+    pub fn at(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.ip, port)
+    }
+
+    pub fn log_text(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn access_log(&self) -> String {
+        fs::read_to_string(&self.site.access_log).unwrap_or_default()
+    }
+
+    pub fn via(&self) -> Via {
+        Via::Peer(self.name.clone())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut envoy) = self.envoy.take() {
+            let _ = envoy.kill();
+            let _ = envoy.wait();
+        }
+    }
+}
+
+/// Makes two nodes neighbours.
+pub fn join(a: &mut Node, b: &mut Node) {
+    a.planner.set_neighbour(&b.name, Some(vec![b.site.mesh]));
+    b.planner.set_neighbour(&a.name, Some(vec![a.site.mesh]));
+    a.tell();
+    b.tell();
+}
