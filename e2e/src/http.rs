@@ -92,7 +92,7 @@ fn serve(stream: TcpStream, words: &str, requests: &AtomicUsize) -> io::Result<(
 
 /// A connection that is kept alive between requests.
 #[derive(Debug)]
-pub struct Client(BufReader<TcpStream>);
+pub struct Client(BufReader<TcpStream>, String);
 
 impl Client {
     /// Connects.
@@ -100,11 +100,20 @@ impl Client {
     /// # Errors
     /// As the socket says.
     pub fn connect(address: SocketAddr) -> io::Result<Client> {
-        Ok(Client(BufReader::new(tcp::try_connect(address)?)))
+        Client::connect_for(address, "test")
+    }
+
+    /// Connects, and asks for this host.
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub fn connect_for(address: SocketAddr, host: &str) -> io::Result<Client> {
+        Ok(Client(BufReader::new(tcp::try_connect(address)?), host.to_owned()))
     }
 
     fn ask(&mut self, method: &str, body: &[u8]) -> io::Result<Vec<u8>> {
-        let head = format!("{method} / HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n", body.len());
+        let host = &self.1;
+        let head = format!("{method} / HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n", body.len());
         self.0.get_mut().write_all(&[head.as_bytes(), body].concat())?;
         let (first, length) = self::head(&mut self.0)?.ok_or(ErrorKind::UnexpectedEof)?;
         let mut answer = vec![0; length];
@@ -135,4 +144,12 @@ impl Client {
 /// As the socket says; anything but 200.
 pub fn get(address: SocketAddr) -> io::Result<String> {
     Client::connect(address)?.get()
+}
+
+/// The same for an address where several services are told apart by Host.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_at(address: SocketAddr, host: &str) -> io::Result<String> {
+    Client::connect_for(address, host)?.get()
 }

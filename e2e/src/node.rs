@@ -172,6 +172,29 @@ impl Node {
         list(&mut self.config, "imports").push(json!({ "service": label, "from": from.name }));
     }
 
+    /// Has Envoy carry its traffic, with a mesh port that neighbours are told of. Returns the address of its HTTP ingress.
+    pub fn has_envoy(&mut self) -> SocketAddr {
+        let (mesh, http) = (self.fabric.address(), self.fabric.address());
+        let program = std::env::var("CATALYST_ENVOY").expect(
+            "CATALYST_ENVOY must name an Envoy: 'cargo xtask envoy fetch' gets one and prints its path",
+        );
+        self.config["envoy"] = json!({
+            "mode": "managed",
+            "path": program,
+            "listen": mesh.to_string(),
+            "address": mesh.to_string(),
+            "workers": 1,
+        });
+        self.config["http"] = json!({ "listen": http.to_string() });
+        http
+    }
+
+    /// Where the Envoy of this node writes its access log.
+    #[must_use]
+    pub fn access_log(&self) -> String {
+        fs::read_to_string(self.dir.join("state/envoy/access.log")).unwrap_or_default()
+    }
+
     /// Writes the file as it is now.
     pub fn write_config(&self) {
         fs::write(self.config_file(), serde_json::to_string_pretty(&self.config).unwrap()).unwrap();
@@ -328,5 +351,16 @@ impl Node {
     #[track_caller]
     pub fn thaw(&mut self) {
         self.process().signal(Signal::SIGCONT);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A node that is killed leaves its Envoy running for a while, for the next one to find.
+        if self.config["envoy"]["mode"] == "managed"
+            && let Some(process) = &mut self.process
+        {
+            process.end_quietly();
+        }
     }
 }

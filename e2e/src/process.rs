@@ -112,6 +112,15 @@ impl Process {
         self.child.try_wait().unwrap()
     }
 
+    /// Has it end in order, if it can: what it started is ended by it. For a test that is over, whatever came of it.
+    pub fn end_quietly(&mut self) {
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        for signal in [Signal::SIGCONT, Signal::SIGTERM] {
+            let _ = signal::kill(pid, signal);
+        }
+        wait::poll(wait::SOON, || self.child.try_wait().unwrap_or_default());
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -1,25 +1,22 @@
 //! `catalyst`: the cloud node and the command line.
 
 mod agreement;
+mod envoy;
 mod init;
 mod log;
 mod org;
 mod runtime;
 mod shell;
+mod up;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use async_channel::bounded;
 use catalyst_config::{Build, Compiled};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish};
-use catalyst_node::confine::confine;
 use catalyst_node::printed::print_of;
-use catalyst_node::services::launch;
-use catalyst_node::{NodeError, Prepared, Recorder, Stop, panics, replay, run};
-use catalyst_route_table::{Heap, Limits};
+use catalyst_node::{NodeError, panics, replay};
 use clap::{CommandFactory, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 
 const PROGRAM: Program = Program {
     name: "catalyst",
@@ -57,7 +54,13 @@ enum Command {
         /// Record every event of the core to this new file
         #[arg(long, value_name = "FILE")]
         record: Option<PathBuf>,
+        /// The Envoy program to run, in place of the one that is found
+        #[arg(long, value_name = "PATH")]
+        envoy: Option<PathBuf>,
     },
+    /// The Envoy that carries this node's traffic
+    #[command(subcommand)]
+    Envoy(envoy::EnvoyCommand),
     /// Make an organisation, its first node and a configuration
     #[command(
         after_help = "Example:\n  catalyst init --org home.example --node laptop --address laptop.lan:7443\n  \
@@ -88,7 +91,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    catalyst_services::entry().unwrap_or_else(commands)
+    catalyst_envoy::entry().or_else(catalyst_services::entry).unwrap_or_else(commands)
 }
 
 // A frame of its own: the process that runs local services would keep as much memory as this one is large.
@@ -98,7 +101,8 @@ fn commands() -> ExitCode {
     let arguments = Arguments::parse();
     let common = &arguments.common;
     let result = match &arguments.command {
-        Command::Up { record } => up(common, record.clone()),
+        Command::Up { record, envoy } => up::up(common, record.clone(), envoy.as_deref()),
+        Command::Envoy(command) => envoy::execute(command, common),
         Command::Init(command) => command.run(common.json),
         Command::Org(command) => org::execute(command, &PROGRAM, common),
         Command::Agreement(command) => {
@@ -117,34 +121,4 @@ fn commands() -> ExitCode {
 
 fn join(common: &Common, arguments: &JoinArguments) -> Result<(), NodeError> {
     runtime::small()?.block_on(arguments.run(&shell::Tokio, &PROGRAM, common, false))
-}
-
-fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
-    let config = common.load(&PROGRAM)?;
-    log::start(&config);
-    let routes = config.limits.routes as usize;
-    let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::CLOUD)?;
-    let services = launch(&prepared.config, true)?;
-    let record = record.map(|path| Recorder::create(&path, &prepared.settings)).transpose()?;
-    let threads = runtime::threads();
-    let sandbox = confine(&prepared)?;
-    runtime::large(threads)?.block_on(async {
-        let (stopper, stop) = bounded(1);
-        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-            let mut signal = signal(kind).map_err(runtime::failed)?;
-            let stopper = stopper.clone();
-            tokio::spawn(async move {
-                signal.recv().await;
-                let _ = stopper.send(()).await;
-            });
-        }
-        let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
-        let stop = Stop { stop, record, prefer_chacha: false, ready, services, sandbox };
-        let table = Heap::new(Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD });
-        // On a task of its own: the main thread only waits.
-        let node = tokio::spawn(run(shell::Tokio, prepared, table, routes, stop));
-        let ended =
-            |e: tokio::task::JoinError| NodeError::Failed(format!("the node ended unexpectedly: {e}"));
-        node.await.map_err(ended)?
-    })
 }

@@ -68,6 +68,12 @@ impl LocalStream for Socket<TcpStream> {
     }
 }
 
+impl LocalStream for Socket<UnixStream> {
+    fn abort(&mut self) {
+        // There is no reset on a Unix socket; what is unread makes it one at the other end.
+    }
+}
+
 fn tcp(stream: TcpStream) -> Socket<TcpStream> {
     // Small writes must not wait for each other; where it cannot be set, they are merely slower.
     let _ = stream.set_nodelay(true);
@@ -176,6 +182,13 @@ impl Shell for Tokio {
     fn unix(&self, socket: std::os::unix::net::UnixStream) -> io::Result<Self::Unix> {
         socket.set_nonblocking(true)?;
         tokio::net::UnixStream::from_std(socket).map(Socket)
+    }
+
+    fn connect_unix(&self, path: &Path) -> Boxed<'static, io::Result<Box<dyn LocalStream>>> {
+        let path = path.to_owned();
+        Box::pin(
+            async move { Ok(Box::new(Socket(UnixStream::connect(path).await?)) as Box<dyn LocalStream>) },
+        )
     }
 
     fn accept_unix(listener: &UnixListener) -> Boxed<'_, io::Result<Self::Unix>> {

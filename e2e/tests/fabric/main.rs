@@ -26,6 +26,7 @@ mod join_killed;
 mod limits;
 mod local;
 mod loss;
+mod mesh;
 mod migration;
 mod odd_files;
 mod offline;

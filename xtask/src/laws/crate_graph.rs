@@ -97,6 +97,22 @@ const TABLE: &[(&str, May)] = &[
     ),
     // Functions of the cloud node, each by itself.
     ("catalyst-xds", May::Use(&[])),
+    ("catalyst-dataplane", May::Use(&["catalyst-names", "catalyst-xds"])),
+    (
+        "catalyst-mesh",
+        May::Use(&[
+            "catalyst-config",
+            "catalyst-control",
+            "catalyst-dataplane",
+            "catalyst-envoy",
+            "catalyst-identity",
+            "catalyst-names",
+            "catalyst-node",
+            "catalyst-transport",
+            "catalyst-tunnel",
+            "catalyst-xds",
+        ]),
+    ),
     ("catalyst-edge", May::UseAny),
     ("catalyst", May::UseAny),
     ("catalyst-e2e", May::UseAny),

@@ -1,0 +1,143 @@
+//! What the node tells, passed on to Envoy.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use catalyst_dataplane::{Identity, Site};
+use catalyst_envoy::{Handle, Supervisor, log_line};
+use catalyst_names::{NodeName, Protocol};
+use catalyst_node::mesh::{Change, Flows, Mesh};
+use catalyst_xds::Publisher;
+use tokio::net::UnixListener;
+use tokio::runtime;
+use tokio::sync::{Notify, oneshot};
+use tracing::warn;
+
+use crate::limits::Limits;
+use crate::prepare::{MeshError, Prepared, at};
+use crate::resolve;
+use crate::shared::Shared;
+use crate::state::State;
+use crate::streams;
+
+/// Envoy as the node's data plane.
+pub struct EnvoyMesh {
+    shared: Arc<Shared>,
+    runtime: runtime::Handle,
+    resolve: Arc<Notify>,
+    /// Taken by the stop.
+    envoy: Mutex<Option<Handle>>,
+    /// Taken by the start.
+    node_socket: Mutex<Option<UnixListener>>,
+    https: Option<(SocketAddr, Identity)>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
+    site: Site,
+}
+
+fn listen(path: &Path) -> Result<UnixListener, MeshError> {
+    match fs::remove_file(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(at(path)(why)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(at(path))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(at(path))?;
+    Ok(listener)
+}
+
+fn taken<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+impl EnvoyMesh {
+    /// Goes on from [`crate::prepare`], inside a tokio runtime.
+    ///
+    /// # Errors
+    /// A socket cannot be made.
+    pub fn new(prepared: Prepared) -> Result<Arc<Self>, MeshError> {
+        let Prepared { launched, site, place, key, https } = prepared;
+        let publisher = Publisher::new(site.own.as_str(), catalyst_xds::Limits::default());
+        let xds = listen(&place.xds_socket())?;
+        let node_socket = listen(&site.node_socket)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = catalyst_xds::serve(xds, publisher.clone(), async move {
+            let _ = stopped.await;
+        });
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                warn!(%error, "Envoy is told nothing any more");
+            }
+        });
+        Ok(Arc::new(EnvoyMesh {
+            shared: Arc::new(Shared::new(State::new(site.clone(), key), publisher)),
+            runtime: runtime::Handle::current(),
+            resolve: Arc::new(Notify::new()),
+            envoy: Mutex::new(launched.map(|launched| Supervisor::start(launched, log_line))),
+            node_socket: Mutex::new(Some(node_socket)),
+            https,
+            stop: Mutex::new(Some(stop)),
+            site,
+        }))
+    }
+
+    /// Ends Envoy, if the node runs it, and tells nothing any more.
+    pub async fn stop(&self) {
+        if let Some(handle) = taken(&self.envoy) {
+            handle.stop().await;
+        }
+        drop(taken(&self.stop));
+    }
+}
+
+impl Mesh for EnvoyMesh {
+    fn tell(&self, change: Change<'_>) {
+        let mut state = self.shared.lock();
+        if state.tell(&change) {
+            self.resolve.notify_one();
+        }
+        match change {
+            Change::Flush => self.shared.flush(&mut state),
+            Change::Complete => {
+                self.shared.flush(&mut state);
+                self.shared.publisher.open();
+            }
+            _ => {}
+        }
+    }
+
+    fn start(&self, flows: Arc<dyn Flows>, http: Option<SocketAddr>) {
+        {
+            let mut state = self.shared.lock();
+            if let Some(at) = http {
+                state.open_ingress(at, None);
+            }
+            if let Some((at, certificate)) = &self.https {
+                state.open_ingress(*at, Some(certificate));
+            }
+            self.shared.flush(&mut state);
+        }
+        self.runtime.spawn(resolve::watch(self.shared.clone(), self.resolve.clone()));
+        if let Some(socket) = taken(&self.node_socket) {
+            self.runtime.spawn(streams::serve(socket, self.site.own.clone(), flows));
+        }
+        let publisher = self.shared.publisher.clone();
+        self.runtime.spawn(async move {
+            tokio::time::sleep(Limits::COMPLETE).await;
+            publisher.open();
+        });
+    }
+
+    fn entry(&self, protocol: Protocol) -> &Path {
+        match protocol {
+            Protocol::Tcp | Protocol::Udp => &self.site.stream_socket,
+            Protocol::Http | Protocol::HttpGraphql | Protocol::HttpGrpc => &self.site.http_socket,
+        }
+    }
+
+    fn carries(&self, peer: &NodeName) -> bool {
+        self.shared.lock().carries(peer)
+    }
+}

@@ -1,0 +1,94 @@
+//! What is done before the sandbox is entered: Envoy is found, its keepers run, files are read.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use catalyst_config::{Config, Envoy, EnvoyMode};
+use catalyst_dataplane::{Identity, Site};
+use catalyst_envoy::{BootstrapSpec, EnvoyError, EnvoySpec, Launched, Place, find, launch};
+use catalyst_names::NodeName;
+
+/// What keeps the data plane from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum MeshError {
+    /// Envoy itself.
+    #[error(transparent)]
+    Envoy(#[from] EnvoyError),
+    /// A file or socket.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
+}
+
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> MeshError {
+    let path = path.to_owned();
+    |why| MeshError::File { path, why }
+}
+
+/// All that [`crate::EnvoyMesh::new`] needs.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) launched: Option<Launched>,
+    pub(crate) site: Site,
+    pub(crate) place: Place,
+    pub(crate) key: String,
+    pub(crate) https: Option<(SocketAddr, Identity)>,
+}
+
+/// The bootstrap for the Envoy of this node.
+#[must_use]
+pub fn bootstrap(config: &Config) -> BootstrapSpec {
+    let name = NodeName::new(&config.node, &config.org);
+    BootstrapSpec::new(name.as_str(), name.org(), &Place::of(&config.state_dir))
+}
+
+/// Finds Envoy and starts its keepers, if the configuration wants an Envoy. `flag` is `--envoy`.
+///
+/// # Errors
+/// There is no Envoy that will do, or a file cannot be read.
+pub fn prepare(config: &Config, flag: Option<&Path>) -> Result<Option<Prepared>, MeshError> {
+    let wanted = config.envoy.as_ref().filter(|envoy| envoy.mode != EnvoyMode::Off);
+    let Some(envoy) = wanted else { return Ok(None) };
+    let place = Place::of(&config.state_dir);
+    place.make()?;
+    let launched = match envoy.mode {
+        EnvoyMode::Managed => Some(managed(config, envoy, flag, &place)?),
+        EnvoyMode::External | EnvoyMode::Off => None,
+    };
+    let read = |path: &Path| fs::read_to_string(path).map_err(at(path));
+    let https = match &config.https {
+        Some(https) => {
+            Some((https.listen, Identity { chain: read(&https.certificate)?, key: read(&https.key)? }))
+        }
+        None => None,
+    };
+    let folder = place.folder();
+    let site = Site {
+        own: NodeName::new(&config.node, &config.org),
+        mesh: envoy.listen,
+        node_socket: folder.join("node.sock"),
+        stream_socket: folder.join("streams.sock"),
+        http_socket: folder.join("http.sock"),
+        access_log: folder.join("access.log"),
+    };
+    let key = read(&config.identity.key)?;
+    Ok(Some(Prepared { launched, site, place, key, https }))
+}
+
+fn managed(
+    config: &Config,
+    envoy: &Envoy,
+    flag: Option<&Path>,
+    place: &Place,
+) -> Result<Launched, MeshError> {
+    let found = find(flag, envoy.path.as_deref())?;
+    let mut spec = EnvoySpec::new(found, place.clone(), bootstrap(config));
+    spec.concurrency = envoy.workers;
+    Ok(launch(&spec)?)
+}

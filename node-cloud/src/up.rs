@@ -1,0 +1,57 @@
+//! `catalyst up`: the node, and the Envoy that carries its traffic.
+
+use std::path::{Path, PathBuf};
+
+use async_channel::bounded;
+use catalyst_mesh::EnvoyMesh;
+use catalyst_node::cli::Common;
+use catalyst_node::confine::confine;
+use catalyst_node::mesh::Told;
+use catalyst_node::services::launch;
+use catalyst_node::{NodeError, Prepared, Recorder, Stop, run};
+use catalyst_route_table::{Heap, Limits};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{PROGRAM, log, runtime, shell};
+
+fn failed(error: impl std::fmt::Display) -> NodeError {
+    NodeError::Failed(error.to_string())
+}
+
+pub fn up(common: &Common, record: Option<PathBuf>, envoy: Option<&Path>) -> Result<(), NodeError> {
+    let config = common.load(&PROGRAM)?;
+    log::start(&config);
+    let routes = config.limits.routes as usize;
+    let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::CLOUD)?;
+    let services = launch(&prepared.config, true)?;
+    // Before the sandbox: inside it no program is started, and no file of another folder is read.
+    let mesh = catalyst_mesh::prepare(&prepared.config, envoy).map_err(failed)?;
+    let record = record.map(|path| Recorder::create(&path, &prepared.settings)).transpose()?;
+    let threads = runtime::threads();
+    let sandbox = confine(&prepared)?;
+    runtime::large(threads)?.block_on(async {
+        let (stopper, stop) = bounded(1);
+        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+            let mut signal = signal(kind).map_err(runtime::failed)?;
+            let stopper = stopper.clone();
+            tokio::spawn(async move {
+                signal.recv().await;
+                let _ = stopper.send(()).await;
+            });
+        }
+        let mesh = mesh.map(EnvoyMesh::new).transpose().map_err(failed)?;
+        let told = mesh.clone().map(|mesh| Told::new(mesh)).unwrap_or_default();
+        let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
+        let stop = Stop { stop, record, prefer_chacha: false, ready, services, sandbox, mesh: told };
+        let table = Heap::new(Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD });
+        // On a task of its own: the main thread only waits.
+        let node = tokio::spawn(run(shell::Tokio, prepared, table, routes, stop));
+        let ended =
+            |e: tokio::task::JoinError| NodeError::Failed(format!("the node ended unexpectedly: {e}"));
+        let result = node.await.map_err(ended);
+        if let Some(mesh) = mesh {
+            mesh.stop().await;
+        }
+        result?
+    })
+}
