@@ -1,18 +1,14 @@
 //! The tunnel beside a program that carries flows: what comes out of the tunnel is handed to it, and what only the tunnel
 //! can carry comes from it.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use catalyst_names::{NodeName, ServiceName, SpiffeId};
-use catalyst_transport::LocalStream;
+use catalyst_names::{NodeName, ServiceName};
 use catalyst_tunnel::{FlowKind, Limits as TunnelLimits, Refusal};
-use futures_lite::io::AsyncWriteExt;
 use tracing::debug;
 
-use crate::adopt::timeout;
 use crate::limits::Limits;
-use crate::mesh::{Flows, OpenFlow, proxy_header};
+use crate::mesh::{Flows, OpenFlow};
 use crate::plane::Plane;
 use crate::shell::{Boxed, Shell};
 use crate::tables::{Plan, Step};
@@ -29,22 +25,6 @@ impl<Sh: Shell> Plane<Sh> {
         let protocol = self.tables.protocol(service)?;
         plan.steps.iter().any(leaves).then(|| program.entry(protocol).to_owned())
     }
-}
-
-/// A connection to the program that says whose flow it is and where to.
-pub(crate) async fn enter<Sh: Shell>(
-    shell: &Sh,
-    entry: &Path,
-    caller: &NodeName,
-    service: &ServiceName,
-) -> io::Result<Box<dyn LocalStream>> {
-    let caller = SpiffeId::node(&caller.org_id(), &caller.node_id()).to_string();
-    let entering = async {
-        let mut socket = shell.connect_unix(entry).await?;
-        socket.write_all(&proxy_header(&caller, service.as_str())).await?;
-        Ok(socket)
-    };
-    timeout(shell, Limits::CONNECT, entering).await.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl<Sh: Shell> Flows for Plane<Sh> {
@@ -68,7 +48,8 @@ impl<Sh: Shell> Flows for Plane<Sh> {
                 match self.transport.open_flow(peer, &header).await {
                     Ok(stream) => {
                         live.through(peer);
-                        return Ok(OpenFlow { stream, live });
+                        let control = live.control.clone();
+                        return Ok(OpenFlow { stream, control, place: Box::new(live) });
                     }
                     Err(error) => {
                         debug!(%service, %peer, %error, "a neighbour did not take the flow");

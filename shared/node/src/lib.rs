@@ -30,6 +30,8 @@ mod denied;
 mod descriptors;
 mod engine;
 pub mod enrolment;
+#[cfg(feature = "mesh")]
+mod entering;
 mod error;
 mod exposes;
 mod exposing;

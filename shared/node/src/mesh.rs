@@ -2,6 +2,7 @@
 //! told, in the order in which it happens. Flows that come through the tunnel are handed to it, and it hands those that
 //! only the tunnel can carry to the node.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,11 +11,10 @@ use catalyst_config::HostPort;
 use catalyst_control::Forward;
 use catalyst_identity::{Credentials, TrustBundle};
 use catalyst_names::{NodeName, Protocol, ServiceName};
-use catalyst_transport::{FlowStream, LocalStream, pump};
+use catalyst_transport::{FlowControl, FlowStream, LocalStream, pump};
 use catalyst_tunnel::Refusal;
 
 use crate::shell::Boxed;
-use crate::tables::Live;
 
 /// What changed.
 #[derive(Debug)]
@@ -94,15 +94,17 @@ pub trait Flows: Send + Sync {
 /// A flow that a neighbour has taken.
 pub struct OpenFlow {
     pub(crate) stream: FlowStream,
-    pub(crate) live: Live,
+    pub(crate) control: Arc<FlowControl>,
+    /// Its place in the table of flows: left when this is dropped.
+    pub(crate) place: Box<dyn Any + Send>,
 }
 
 impl OpenFlow {
     /// Moves bytes between the two until both have ended.
     pub async fn carry(self, local: impl LocalStream) {
-        let control = self.live.control.clone();
-        let end = pump(local, self.stream, control).await;
-        tracing::debug!(service = self.live.service(), ?end, "a flow for the mesh ended");
+        let end = pump(local, self.stream, self.control).await;
+        tracing::debug!(?end, "a flow for the mesh ended");
+        drop(self.place);
     }
 }
 

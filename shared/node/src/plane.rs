@@ -202,7 +202,7 @@ impl<Sh: Shell> Plane<Sh> {
         };
         #[cfg(feature = "mesh")]
         if let Some(entry) = self.entry(&plan, service) {
-            let entered = crate::carrying::enter(&*self.shell, &entry, &peer, service).await;
+            let entered = crate::entering::enter(&*self.shell, &entry, &peer, service).await;
             return match entered {
                 Ok(socket) => {
                     let flow = flow.accept().await.ok()?;

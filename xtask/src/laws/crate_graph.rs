@@ -96,6 +96,7 @@ const TABLE: &[(&str, May)] = &[
         ]),
     ),
     // Functions of the cloud node, each by itself.
+    ("catalyst-envoy", May::Use(&["catalyst-http1", "catalyst-services"])),
     ("catalyst-xds", May::Use(&[])),
     ("catalyst-dataplane", May::Use(&["catalyst-names", "catalyst-xds"])),
     (

@@ -179,7 +179,7 @@ pub(crate) fn into(name: &str, listener: &str, speaks: Speaks) -> cluster::Clust
 /// Several clusters, of which the first that is healthy is used; a retry goes to the next.
 pub(crate) fn in_order(name: &str, clusters: Vec<String>) -> cluster::Cluster {
     use cluster::cluster::{ClusterDiscoveryType, CustomClusterType, LbPolicy};
-    let order = ext::clusters::aggregate::v3::ClusterConfig { clusters, ..Default::default() };
+    let order = ext::clusters::aggregate::v3::ClusterConfig { clusters };
     cluster::Cluster {
         name: name.to_owned(),
         connect_timeout: duration(Limits::CONNECT),

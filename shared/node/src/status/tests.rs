@@ -56,8 +56,6 @@ pub(crate) fn status() -> Status {
         visibility: Vec::new(),
         expose: Vec::new(),
         http: None,
-        https: None,
-        envoy: None,
         refused_connections: 0,
         sessions_ended: 0,
         malformed_frames: 0,
