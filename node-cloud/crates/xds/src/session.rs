@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::Board;
-use crate::flight::{Draft, Flight};
+use crate::flight::Flight;
 use crate::kind::Kind;
 use crate::lane::{Item, Lane, Retry};
 use crate::limits::Limits;
@@ -17,6 +17,8 @@ use crate::reason;
 use crate::resource::Resource;
 use crate::snapshot::{Changed, Snapshot};
 use crate::step::Step;
+
+mod send;
 
 /// The stream cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,7 +107,7 @@ impl Session {
 
     /// Notes a change of the snapshot. The cost does not depend on the size of the tables.
     pub fn note(&mut self, changed: Changed) {
-        let Changed { kind, name, old, urgent, .. } = changed;
+        let Changed { kind, name, old, gone, urgent } = changed;
         let lane = &mut self.lanes[kind.index()];
         if urgent {
             // What waited of it is void. What was sent goes now.
@@ -122,7 +124,13 @@ impl Session {
             lane.set.insert(name);
             return;
         }
-        self.next[kind.index()].entry(name).or_insert(old);
+        let next = &mut self.next[kind.index()];
+        if gone && matches!(next.get(&name), Some(None)) {
+            // It came and went while Envoy was busy.
+            next.remove(&name);
+            return;
+        }
+        next.entry(name).or_insert(old);
     }
 
     /// Takes one request of Envoy.
@@ -203,7 +211,10 @@ impl Session {
             retry.push_front(Retry { step, items: second });
             retry.push_front(Retry { step, items });
         } else if let Some(Item { name, version: Some(version) }) = items.pop() {
-            board.reject(kind, &name, version, reason);
+            // Unless it is another one by now, or gone.
+            if snapshot.get(kind, &name).is_some_and(|resource| resource.version() == version) {
+                board.reject(kind, &name, version, reason);
+            }
         }
     }
 
@@ -337,147 +348,6 @@ impl Session {
     fn has_asked_for_all(&self, snapshot: &Snapshot) -> bool {
         let wildcards = Kind::ALL.into_iter().filter(|kind| kind.is_wildcard());
         wildcards.into_iter().all(|kind| self.lanes[kind.index()].asked() || snapshot.count(kind) == 0)
-    }
-
-    fn send_urgent(&mut self, board: &mut Board, now: Duration) -> Option<Response> {
-        for kind in Step::Urgent.kinds() {
-            if self.lanes[kind.index()].urgent.is_empty() || self.flying(*kind) >= Limits::IN_FLIGHT {
-                continue;
-            }
-            let mut draft = Draft::new(*kind, Step::Urgent);
-            for name in std::mem::take(&mut self.lanes[kind.index()].urgent) {
-                draft.remove(name);
-            }
-            return Some(self.launch(draft, board, now));
-        }
-        None
-    }
-
-    fn flying(&self, kind: Kind) -> usize {
-        self.flights.values().filter(|flight| flight.kind == kind).count()
-    }
-
-    fn may_send(&self, kind: Kind) -> bool {
-        let held = self.flights.values().any(|flight| flight.kind == kind && flight.holds());
-        !held && self.flying(kind) < Limits::IN_FLIGHT
-    }
-
-    fn send(
-        &mut self,
-        step: Step,
-        kind: Kind,
-        snapshot: &Snapshot,
-        board: &mut Board,
-        now: Duration,
-    ) -> Option<Response> {
-        if !self.may_send(kind) {
-            return None;
-        }
-        if let Some(draft) = self.draft_retry(step, kind, snapshot) {
-            return Some(self.launch(draft, board, now));
-        }
-        let mut draft = Draft::new(kind, step);
-        if step == Step::Removals {
-            while !draft.is_full() {
-                let Some(name) = self.lanes[kind.index()].remove.pop_first() else { break };
-                self.draft_one(&mut draft, name, snapshot);
-            }
-        } else if step == Step::of(kind) {
-            while !draft.is_full() {
-                let Some(name) = self.lanes[kind.index()].set.pop_first() else { break };
-                let version = self.view(snapshot, kind, &name).map(Resource::version);
-                if version.is_some_and(|version| board.is_rejected(kind, &name, version)) {
-                    // A known culprit, on a new stream: it shall not spoil a response of many.
-                    let retry = Retry { step, items: vec![Item { name, version }] };
-                    self.lanes[kind.index()].retry.push_back(retry);
-                    continue;
-                }
-                self.draft_one(&mut draft, name, snapshot);
-            }
-            let owes = std::mem::take(&mut self.lanes[kind.index()].owes);
-            if owes && draft.is_empty() {
-                return Some(self.launch(draft, board, now));
-            }
-        }
-        if !draft.is_empty() {
-            return Some(self.launch(draft, board, now));
-        }
-        // Only known culprits were left.
-        let draft = self.draft_retry(step, kind, snapshot)?;
-        Some(self.launch(draft, board, now))
-    }
-
-    /// Adds one resource as it stood, unless Envoy was sent just that.
-    fn draft_one(&self, draft: &mut Draft, name: Arc<str>, snapshot: &Snapshot) {
-        let lane = &self.lanes[draft.kind.index()];
-        let sent = lane.sent.get(&name).copied();
-        match self.view(snapshot, draft.kind, &name) {
-            Some(resource) if sent == Some(Some(resource.version())) => {}
-            Some(resource) => draft.set(resource.clone()),
-            None if matches!(sent, Some(Some(_))) => draft.remove(name),
-            None if lane.names_it(&name) && sent.is_none() => draft.remove(name),
-            None => {}
-        }
-    }
-
-    /// The next part of a rejected response that still stands as it was sent.
-    fn draft_retry(&mut self, step: Step, kind: Kind, snapshot: &Snapshot) -> Option<Draft> {
-        loop {
-            let lane = &mut self.lanes[kind.index()];
-            let at = lane.retry.iter().position(|retry| retry.step == step)?;
-            let retry = lane.retry.remove(at)?;
-            let mut draft = Draft::new(kind, step);
-            for Item { name, version } in retry.items {
-                match self.view(snapshot, kind, &name) {
-                    Some(resource) if version == Some(resource.version()) => draft.set(resource.clone()),
-                    None if version.is_none() => draft.remove(name),
-                    // Another batch carries what it is now.
-                    _ => {}
-                }
-            }
-            if !draft.is_empty() {
-                return Some(draft);
-            }
-        }
-    }
-
-    /// The draft leaves.
-    fn launch(&mut self, draft: Draft, board: &mut Board, now: Duration) -> Response {
-        let Draft { kind, step, set, remove, .. } = draft;
-        let mut items = Vec::with_capacity(set.len() + remove.len());
-        for resource in &set {
-            let (name, version) = (Arc::clone(resource.shared_name()), Some(resource.version()));
-            self.lanes[kind.index()].sent.insert(Arc::clone(&name), version);
-            items.push(Item { name, version });
-            if let Some(service) = resource.shared_service() {
-                self.warm(service);
-            }
-        }
-        for name in &remove {
-            let lane = &mut self.lanes[kind.index()];
-            if lane.names_it(name) {
-                lane.sent.insert(Arc::clone(name), None);
-            } else {
-                lane.sent.remove(name);
-            }
-            items.push(Item { name: Arc::clone(name), version: None });
-        }
-        board.sent(kind, items.len());
-        self.nonce += 1;
-        self.progress = now;
-        let urgent = step == Step::Urgent;
-        self.flights.insert(self.nonce, Flight { kind, step, items, at: now, overdue: urgent });
-        Response { kind, nonce: self.nonce, set, remove }
-    }
-
-    /// A cluster that is new or changed takes no traffic before it is told its endpoints. Of a changed one Envoy
-    /// does not ask for them again: it has a subscription of that name.
-    fn warm(&mut self, service: &Arc<str>) {
-        self.warming.insert(Arc::clone(service));
-        let endpoints = &mut self.lanes[Kind::Endpoints.index()];
-        if endpoints.names_it(service) {
-            endpoints.force(service);
-        }
     }
 
     fn give_up(&mut self, step: Step, board: &mut Board, now: Duration) {

@@ -3,6 +3,7 @@
 use super::make::*;
 use super::sim::{Envoy, Node, assert_holds_all, connected, talk};
 use crate::kind::Kind;
+use crate::limits::Limits;
 
 #[test]
 fn who_holds_everything_hears_nothing() {
@@ -70,4 +71,38 @@ fn changes_while_no_envoy_is_there_are_in_the_first_answer() {
     envoy.connect();
     talk(&mut node, &mut envoy);
     assert_holds_all(&node, &envoy);
+}
+
+#[test]
+fn nothing_is_removed_before_envoy_has_asked_for_what_may_use_it() {
+    let (_, mut envoy) = connected([fixed("a", 0), scope("s", "a"), listener("l", 0)]);
+    let mut node = Node::new();
+    node.apply(set([listener("l", 0)]));
+    for scopes_asked in [true, false] {
+        node.connect();
+        envoy.connect();
+        while let Some(request) = envoy.next_request() {
+            if request.type_url == Kind::Scope.type_url() {
+                assert!(node.told().is_none(), "the scope is still in use");
+                if !scopes_asked {
+                    continue;
+                }
+            }
+            if [Kind::Cluster, Kind::Listener, Kind::Scope]
+                .iter()
+                .any(|kind| request.type_url == kind.type_url())
+            {
+                node.handle(request);
+            }
+        }
+        if scopes_asked {
+            assert_eq!(node.drain(), ["scope -s", "cluster -a"]);
+        } else {
+            // One that never asks for scopes has none.
+            let deadline = node.session.as_ref().unwrap().next_deadline();
+            assert_eq!(deadline, Some(node.now + Limits::ASKING));
+            node.now += Limits::ASKING;
+            assert_eq!(node.drain(), ["cluster -a"]);
+        }
+    }
 }

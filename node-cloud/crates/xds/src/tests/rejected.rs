@@ -101,3 +101,15 @@ fn secrets_and_filters_travel_alone_and_a_rejected_secret_stays_rejected() {
         assert_eq!(node.board.rejected().1, 1);
     }
 }
+
+#[test]
+fn a_rejection_of_what_is_gone_is_not_kept() {
+    let (mut node, mut envoy) = connected([fixed("a", 0)]);
+    node.apply(set([fixed("b", -1)]));
+    let response = node.poll().unwrap();
+    node.apply(remove(&[(Kind::Cluster, "b")]));
+    envoy.take(response);
+    talk(&mut node, &mut envoy);
+    assert_holds_all(&node, &envoy);
+    assert_eq!((node.board.rejected().1, node.board.kinds[Kind::Cluster.index()].rejected), (0, 1));
+}

@@ -266,3 +266,18 @@ fn an_envoy_that_starts_gets_scopes_only_when_all_they_need_is_there() {
     talk(&mut node, &mut envoy);
     assert_holds_all(&node, &envoy);
 }
+
+#[test]
+fn what_comes_and_goes_while_envoy_is_stuck_leaves_nothing_behind() {
+    let mut node = talking(vec![fixed("a", 0)]);
+    node.apply(set([fixed("b", 0)]));
+    let (first, _) = node.told().unwrap();
+    for n in 0..1_000 {
+        let name = format!("passing {n}");
+        node.apply(set([fixed(&name, 0), scope(&name, &name)]));
+        node.apply(remove(&[(Kind::Scope, &name), (Kind::Cluster, &name)]));
+    }
+    assert_eq!(node.session.as_ref().unwrap().waiting(), 0);
+    node.ack(&first);
+    assert!(node.told().is_none() && node.settled());
+}
