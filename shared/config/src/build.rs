@@ -7,8 +7,8 @@ use catalyst_names::{OrgId, ServiceLabel};
 
 use crate::address::{self, HostPort};
 use crate::config::{
-    Admin, Authority, Capacities, Config, Envoy, Export, Expose, Foreign, Https, Identity, Import,
-    LinkProfile, Peer, Selector, Service,
+    Admin, Authority, Capacities, Config, Export, Expose, Foreign, Identity, Import, LinkProfile, Peer,
+    Selector, Service,
 };
 use crate::local::{Check, CheckKind, Run, Variables};
 use crate::tree::Tree;
@@ -75,22 +75,8 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             Some(listen) => Some(address::listen(listen.text()?).ok()?),
             None => None,
         },
-        https: tree.get("https").and_then(|https| {
-            Some(Https {
-                listen: address::listen(https.get("listen")?.text()?).ok()?,
-                certificate: base.join(https.get("certificate")?.text()?),
-                key: base.join(https.get("key")?.text()?),
-            })
-        }),
-        envoy: tree.get("envoy").and_then(|envoy| {
-            Some(Envoy {
-                mode: read(envoy, "mode")?,
-                path: envoy.get("path").and_then(Tree::text).map(|path| base.join(path)),
-                workers: number(envoy, "workers"),
-                listen: address::listen(envoy.get("listen")?.text()?).ok()?,
-                address: envoy.get("address").and_then(Tree::text).and_then(|a| HostPort::parse(a).ok()),
-            })
-        }),
+        https: data_plane::https(tree, base),
+        envoy: data_plane::envoy(tree, base),
         limits: Capacities {
             routes: number(limits, "routes")?,
             peers: number(limits, "peers")?,
@@ -109,6 +95,51 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
         identity,
         profile,
     })
+}
+
+#[cfg(not(feature = "cloud"))]
+mod data_plane {
+    use std::path::Path;
+
+    use crate::config::{Envoy, Https};
+    use crate::tree::Tree;
+
+    pub(super) fn https(_: &Tree, _: &Path) -> Option<Https> {
+        None
+    }
+
+    pub(super) fn envoy(_: &Tree, _: &Path) -> Option<Envoy> {
+        None
+    }
+}
+
+#[cfg(feature = "cloud")]
+mod data_plane {
+    use std::path::Path;
+
+    use crate::address::{self, HostPort};
+    use crate::config::{Envoy, Https};
+    use crate::tree::Tree;
+
+    pub(super) fn https(tree: &Tree, base: &Path) -> Option<Https> {
+        let https = tree.get("https")?;
+        Some(Https {
+            listen: address::listen(https.get("listen")?.text()?).ok()?,
+            certificate: base.join(https.get("certificate")?.text()?),
+            key: base.join(https.get("key")?.text()?),
+        })
+    }
+
+    pub(super) fn envoy(tree: &Tree, base: &Path) -> Option<Envoy> {
+        let envoy = tree.get("envoy")?;
+        Some(Envoy {
+            mode: super::read(envoy, "mode")?,
+            path: envoy.get("path").and_then(Tree::text).map(|path| base.join(path)),
+            workers: super::number(envoy, "workers"),
+            listen: address::listen(envoy.get("listen")?.text()?).ok()?,
+            address: envoy.get("address").and_then(Tree::text).and_then(|a| HostPort::parse(a).ok()),
+        })
+    }
 }
 
 fn read<T: FromStr>(tree: &Tree, name: &str) -> Option<T> {

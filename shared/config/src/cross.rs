@@ -7,7 +7,9 @@ use catalyst_names::Protocol;
 
 use crate::address::comes_back;
 use crate::compiled::Build;
-use crate::config::{Config, EnvoyMode, Selector, Service};
+#[cfg(feature = "cloud")]
+use crate::config::EnvoyMode;
+use crate::config::{Config, Selector, Service};
 use crate::error::{Report, Wrong};
 use crate::limits::Limits;
 use crate::print;
@@ -48,6 +50,7 @@ pub(crate) fn check(config: &Config, tree: &Tree, build: Build, report: &mut Rep
     all.imports();
     all.expose();
     all.http();
+    #[cfg(feature = "cloud")]
     all.envoy();
     all.sizes();
     all.socket();
@@ -259,6 +262,7 @@ impl Sections<'_, '_, '_> {
     }
 
     /// Ports of Envoy, and what they need.
+    #[cfg(feature = "cloud")]
     fn envoy(&mut self) {
         let config = self.config;
         let runs = config.envoy.as_ref().filter(|e| e.mode != EnvoyMode::Off && (self.clean)("/envoy"));
