@@ -165,7 +165,8 @@ impl Publisher {
 
     /// Resolves when Envoy has answered for everything that was applied before the call, removals included.
     /// What it rejects counts as answered: see [`Publisher::rejections`]. Names that Envoy does not ask for
-    /// (a secret that nothing refers to) are not waited for.
+    /// (a secret that nothing refers to) are not waited for; that it asks for clusters, listeners and scopes is,
+    /// where there are some.
     pub async fn settled(&self) {
         let generation = self.lock().snapshot.generation();
         let mut settled = self.0.settled.subscribe();

@@ -59,6 +59,52 @@ async fn resources_are_loaded_changed_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_moves_a_hundred_times_and_no_request_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let http = dir.path().join("http.sock");
+    let node = Node::start(dir.path());
+    let at = [service("one").await, service("two").await];
+    node.set([
+        eds("web-0"),
+        endpoints("web-0", at[0]),
+        http_listener("http", &http, None),
+        scope("web", "web-0"),
+    ]);
+    node.publisher.open();
+    let _envoy = Envoy::start(dir.path(), NODE);
+    node.settled().await;
+
+    let (done, mut over) = tokio::sync::watch::channel(false);
+    let hammer = tokio::spawn(async move {
+        let (mut answers, mut bad) = (0, Vec::new());
+        while !*over.borrow_and_update() {
+            match get(&http, "web", "/").await {
+                Ok((200, _)) => answers += 1,
+                other => bad.push(other),
+            }
+        }
+        (answers, bad)
+    });
+    // Each move is one change: the new cluster and the scope that turns to it come, the old cluster goes. Half of
+    // them do not wait for the one before.
+    for n in 1..=100 {
+        let (old, new) = (format!("web-{}", n - 1), format!("web-{n}"));
+        let set = vec![eds(&new), endpoints(&new, at[n % 2]), scope("web", &new)];
+        let remove = vec![(Kind::Cluster, old.clone()), (Kind::Endpoints, old)];
+        node.apply(Changes { set, remove, ..Changes::default() });
+        if n % 2 == 0 {
+            node.settled().await;
+        }
+    }
+    node.settled().await;
+    done.send_replace(true);
+    let (answers, bad) = hammer.await.unwrap();
+    println!("{answers} answers");
+    assert!(bad.is_empty() && answers > 10, "{answers} good, bad: {bad:?}");
+    assert_eq!(node.publisher.status().overdue, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_mixed_response_the_good_ones_serve_and_the_bad_one_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let http = dir.path().join("http.sock");

@@ -196,10 +196,11 @@ async fn a_stopped_envoy_makes_nothing_grow_and_is_seen_in_status() {
 }
 
 #[tokio::test]
-async fn state_of_the_world_is_answered_with_what_to_do() {
+async fn what_is_no_request_of_ours_is_refused_with_what_to_do() {
+    use envoy_types::pb::envoy::config::core::v3::Node;
     use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
     let dir = tempfile::tempdir().unwrap();
-    let node = Node::start(dir.path());
+    let server = crate::world::Node::start(dir.path());
     let uri = format!("unix://{}", dir.path().join("xds.sock").display());
     let channel = tonic::transport::Endpoint::try_from(uri).unwrap().connect().await.unwrap();
     let mut client = AggregatedDiscoveryServiceClient::new(channel);
@@ -211,5 +212,13 @@ async fn state_of_the_world_is_answered_with_what_to_do() {
     let nameless = tokio_stream::once(DeltaDiscoveryRequest::default());
     let mut answers = client.delta_aggregated_resources(nameless).await.unwrap().into_inner();
     assert_eq!(answers.message().await.unwrap_err().code(), tonic::Code::InvalidArgument);
-    node.stop().await;
+
+    // A request that is too large.
+    let id = "x".repeat(Limits::CLOUD.request_bytes);
+    let large = DeltaDiscoveryRequest { node: Some(Node { id, ..Node::default() }), ..Default::default() };
+    let mut answers =
+        client.delta_aggregated_resources(tokio_stream::once(large)).await.unwrap().into_inner();
+    assert_eq!(answers.message().await.unwrap_err().code(), tonic::Code::OutOfRange);
+    server.until("noted", |status| status.refused == 1).await;
+    server.stop().await;
 }
