@@ -54,10 +54,16 @@ pub(crate) fn apply(
 
 /// The variables that are ours, shorter paths first, so that `CATALYST_PEERS` comes before
 /// `CATALYST_PEERS__0__NODE`, and index 2 before index 10.
+/// `CATALYST_ENVOY` names a program for whoever looks for Envoy; as the key `envoy` it would be an object.
+fn is_key(name: &str, value: &str) -> bool {
+    let program = name == "CATALYST_ENVOY" && !value.trim_start().starts_with('{');
+    !program && !RESERVED_ENVIRONMENT.contains(&name)
+}
+
 fn variables<'a>(env: &'a [(String, String)], report: &mut Report<'_>) -> Vec<Setting<'a>> {
     let mut found: Vec<Setting<'_>> = env
         .iter()
-        .filter(|(name, _)| !RESERVED_ENVIRONMENT.contains(&name.as_str()))
+        .filter(|(name, value)| is_key(name, value))
         .filter_map(|(name, value)| {
             let rest = name.strip_prefix(PREFIX)?;
             let at = At::Given(Rc::from(format!("environment variable {}", print::cut(name))));

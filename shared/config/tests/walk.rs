@@ -473,3 +473,11 @@ fn examples_are_valid() {
     catalyst_config::agreement::load(&foreign.agreement, &cloud.org, &peer.org)
         .unwrap_or_else(|e| panic!("{e}"));
 }
+
+#[test]
+fn the_variable_that_names_the_envoy_program_is_no_key() {
+    let program = ("CATALYST_ENVOY".to_owned(), "/opt/envoy".to_owned());
+    assert_eq!(envoy(&read(&base(), &[program], &[])).mode.as_str(), "off");
+    let object = ("CATALYST_ENVOY".to_owned(), r#"{ "mode": "external" }"#.to_owned());
+    assert_eq!(envoy(&read(&base(), &[object], &[])).mode.as_str(), "external");
+}

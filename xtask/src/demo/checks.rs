@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::asking::{PATIENCE, REQUEST, peer_state, request};
+use super::envoys;
 use super::fabric::{Fabric, NODES, Node};
 use super::http;
 use super::joining;
@@ -45,10 +46,13 @@ pub fn ready(fabric: &mut Fabric, signals: &Signals) -> Result<()> {
 /// Runs every check but the last. Each prints its line; gives whether all passed.
 pub fn all(fabric: &mut Fabric, signals: &Signals) -> bool {
     type Check = fn(&mut Fabric, &Signals) -> Result<Duration>;
-    let checks: [(&str, Check); 9] = [
+    let checks: [(&str, Check); 12] = [
         ("inventory, behind an edge node that only dials out, answers at acme's cloud node", inventory),
         ("orders, which globex exports to acme, answers at acme's cloud node", orders),
         ("payroll, which globex does not export, has no route at acme and gives no answer", payroll),
+        ("orders by Host at acme's Envoy: both Envoys' logs show who asked whom", envoys::logged),
+        ("acme's Envoy killed (SIGKILL): it is back, orders answers on the same port", envoys::killed),
+        ("acme's node killed (SIGKILL) under load and started again: no request failed", envoys::node_killed),
         ("edge-2 joins with a one-time token, which is of no use a second time", joining::joined),
         ("edge to edge: inventory, of edge-1, answers at edge-2", joining::across),
         (

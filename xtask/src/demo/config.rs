@@ -35,7 +35,7 @@ pub fn edge(ports: &Ports) -> String {
 }
 
 /// `cloud-1.acme.example`. It would import payroll too: what keeps payroll out is globex, which does not export it.
-pub fn acme(ports: &Ports) -> String {
+pub fn acme(ports: &Ports, envoy: &str) -> String {
     format!(
         r#"{{
   "version": 1,
@@ -43,6 +43,8 @@ pub fn acme(ports: &Ports) -> String {
   "node": "cloud-1",
   "listen": "{}",
   "authority": {{ "root": "../acme-root", "address": "{}" }},
+  "envoy": {{ "mode": "managed", "path": "{envoy}", "workers": 1, "listen": "{mesh}", "address": "{mesh}" }},
+  "http": {{ "listen": "{}" }},
   "peers": [
     {{ "node": "edge-1" }},
     {{
@@ -66,21 +68,24 @@ pub fn acme(ports: &Ports) -> String {
 "#,
         ports.address(Port::AcmePeering),
         ports.address(Port::AcmePeering),
+        ports.address(Port::Ingress),
         ports.address(Port::GlobexPeering),
         ports.address(Port::Inventory),
         ports.address(Port::Orders),
         ports.address(Port::Payroll),
+        mesh = ports.address(Port::AcmeMesh),
     )
 }
 
 /// `cloud-1.globex.example`: two services, one of them exported.
-pub fn globex(ports: &Ports) -> String {
+pub fn globex(ports: &Ports, envoy: &str) -> String {
     format!(
         r#"{{
   "version": 1,
   "org": "globex.example",
   "node": "cloud-1",
   "listen": "{}",
+  "envoy": {{ "mode": "managed", "path": "{envoy}", "workers": 1, "listen": "{mesh}", "address": "{mesh}" }},
   "peers": [
     {{
       "node": "cloud-1",
@@ -101,5 +106,6 @@ pub fn globex(ports: &Ports) -> String {
         ports.address(Port::GlobexPeering),
         ports.address(Port::OrdersServer),
         ports.address(Port::PayrollServer),
+        mesh = ports.address(Port::GlobexMesh),
     )
 }

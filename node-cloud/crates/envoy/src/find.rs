@@ -2,6 +2,7 @@
 //! be executed.
 
 use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -73,7 +74,9 @@ pub struct Found {
 /// # Errors
 /// There is none, or it will not do: what is wrong with it and how to get one.
 pub fn find(flag: Option<&Path>, configured: Option<&Path>) -> Result<Found, EnvoyError> {
-    let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // The same variable may hold the key `envoy` of a configuration, which is an object.
+    let path = |value: &OsString| !value.is_empty() && !value.as_encoded_bytes().starts_with(b"{");
+    let variable = std::env::var_os(VARIABLE).filter(path).map(PathBuf::from);
     let named = [("--envoy", flag), (VARIABLE, variable.as_deref()), ("envoy.path", configured)];
     if let Some((by, path)) = named.into_iter().find_map(|(by, path)| Some((by, path?))) {
         return check(path, by);
