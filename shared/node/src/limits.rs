@@ -6,6 +6,9 @@ use std::time::Duration;
 pub struct Limits;
 
 impl Limits {
+    /// For what carries flows to be ready, before neighbours hear of this node. After it: the node goes on without.
+    #[cfg(feature = "mesh")]
+    pub(crate) const MESH_READY: Duration = Duration::from_secs(5);
     /// Bytes of a recording that is replayed. When full: the file is refused.
     pub const RECORDING: usize = 1 << 30;
     /// Events of the transport that wait for the engine. When full: peers are not read, and nothing is lost.

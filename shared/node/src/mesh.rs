@@ -71,6 +71,13 @@ pub trait Mesh: Send + Sync {
     /// The node runs: flows may be asked for.
     fn start(&self, flows: Arc<dyn Flows>, http: Option<SocketAddr>);
 
+    /// Whether the program has all that it was told of a service.
+    fn has(&self, service: &ServiceName) -> bool;
+
+    /// Resolves when flows can be carried, so that neighbours are not told of services that cannot be reached yet. It may
+    /// never: who waits has a bound.
+    fn ready(&self) -> Boxed<'static, ()>;
+
     /// Where a flow of the tunnel is handed in, if this neighbour's flows are carried by the program at all.
     fn entry(&self, protocol: Protocol) -> &Path;
 

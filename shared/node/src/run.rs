@@ -12,6 +12,8 @@ use tracing::info;
 
 use crate::admin::LayerRow;
 use crate::adopt::spawn;
+#[cfg(feature = "mesh")]
+use crate::adopt::timeout;
 use crate::boot::{Prepared, link_profile};
 use crate::denied::Denied;
 use crate::engine::{Engine, Facts};
@@ -162,6 +164,9 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     if let Some(mesh) = stop.mesh.get() {
         mesh.start(plane.clone(), engine.facts.http);
         engine.drain();
+        if timeout(&*shell, Limits::MESH_READY, mesh.ready()).await.is_none() {
+            tracing::warn!("what carries flows is not ready; the node goes on without it");
+        }
     }
     spawn(&*shell, serve::serve(shell.clone(), admin, ask.clone(), Limits::admin_answers(edge)));
     services.start(&shell, &engine.clocks, denied, stop.services, ask.clone());

@@ -384,6 +384,9 @@ impl Tables {
     pub fn reachable(&self, service: &ServiceName, port: Protocol) -> Result<(), String> {
         let kind = if port == Protocol::Udp { FlowKind::Packets } else { FlowKind::Bytes };
         let why = match self.plan_kind(kind, None, service, None, Limits::HOPS, 1) {
+            Ok(_) if port != Protocol::Udp && self.mesh.get().is_some_and(|mesh| !mesh.has(service)) => {
+                return Err("Envoy does not have it yet".to_string());
+            }
             Ok(_) => return Ok(()),
             Err(why) => why,
         };

@@ -33,9 +33,10 @@ fn orders(fabric: &Fabric, mark: &str) -> Result<Duration> {
 /// One request by Host; then a line in each access log names the caller, and where the request went.
 pub fn logged(fabric: &mut Fabric, signals: &Signals) -> Result<Duration> {
     let took = orders(fabric, "check-logs")?;
-    for (node, cluster) in
-        [(Node::Cloud, "peer|cloud-1.globex.example"), (Node::Globex, "local|orders.globex.example")]
-    {
+    for (node, cluster) in [
+        (Node::Cloud, "peer|cloud-1.globex.example"),
+        (Node::Globex, "grant|orders.globex.example|acme.example|local"),
+    ] {
         let log = folder(fabric, node).join("access.log");
         until(signals, "the request in both access logs", PATIENCE, || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();

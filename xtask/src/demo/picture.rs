@@ -11,6 +11,7 @@ pub fn picture(fabric: &mut Fabric) -> String {
     let number = |port| fabric.ports.number(port);
     let udp = |port| format!("UDP {}", number(port));
     let (acme_udp, globex_udp) = (udp(Port::AcmePeering), udp(Port::GlobexPeering));
+    let mesh = |port| format!("mesh {}", number(port));
     let server = |name: &str, port, more: &str| format!("  +- {name:<10}HTTP {}{more}", number(port));
     let local = |name: &str, port| format!("  +- {name:<10}{}", number(port));
 
@@ -23,9 +24,14 @@ pub fn picture(fabric: &mut Fabric) -> String {
         [String::new(), String::new(), String::new()],
         [line.to_owned(), line.to_owned(), indented(line)],
         [card("edge-1", "  dials"), card("cloud-1", "  dials"), far("", "cloud-1")],
-        [card("catalyst-edge", " ------>"), card("catalyst", " -------"), far("------->", "catalyst")],
+        [
+            card("catalyst-edge", " ------>"),
+            card("catalyst, Envoy", " -------"),
+            far("------->", "catalyst, Envoy"),
+        ],
         [card(&edge, "  QUIC"), card(&cloud, "  QUIC"), far("", &globex)],
-        [card("", ""), card(&acme_udp, ""), far("", &globex_udp)],
+        [card("", ""), card(&acme_udp, "  HTTP/2"), far("", &globex_udp)],
+        [card("", ""), card(&mesh(Port::AcmeMesh), " -------"), far("------->", &mesh(Port::GlobexMesh))],
         [line.to_owned(), line.to_owned(), indented(line)],
         ["  | its service".to_owned(), "  | local ports for".to_owned(), indented("  | its services")],
         [
@@ -56,10 +62,16 @@ pub fn commands(fabric: &Fabric) -> String {
     let (acme, acme_edge, globex) = (config(Node::Cloud), config(Node::Edge), config(Node::Globex));
     let curl = |port, says: &str| format!("curl http://{}/     {says}", fabric.ports.address(port));
     let target = fabric.ports.address(Port::InventoryServer);
+    let log = fabric.socket(Node::Globex).with_file_name("envoy").join("access.log");
     let lines = [
         curl(Port::Inventory, "inventory, through the tunnel that edge-1 dialled"),
         curl(Port::Orders, "orders, of the other organisation"),
         curl(Port::Payroll, "payroll, which is not exported: no route, no answer"),
+        format!(
+            "curl -H 'Host: orders.globex.example' http://{}/     by name, at acme's Envoy",
+            fabric.ports.address(Port::Ingress)
+        ),
+        format!("tail -n 1 {}     who asked, and where it went", log.display()),
         String::new(),
         format!("{catalyst} status -c {acme}"),
         format!("{catalyst} route ls -c {acme}"),

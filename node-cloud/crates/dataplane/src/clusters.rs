@@ -130,7 +130,8 @@ pub(crate) fn local(service: &str, protocol: Protocol) -> cluster::Cluster {
     by_eds(base(&names::local(service), Speaks::of(protocol), false))
 }
 
-/// A neighbour's mesh port. It is asked whether it answers, so that what stands still is found without the node.
+/// A neighbour's mesh port. It is asked whether it answers, so that what stands still is found without the node. While no
+/// other way is better it is tried all the same (panic mode): a port that is new has not answered yet.
 pub(crate) fn peer(peer: &NodeName) -> cluster::Cluster {
     use core::health_check::{HealthChecker, HttpHealthCheck};
     let mut cluster = by_eds(base(&names::peer(peer), Speaks::Http2, true));
@@ -152,11 +153,6 @@ pub(crate) fn peer(peer: &NodeName) -> cluster::Cluster {
         })),
         ..Default::default()
     }];
-    // When all endpoints are down, 503 at once (and the next in order) is better than trying them.
-    cluster.common_lb_config = Some(cluster::cluster::CommonLbConfig {
-        healthy_panic_threshold: Some(Default::default()),
-        ..Default::default()
-    });
     cluster
 }
 

@@ -15,6 +15,8 @@ impl Limits {
     pub const CONNECTION_WINDOW: u32 = catalyst_dataplane::Limits::CONNECTION_WINDOW;
     /// After a connection that could not be accepted: out of descriptors, mostly.
     pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+    /// How exactly the system tells when a process began, and then some.
+    pub const TICK: Duration = Duration::from_millis(20);
     /// Between two questions what names stand for.
     pub const RESOLVE: Duration = Duration::from_secs(30);
     /// The same while one of them stands for nothing.

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use catalyst_dataplane::{Identity, Site};
-use catalyst_envoy::{Handle, Supervisor, log_line};
-use catalyst_names::{NodeName, Protocol};
+use catalyst_envoy::{Handle, State as EnvoyState, Supervisor, log_line};
+use catalyst_names::{NodeName, Protocol, ServiceName};
 use catalyst_node::mesh::{Change, Flows, Mesh};
+use catalyst_node::shell::Boxed;
 use catalyst_xds::Publisher;
 use tokio::net::UnixListener;
 use tokio::runtime;
@@ -36,6 +38,7 @@ pub struct EnvoyMesh {
     https: Option<(SocketAddr, Identity)>,
     stop: Mutex<Option<oneshot::Sender<()>>>,
     site: Site,
+    since: SystemTime,
 }
 
 fn listen(path: &Path) -> Result<UnixListener, MeshError> {
@@ -58,7 +61,7 @@ impl EnvoyMesh {
     /// # Errors
     /// A socket cannot be made.
     pub fn new(prepared: Prepared) -> Result<Arc<Self>, MeshError> {
-        let Prepared { launched, site, place, key, https } = prepared;
+        let Prepared { since, launched, site, place, key, https } = prepared;
         let publisher = Publisher::new(site.own.as_str(), catalyst_xds::Limits::default());
         let xds = listen(&place.xds_socket())?;
         let node_socket = listen(&site.node_socket)?;
@@ -80,6 +83,7 @@ impl EnvoyMesh {
             https,
             stop: Mutex::new(Some(stop)),
             site,
+            since,
         }))
     }
 
@@ -128,6 +132,38 @@ impl Mesh for EnvoyMesh {
             tokio::time::sleep(Limits::COMPLETE).await;
             publisher.open();
         });
+    }
+
+    fn has(&self, service: &ServiceName) -> bool {
+        let status = self.shared.publisher.status();
+        let mut state = self.shared.lock();
+        if status.settled {
+            state.all_told();
+        }
+        status.connected.is_some() && !state.is_new(service)
+    }
+
+    fn ready(&self) -> Boxed<'static, ()> {
+        let state = self.envoy.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Handle::state);
+        let (publisher, since) = (self.shared.publisher.clone(), self.since);
+        Box::pin(async move {
+            // One that somebody else runs has its own time.
+            let Some(mut state) = state else { return };
+            loop {
+                match &*state.borrow_and_update() {
+                    // Found again, it serves already. It is told nothing until this node knows what its neighbours know.
+                    EnvoyState::Running { since: began, .. } if *began + Limits::TICK < since => return,
+                    EnvoyState::Running { .. } => break,
+                    EnvoyState::Missing { .. } => return,
+                    EnvoyState::Starting | EnvoyState::Backoff { .. } => {}
+                }
+                if state.changed().await.is_err() {
+                    return;
+                }
+            }
+            publisher.open();
+            publisher.settled().await;
+        })
     }
 
     fn entry(&self, protocol: Protocol) -> &Path {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use catalyst_config::{Config, Envoy, EnvoyMode};
 use catalyst_dataplane::{Identity, Site};
@@ -34,6 +35,8 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> MeshError {
 /// All that [`crate::EnvoyMesh::new`] needs.
 #[derive(Debug)]
 pub struct Prepared {
+    /// An Envoy that is older was found again.
+    pub(crate) since: SystemTime,
     pub(crate) launched: Option<Launched>,
     pub(crate) site: Site,
     pub(crate) place: Place,
@@ -55,6 +58,7 @@ pub fn bootstrap(config: &Config) -> BootstrapSpec {
 pub fn prepare(config: &Config, flag: Option<&Path>) -> Result<Option<Prepared>, MeshError> {
     let wanted = config.envoy.as_ref().filter(|envoy| envoy.mode != EnvoyMode::Off);
     let Some(envoy) = wanted else { return Ok(None) };
+    let since = SystemTime::now();
     let place = Place::of(&config.state_dir);
     place.make()?;
     let launched = match envoy.mode {
@@ -78,7 +82,7 @@ pub fn prepare(config: &Config, flag: Option<&Path>) -> Result<Option<Prepared>,
         access_log: folder.join("access.log"),
     };
     let key = read(&config.identity.key)?;
-    Ok(Some(Prepared { launched, site, place, key, https }))
+    Ok(Some(Prepared { since, launched, site, place, key, https }))
 }
 
 fn managed(

@@ -1,6 +1,6 @@
 //! What Envoy is told, as the node tells it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use catalyst_config::HostPort;
@@ -45,12 +45,20 @@ pub(crate) struct State {
     steering: Steering,
     key: String,
     names: BTreeMap<Owner, Wanted>,
+    /// Services of which Envoy was told since it last had everything.
+    new: BTreeSet<ServiceName>,
 }
 
 impl State {
     /// `key` is the node's private key, in PEM.
     pub(crate) fn new(site: Site, key: String) -> Self {
-        State { planner: Planner::new(site), steering: Steering::default(), key, names: BTreeMap::new() }
+        State {
+            planner: Planner::new(site),
+            steering: Steering::default(),
+            key,
+            names: BTreeMap::new(),
+            new: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn carries(&self, peer: &NodeName) -> bool {
@@ -68,6 +76,7 @@ impl State {
     pub(crate) fn tell(&mut self, change: &Change<'_>) -> bool {
         match change {
             Change::Forward(forward) => {
+                self.new.insert(forward.service.clone());
                 let service = self.steering.forward(forward);
                 self.planner.set_service(&forward.service, service);
             }
@@ -150,6 +159,16 @@ impl State {
             Owner::Service(service) => self.planner.set_target(service, Some(addresses)),
             Owner::Neighbour(peer) => self.planner.set_neighbour(peer, Some(addresses)),
         }
+    }
+
+    /// Envoy has everything.
+    pub(crate) fn all_told(&mut self) {
+        self.new.clear();
+    }
+
+    /// Whether Envoy may not have all of a service yet.
+    pub(crate) fn is_new(&self, service: &ServiceName) -> bool {
+        self.new.contains(service)
     }
 
     /// The names that are in use.
