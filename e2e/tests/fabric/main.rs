@@ -27,6 +27,7 @@ mod limits;
 mod local;
 mod loss;
 mod mesh;
+mod mesh_bad;
 mod migration;
 mod odd_files;
 mod offline;

@@ -53,6 +53,18 @@ fn systemd_understands_every_line_of_the_units() {
 }
 
 #[test]
+fn a_cloud_node_that_ends_badly_leaves_its_envoy_to_the_next_run() {
+    let [(_, edge), (_, cloud)] = units();
+    let of = |unit: &Path| {
+        let text = fs::read_to_string(unit).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("KillMode=")).map(str::to_owned)
+    };
+    // All others than `process` kill the processes that keep Envoy (systemd.kill(5)).
+    assert_eq!(of(&cloud).as_deref(), Some("process"));
+    assert_eq!(of(&edge).as_deref(), Some("mixed"));
+}
+
+#[test]
 fn the_units_leave_little_open() {
     for (name, unit) in units() {
         let unit = unit.display().to_string();

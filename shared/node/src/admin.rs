@@ -15,6 +15,8 @@ use catalyst_control::visibility::VisibilityRow;
 use catalyst_names::{NodeId, NodeName, Protocol, ServiceLabel, ServiceName};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "mesh")]
+use crate::envoy_row::EnvoyRow;
 use crate::exposes::ExposeSpec;
 use crate::peers::PeerSpec;
 use crate::rules::RuleSpec;
@@ -316,6 +318,10 @@ pub struct Status {
     /// Changes that are in force and not on the disk, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owed: Option<OwedRow>,
+    /// How the program is that carries flows, where there is one.
+    #[cfg(feature = "mesh")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envoy: Option<Box<EnvoyRow>>,
     /// The one next step that makes sense.
     pub next_step: String,
 }

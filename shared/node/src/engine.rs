@@ -63,6 +63,9 @@ pub(crate) struct Facts {
     pub(crate) leaving: Option<NodeName>,
     /// How the services are that this node runs or checks.
     pub(crate) local: Arc<Board>,
+    /// Services whose checks fail, or have not succeeded yet.
+    #[cfg(feature = "mesh")]
+    pub(crate) failing: std::collections::BTreeSet<catalyst_names::ServiceLabel>,
     /// What the system does not permit.
     pub(crate) denied: Arc<Denied>,
     /// What the shell has given up.

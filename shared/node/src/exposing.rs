@@ -151,6 +151,14 @@ impl<S: Store> Engine<S> {
             let Expose { service, protocol, .. } = &open.wanted;
             let reachable = open.opened.as_ref().map_err(Clone::clone);
             let reachable = reachable.and_then(|_| self.tables.reachable(service, *protocol));
+            #[cfg(feature = "mesh")]
+            let reachable = match self.tables.mesh().get() {
+                Some(mesh) if *protocol != Protocol::Udp => {
+                    let why = |why: String| mesh.trouble(service).map_or(why, |trouble| trouble.why);
+                    mesh.port_trouble(service, open.address).map_or(reachable.map_err(why), Err)
+                }
+                _ => reachable,
+            };
             ExposeRow {
                 service: service.to_string(),
                 listen: open.address.to_string(),

@@ -32,6 +32,8 @@ mod engine;
 pub mod enrolment;
 #[cfg(feature = "mesh")]
 mod entering;
+#[cfg(feature = "mesh")]
+pub mod envoy_row;
 mod error;
 mod exposes;
 mod exposing;
@@ -75,6 +77,7 @@ mod tables;
 mod turns;
 mod udp;
 mod watchdog;
+mod weigh;
 mod write;
 
 pub use boot::Prepared;

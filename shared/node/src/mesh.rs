@@ -7,13 +7,25 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_channel::Sender;
+#[cfg(feature = "mesh")]
+use async_channel::bounded;
 use catalyst_config::HostPort;
 use catalyst_control::Forward;
 use catalyst_identity::{Credentials, TrustBundle};
+#[cfg(feature = "mesh")]
+use catalyst_names::ServiceLabel;
 use catalyst_names::{NodeName, Protocol, ServiceName};
 use catalyst_transport::{FlowControl, FlowStream, LocalStream, pump};
 use catalyst_tunnel::Refusal;
 
+#[cfg(feature = "mesh")]
+use crate::caller::Caller;
+#[cfg(feature = "mesh")]
+use crate::envoy_row::{EnvoyRow, Trouble};
+#[cfg(feature = "mesh")]
+use crate::serve::Ask;
+use crate::serve::Asked;
 use crate::shell::Boxed;
 
 /// What changed.
@@ -68,8 +80,8 @@ pub trait Mesh: Send + Sync {
     /// Takes a change in. Must not wait for anything.
     fn tell(&self, change: Change<'_>);
 
-    /// The node runs: flows may be asked for.
-    fn start(&self, flows: Arc<dyn Flows>, http: Option<SocketAddr>);
+    /// The node runs: flows may be asked for, and `news` is told of services whose [`Mesh::trouble`] changed.
+    fn start(&self, flows: Arc<dyn Flows>, http: Option<SocketAddr>, news: News);
 
     /// Whether the program has all that it was told of a service.
     fn has(&self, service: &ServiceName) -> bool;
@@ -83,6 +95,33 @@ pub trait Mesh: Send + Sync {
 
     /// Whether the way to this neighbour is the program's and not the tunnel's.
     fn carries(&self, peer: &NodeName) -> bool;
+
+    /// How it is, for `status`. Must not wait for anything.
+    #[cfg(feature = "mesh")]
+    fn row(&self) -> EnvoyRow;
+
+    /// What keeps it from serving a service of this node, though the node would.
+    #[cfg(feature = "mesh")]
+    fn trouble(&self, service: &ServiceName) -> Option<Trouble>;
+
+    /// What keeps it from opening a local port.
+    #[cfg(feature = "mesh")]
+    fn port_trouble(&self, service: &ServiceName, at: SocketAddr) -> Option<String>;
+}
+
+/// The way to tell the node that something about a service changed.
+#[cfg_attr(not(feature = "mesh"), allow(dead_code))]
+pub struct News(pub(crate) Sender<Asked>);
+
+#[cfg(feature = "mesh")]
+impl News {
+    /// [`Mesh::trouble`] of this service says something else now.
+    pub async fn changed(&self, service: &ServiceName) {
+        let Ok(label) = ServiceLabel::parse(service.label()) else { return };
+        let ask = Ask::Trouble(label);
+        // A node that stops hears nothing any more.
+        let _ = self.0.send(Asked { ask, reply: bounded(1).0, caller: Caller::default() }).await;
+    }
 }
 
 /// What the program asks of the node.

@@ -276,6 +276,10 @@ fn status(s: &Status) {
     if let Some(http) = &s.http {
         line(&format!("HTTP services by Host on {http}"));
     }
+    #[cfg(feature = "mesh")]
+    if let Some(envoy) = &s.envoy {
+        envoy.lines(duration).iter().for_each(|text| line(text));
+    }
     if s.remembered.0 > 0 {
         line(&format!(
             "{} route(s) of the last run are remembered, not used: their peers have not come back ('route ls')",

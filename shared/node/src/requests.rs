@@ -17,14 +17,14 @@ use crate::peers::PeerSpec;
 use crate::write::Write;
 
 impl<S: RouteStore> Engine<S> {
-    fn full_name(&self, label: &ServiceLabel) -> ServiceName {
+    pub(crate) fn full_name(&self, label: &ServiceLabel) -> ServiceName {
         ServiceName::new(label, &self.facts.config.org)
     }
 
     /// Offers a service, or changes one that is offered.
     pub(crate) fn offer(&mut self, spec: &ServiceSpec, target: HostPort) -> Result<(), String> {
-        let service = LocalService { healthy: !self.facts.local.manages(&spec.name), ..local(spec) };
         self.tables.set_target(&self.full_name(&spec.name), Some(target));
+        let service = LocalService { healthy: self.begins_healthy(&spec.name), ..local(spec) };
         self.feed(&Event::ServiceUp(service.clone()));
         if self.core.state().service(&service.label) == Some(&service) {
             return Ok(());

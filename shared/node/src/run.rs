@@ -131,6 +131,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         leaving: None,
         local: services.board.clone(),
         denied: denied.clone(),
+        #[cfg(feature = "mesh")]
+        failing: std::collections::BTreeSet::new(),
         sandbox: stop.sandbox,
         spread: 0,
         quiet_until: 0,
@@ -162,7 +164,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.tell_all();
     #[cfg(feature = "mesh")]
     if let Some(mesh) = stop.mesh.get() {
-        mesh.start(plane.clone(), engine.facts.http);
+        mesh.start(plane.clone(), engine.facts.http, crate::mesh::News(ask.clone()));
         engine.drain();
         if timeout(&*shell, Limits::MESH_READY, mesh.ready()).await.is_none() {
             tracing::warn!("what carries flows is not ready; the node goes on without it");

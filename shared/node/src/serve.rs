@@ -28,6 +28,9 @@ pub(crate) enum Ask {
     Enrol(Box<Enrol>),
     /// Not a question: a service is healthy from now on, or not.
     Health(ServiceLabel, bool),
+    /// Not a question: what keeps a service of this node from being served changed.
+    #[cfg(feature = "mesh")]
+    Trouble(ServiceLabel),
     /// Not a question: how the renewal of this node's certificate went.
     Renewed(Box<Result<Credentials, String>>),
 }

@@ -2,7 +2,7 @@
 
 use catalyst_control::{Peer, SessionId};
 use catalyst_identity::Date;
-use catalyst_names::{NodeName, ServiceName};
+use catalyst_names::{NodeName, ServiceLabel, ServiceName};
 use catalyst_policy::{Relation, Role};
 use catalyst_route_table::Store;
 use catalyst_services::Policy;
@@ -108,7 +108,7 @@ impl<S: Store> Engine<S> {
         let mono = self.clocks.now().mono;
         let full = |spec: &crate::admin::ServiceSpec| ServiceName::new(&spec.name, &config.org);
         let row = |spec: &crate::admin::ServiceSpec| ServiceRow {
-            health: self.facts.local.row(&spec.name, mono),
+            health: self.health(&spec.name, &full(spec), mono),
             carried: self.tables.carried(&full(spec)),
             name: full(spec).to_string(),
             protocol: spec.protocol.to_string(),
@@ -125,6 +125,30 @@ impl<S: Store> Engine<S> {
                 .collect(),
         };
         specs.iter().map(row).collect()
+    }
+
+    /// How a service is that is run or checked, or that the program that carries flows cannot serve.
+    fn health(&self, label: &ServiceLabel, service: &ServiceName, mono: u64) -> Option<HealthRow> {
+        let row = self.facts.local.row(label, mono);
+        #[cfg(feature = "mesh")]
+        if let Some(trouble) = self.tables.mesh().get().and_then(|mesh| mesh.trouble(service)) {
+            let known = row.unwrap_or_else(|| HealthRow {
+                state: String::new(),
+                since_s: 0,
+                why: String::new(),
+                pid: None,
+                restarts: 0,
+                checks_failed: 0,
+            });
+            return Some(HealthRow {
+                state: "unhealthy".to_string(),
+                since_s: trouble.since_s,
+                why: trouble.why,
+                ..known
+            });
+        }
+        let _ = service;
+        row
     }
 
     fn udp(&self) -> UdpRow {
@@ -196,6 +220,8 @@ impl<S: Store> Engine<S> {
             sandbox: self.facts.sandbox.clone(),
             store_notice: self.facts.store_notice.clone(),
             owed: self.facts.owed.row(),
+            #[cfg(feature = "mesh")]
+            envoy: self.tables.mesh().get().map(|mesh| Box::new(mesh.row())),
             next_step: String::new(),
         };
         status.next_step = next_step(&status, self.clocks.now().wall);
@@ -231,6 +257,10 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
             "two processes run as {} ({}): stop one, and give it a key of its own",
             peer.name, peer.clones
         );
+    }
+    #[cfg(feature = "mesh")]
+    if let Some(step) = status.envoy.as_ref().and_then(|envoy| envoy.next_step()) {
+        return step;
     }
     if let Some(peer) = status.peers.iter().find(|p| p.state == "down") {
         return down(peer, status.refused_connections);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use catalyst_control::Event;
 use catalyst_route_table::Store;
 use catalyst_transport::Event as Input;
 use futures_lite::future;
@@ -119,7 +118,9 @@ impl<Sh: Shell> Around<'_, Sh> {
             Ask::Admin(Request::ExposeAdd { expose }) => self.expose(engine, expose),
             Ask::Admin(request) => engine.request(request),
             Ask::Enrol(enrol) => engine.enrol(&enrol),
-            Ask::Health(label, healthy) => return engine.feed(&Event::Health { label, healthy }),
+            Ask::Health(label, healthy) => return engine.checked(label, healthy),
+            #[cfg(feature = "mesh")]
+            Ask::Trouble(label) => return engine.weigh(label),
             Ask::Renewed(result) => {
                 if let Some(write) = engine.renewed(*result) {
                     self.write(write, "the new certificate");

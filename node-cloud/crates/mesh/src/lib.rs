@@ -12,16 +12,24 @@
 //! | `state` | what Envoy is told, behind one lock |
 //! | `steering` | which next step each way is for Envoy |
 //! | `resolve` | names of services and mesh ports |
+//! | `blame` | whose a resource is, by its name |
+//! | `troubles`, `rejected` | what keeps services from being served |
+//! | `neighbours`, `rows` | how Envoy and neighbours are, for `status` |
 //! | `streams` | flows that only the tunnel can carry |
 
+mod blame;
 mod limits;
 mod mesh;
+mod neighbours;
 mod prepare;
+mod rejected;
 mod resolve;
+mod rows;
 mod shared;
 mod state;
 mod steering;
 mod streams;
+mod troubles;
 
 pub use limits::Limits;
 pub use mesh::EnvoyMesh;

@@ -21,6 +21,21 @@ impl Limits {
     pub const RESOLVE: Duration = Duration::from_secs(30);
     /// The same while one of them stands for nothing.
     pub const RESOLVE_AGAIN: Duration = Duration::from_secs(3);
+    /// Names that are asked for at one time. When full: the next one waits.
+    pub const LOOKUPS: usize = 16;
+    /// For an answer of the system to such a question. After it: the name stands for nothing.
+    pub const LOOKUP: Duration = Duration::from_secs(10);
+    /// The least time between two looks whether a port that another program had is free. Doubled with each time that it
+    /// was free and Envoy did not get it all the same.
+    pub const REOPEN: Duration = Duration::from_millis(500);
+    /// The most.
+    pub const REOPEN_MOST: Duration = Duration::from_secs(30);
+    /// How often Envoy is asked how neighbours are, when nobody wants to know.
+    pub const NEIGHBOURS: Duration = Duration::from_secs(60);
+    /// The least time between two such questions; and `NEIGHBOURS_SHARE` times what the last one took.
+    pub const NEIGHBOURS_PAUSE: Duration = Duration::from_millis(250);
+    /// See there: the questions take one part in so many of Envoy's main thread.
+    pub const NEIGHBOURS_SHARE: u32 = 50;
     /// How long the first snapshot waits for the tables of configured neighbours. After it: Envoy is told what there is.
     pub const COMPLETE: Duration = Duration::from_secs(5);
 }

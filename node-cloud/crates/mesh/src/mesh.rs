@@ -1,5 +1,6 @@
 //! What the node tells, passed on to Envoy.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -9,22 +10,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use catalyst_dataplane::{Identity, Site};
-use catalyst_envoy::{Handle, State as EnvoyState, Supervisor, log_line};
+use catalyst_envoy::{Admin, Handle, State as EnvoyState, Supervisor, log_line};
 use catalyst_names::{NodeName, Protocol, ServiceName};
-use catalyst_node::mesh::{Change, Flows, Mesh};
+use catalyst_node::envoy_row::{EnvoyRow, Trouble, is_taken};
+use catalyst_node::mesh::{Change, Flows, Mesh, News};
 use catalyst_node::shell::Boxed;
 use catalyst_xds::Publisher;
 use tokio::net::UnixListener;
 use tokio::runtime;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tracing::warn;
 
+use crate::blame::Blame;
 use crate::limits::Limits;
+use crate::neighbours::Neighbours;
 use crate::prepare::{MeshError, Prepared, at};
+use crate::rejected;
 use crate::resolve;
+use crate::rows;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::streams;
+
+// Listeners whose addresses are not in their names.
+const MESH: &str = "mesh";
+const INGRESS: &str = "ingress";
+const INGRESS_TLS: &str = "ingress-tls";
 
 /// Envoy as the node's data plane.
 pub struct EnvoyMesh {
@@ -39,6 +50,12 @@ pub struct EnvoyMesh {
     stop: Mutex<Option<oneshot::Sender<()>>>,
     site: Site,
     since: SystemTime,
+    /// What neighbours are told of the mesh port.
+    address: Option<String>,
+    /// How the process is, if this node runs it.
+    process: Option<watch::Receiver<EnvoyState>>,
+    neighbours: Arc<Neighbours>,
+    admin: Admin,
 }
 
 fn listen(path: &Path) -> Result<UnixListener, MeshError> {
@@ -61,7 +78,7 @@ impl EnvoyMesh {
     /// # Errors
     /// A socket cannot be made.
     pub fn new(prepared: Prepared) -> Result<Arc<Self>, MeshError> {
-        let Prepared { since, launched, site, place, key, https } = prepared;
+        let Prepared { since, launched, site, place, key, https, address } = prepared;
         let publisher = Publisher::new(site.own.as_str(), catalyst_xds::Limits::default());
         let xds = listen(&place.xds_socket())?;
         let node_socket = listen(&site.node_socket)?;
@@ -74,11 +91,16 @@ impl EnvoyMesh {
                 warn!(%error, "Envoy is told nothing any more");
             }
         });
+        let envoy = launched.map(|launched| Supervisor::start(launched, log_line));
         Ok(Arc::new(EnvoyMesh {
+            process: envoy.as_ref().map(Handle::state),
+            address,
+            neighbours: Arc::default(),
+            admin: Admin::new(place.admin_socket()),
             shared: Arc::new(Shared::new(State::new(site.clone(), key), publisher)),
             runtime: runtime::Handle::current(),
             resolve: Arc::new(Notify::new()),
-            envoy: Mutex::new(launched.map(|launched| Supervisor::start(launched, log_line))),
+            envoy: Mutex::new(envoy),
             node_socket: Mutex::new(Some(node_socket)),
             https,
             stop: Mutex::new(Some(stop)),
@@ -106,13 +128,18 @@ impl Mesh for EnvoyMesh {
             Change::Flush => self.shared.flush(&mut state),
             Change::Complete => {
                 self.shared.flush(&mut state);
-                self.shared.publisher.open();
+                state.complete = true;
+                self.shared.open_if_whole(&state);
             }
             _ => {}
         }
     }
 
-    fn start(&self, flows: Arc<dyn Flows>, http: Option<SocketAddr>) {
+    fn start(&self, flows: Arc<dyn Flows>, http: Option<SocketAddr>, news: News) {
+        let news = Arc::new(news);
+        let mut addresses = BTreeMap::from([(MESH.to_owned(), self.site.mesh)]);
+        addresses.extend(http.map(|at| (INGRESS.to_owned(), at)));
+        addresses.extend(self.https.as_ref().map(|(at, _)| (INGRESS_TLS.to_owned(), *at)));
         {
             let mut state = self.shared.lock();
             if let Some(at) = http {
@@ -123,7 +150,11 @@ impl Mesh for EnvoyMesh {
             }
             self.shared.flush(&mut state);
         }
-        self.runtime.spawn(resolve::watch(self.shared.clone(), self.resolve.clone()));
+        self.runtime.spawn(resolve::watch(self.shared.clone(), self.resolve.clone(), news.clone()));
+        self.runtime.spawn(rejected::watch(self.shared.clone(), news));
+        self.runtime.spawn(rejected::reopen(self.shared.clone(), addresses));
+        let (neighbours, admin) = (self.neighbours.clone(), self.admin.clone());
+        self.runtime.spawn(async move { neighbours.watch(admin).await });
         if let Some(socket) = taken(&self.node_socket) {
             self.runtime.spawn(streams::serve(socket, self.site.own.clone(), flows));
         }
@@ -175,5 +206,38 @@ impl Mesh for EnvoyMesh {
 
     fn carries(&self, peer: &NodeName) -> bool {
         self.shared.lock().carries(peer)
+    }
+
+    fn row(&self) -> EnvoyRow {
+        let status = self.shared.publisher.status();
+        let process = self.process.as_ref().map(|process| process.borrow().clone());
+        let state = self.shared.lock();
+        EnvoyRow {
+            mesh: self.site.mesh.to_string(),
+            address: self.address.clone(),
+            https: self.https.as_ref().map(|(at, _)| at.to_string()),
+            xds: rows::xds(&status),
+            rejected: rows::rejected(&status),
+            rejected_count: status.rejected_count,
+            unresolved: rows::unresolved(&state),
+            neighbours: rows::neighbours(&state, &self.neighbours),
+            ..rows::process(process.as_ref(), &status)
+        }
+    }
+
+    fn trouble(&self, service: &ServiceName) -> Option<Trouble> {
+        self.shared.lock().troubles.of(service)
+    }
+
+    fn port_trouble(&self, service: &ServiceName, at: SocketAddr) -> Option<String> {
+        let port = Blame::Port(service.clone(), at);
+        let rejected = self.shared.publisher.status().rejected;
+        match rejected.iter().find(|row| Blame::of(row.kind, &row.name) == port) {
+            Some(row) if is_taken(&row.reason) => {
+                Some(format!("cannot listen on {at}: another program has the port; it is tried again"))
+            }
+            Some(row) => Some(format!("Envoy rejects it: {}", row.reason)),
+            None => self.shared.lock().troubles.of_envoy(service).map(|trouble| trouble.why),
+        }
     }
 }

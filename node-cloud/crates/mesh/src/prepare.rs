@@ -42,6 +42,7 @@ pub struct Prepared {
     pub(crate) place: Place,
     pub(crate) key: String,
     pub(crate) https: Option<(SocketAddr, Identity)>,
+    pub(crate) address: Option<String>,
 }
 
 /// The bootstrap for the Envoy of this node.
@@ -82,7 +83,8 @@ pub fn prepare(config: &Config, flag: Option<&Path>) -> Result<Option<Prepared>,
         access_log: folder.join("access.log"),
     };
     let key = read(&config.identity.key)?;
-    Ok(Some(Prepared { since, launched, site, place, key, https }))
+    let address = envoy.address.as_ref().map(ToString::to_string);
+    Ok(Some(Prepared { since, launched, site, place, key, https, address }))
 }
 
 fn managed(

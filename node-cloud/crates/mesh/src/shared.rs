@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use catalyst_config::HostPort;
+use catalyst_names::ServiceName;
 use catalyst_xds::Publisher;
 use tracing::warn;
 
@@ -40,9 +41,28 @@ impl Shared {
         self.lock().names()
     }
 
-    pub(crate) fn resolved(&self, owner: &Owner, address: &HostPort, found: Vec<SocketAddr>) {
+    /// What a name stands for, or why for nothing. Returns the service that is better or worse off by it.
+    pub(crate) fn looked_up(
+        &self,
+        owner: &Owner,
+        address: &HostPort,
+        found: Result<Vec<SocketAddr>, &str>,
+    ) -> Option<ServiceName> {
         let mut state = self.lock();
-        state.resolved(owner, address, found);
+        let service = match found {
+            Ok(found) => state.resolved(owner, address, found),
+            Err(why) => state.unresolved(owner, address, why),
+        };
         self.flush(&mut state);
+        self.open_if_whole(&state);
+        service
+    }
+
+    /// Envoy is answered once all is known that the node starts with: addresses that names stand for, too. One that
+    /// carries traffic still would lose them.
+    pub(crate) fn open_if_whole(&self, state: &State) {
+        if state.complete && state.has_looked_up() {
+            self.publisher.open();
+        }
     }
 }

@@ -8,9 +8,11 @@ use catalyst_dataplane::{Bundle, Identity, Planner, Site};
 use catalyst_identity::TrustBundle;
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_node::mesh::Change;
-use catalyst_xds::Changes;
+use catalyst_xds::{Changes, Kind};
 
+use crate::blame::Blame;
 use crate::steering::Steering;
+use crate::troubles::Troubles;
 
 /// Whose address a name is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +38,12 @@ pub(crate) struct Wanted {
     pub(crate) address: HostPort,
     /// What it stood for last; nothing before the first answer.
     pub(crate) known: Vec<SocketAddr>,
+    /// Why it stands for nothing by the last answer.
+    pub(crate) why: Option<String>,
+}
+
+fn unresolved(address: &HostPort, why: &str) -> String {
+    format!("its target's name {address} does not resolve: {why}")
 }
 
 /// Everything, behind one lock that is held for moments.
@@ -47,6 +55,11 @@ pub(crate) struct State {
     names: BTreeMap<Owner, Wanted>,
     /// Services of which Envoy was told since it last had everything.
     new: BTreeSet<ServiceName>,
+    /// All neighbours that the node knows.
+    neighbours: BTreeSet<NodeName>,
+    pub(crate) troubles: Troubles,
+    /// All that the node starts with was told.
+    pub(crate) complete: bool,
 }
 
 impl State {
@@ -58,11 +71,19 @@ impl State {
             key,
             names: BTreeMap::new(),
             new: BTreeSet::new(),
+            neighbours: BTreeSet::new(),
+            troubles: Troubles::default(),
+            complete: false,
         }
     }
 
     pub(crate) fn carries(&self, peer: &NodeName) -> bool {
         self.steering.carries(peer)
+    }
+
+    /// All neighbours, and whether the way to each is its mesh port.
+    pub(crate) fn neighbours(&self) -> impl Iterator<Item = (&NodeName, bool)> {
+        self.neighbours.iter().map(|peer| (peer, self.carries(peer)))
     }
 
     pub(crate) fn open_ingress(&mut self, at: SocketAddr, certificate: Option<&Identity>) {
@@ -83,8 +104,9 @@ impl State {
             Change::Grant { peer, service, granted } => self.planner.set_grant(peer, service, *granted),
             Change::Target { service, target } => {
                 let owner = Owner::Service((*service).clone());
+                self.troubles.forgive(service);
                 let Some(target) = target else {
-                    self.names.remove(&owner);
+                    self.forget(&owner);
                     self.planner.set_target(service, None);
                     return false;
                 };
@@ -109,8 +131,12 @@ impl State {
 
     fn neighbour(&mut self, peer: &NodeName, mesh_address: Option<&str>) -> bool {
         let owner = Owner::Neighbour(peer.clone());
+        match mesh_address {
+            Some(_) => self.neighbours.insert(peer.clone()),
+            None => self.neighbours.remove(peer),
+        };
         let Some(text) = mesh_address else {
-            self.names.remove(&owner);
+            self.forget(&owner);
             self.meshed(peer, false);
             self.planner.set_neighbour(peer, None);
             return false;
@@ -142,16 +168,29 @@ impl State {
     /// An address, or a name whose addresses are kept until it is resolved anew.
     fn place(&mut self, owner: Owner, address: &HostPort) -> bool {
         if let Ok(ip) = address.host.trim_matches(['[', ']']).parse() {
-            self.names.remove(&owner);
+            self.forget(&owner);
             self.set(&owner, vec![SocketAddr::new(ip, address.port)]);
             return false;
         }
         let same = self.names.get(&owner).filter(|wanted| wanted.address == *address);
-        let known = same.map(|wanted| wanted.known.clone()).unwrap_or_default();
+        let (known, why) = same.map(|wanted| (wanted.known.clone(), wanted.why.clone())).unwrap_or_default();
         let resolve = known.is_empty();
         self.set(&owner, known.clone());
-        self.names.insert(owner, Wanted { address: address.clone(), known });
+        if let Owner::Service(service) = &owner {
+            // Until it stands for something, nobody is led there.
+            let failed = why.as_ref().map(|why| unresolved(address, why));
+            let waits = resolve.then(|| format!("its target's name {address} is being looked up"));
+            self.troubles.name(service, waits.map(|waits| failed.unwrap_or(waits)));
+        }
+        self.names.insert(owner, Wanted { address: address.clone(), known, why });
         resolve
+    }
+
+    fn forget(&mut self, owner: &Owner) {
+        self.names.remove(owner);
+        if let Owner::Service(service) = owner {
+            self.troubles.name(service, None);
+        }
     }
 
     fn set(&mut self, owner: &Owner, addresses: Vec<SocketAddr>) {
@@ -176,17 +215,51 @@ impl State {
         self.names.iter().map(|(owner, wanted)| (owner.clone(), wanted.address.clone())).collect()
     }
 
-    /// What a name stands for now. One that is not in use any more is passed over.
-    pub(crate) fn resolved(&mut self, owner: &Owner, address: &HostPort, mut found: Vec<SocketAddr>) {
+    /// Names and what is known of them.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = (&Owner, &Wanted)> {
+        self.names.iter()
+    }
+
+    /// Whether no name waits for its first answer.
+    pub(crate) fn has_looked_up(&self) -> bool {
+        self.names.values().all(|wanted| wanted.why.is_some() || !wanted.known.is_empty())
+    }
+
+    /// Whether Envoy is to hold this.
+    pub(crate) fn holds(&self, kind: Kind, name: &str) -> bool {
+        match Blame::of(kind, name) {
+            Blame::Service(service) => self.planner.holds(&service, kind, name),
+            _ => true,
+        }
+    }
+
+    /// A name stands for nothing. What it stood for before is used on. Returns the service that is worse off.
+    pub(crate) fn unresolved(&mut self, owner: &Owner, address: &HostPort, why: &str) -> Option<ServiceName> {
+        let wanted = self.names.get_mut(owner).filter(|wanted| wanted.address == *address)?;
+        wanted.why = Some(why.to_owned());
+        let Owner::Service(service) = owner else { return None };
+        let told = wanted.known.is_empty() && self.troubles.name(service, Some(unresolved(address, why)));
+        told.then(|| service.clone())
+    }
+
+    /// What a name stands for now. One that is not in use any more is passed over. Returns the service that is better
+    /// off.
+    pub(crate) fn resolved(
+        &mut self,
+        owner: &Owner,
+        address: &HostPort,
+        mut found: Vec<SocketAddr>,
+    ) -> Option<ServiceName> {
         found.sort();
         found.dedup();
-        let Some(wanted) = self.names.get_mut(owner).filter(|wanted| wanted.address == *address) else {
-            return;
-        };
+        let wanted = self.names.get_mut(owner).filter(|wanted| wanted.address == *address)?;
+        wanted.why = None;
         if wanted.known != found {
             wanted.known.clone_from(&found);
             self.set(owner, found);
         }
+        let Owner::Service(service) = owner else { return None };
+        self.troubles.name(service, None).then(|| service.clone())
     }
 
     pub(crate) fn drain(&mut self) -> Changes {

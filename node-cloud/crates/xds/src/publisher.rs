@@ -11,6 +11,7 @@ use crate::error::Full;
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::message::{Request, Response};
+use crate::resource::Resource;
 use crate::session::{Broken, Session};
 use crate::snapshot::{Changes, Snapshot};
 use crate::status::{Connected, Nack, Rejection, Status};
@@ -113,6 +114,22 @@ impl Publisher {
         drop(state);
         self.0.wake.notify_one();
         outcome
+    }
+
+    /// Has Envoy try a rejected resource once more: what kept it from taking it may be no more, such as another
+    /// program on its port. Of one that is not rejected nothing comes.
+    pub fn again(&self, kind: Kind, name: &str) {
+        let name: Arc<str> = Arc::from(name);
+        let mut state = self.lock();
+        let State { snapshot, board, stream, .. } = &mut *state;
+        let version = snapshot.get(kind, &name).map(Resource::version);
+        if version.is_some_and(|version| board.is_rejected(kind, &name, version))
+            && let Some(stream) = stream
+        {
+            stream.session.again(kind, &name);
+        }
+        drop(state);
+        self.0.wake.notify_one();
     }
 
     /// The snapshot is complete. Until this is called Envoy gets no answer, so that an Envoy that still serves

@@ -133,6 +133,14 @@ impl Session {
         next.entry(name).or_insert(old);
     }
 
+    /// Sends what stands under this name once more, though Envoy was sent it before.
+    pub fn again(&mut self, kind: Kind, name: &Arc<str>) {
+        let lane = &mut self.lanes[kind.index()];
+        if lane.wants(name) {
+            lane.force(name);
+        }
+    }
+
     /// Takes one request of Envoy.
     pub fn handle(
         &mut self,

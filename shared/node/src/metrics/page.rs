@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use super::process;
 use crate::admin::{HealthRow, PeerRow, Status};
+#[cfg(feature = "mesh")]
+use crate::envoy_row::EnvoyRow;
 
 /// A family: its name, which ends in `_total` if it only grows; what it is; its value.
 type Figure<T> = (&'static str, &'static str, fn(&T) -> u64);
@@ -106,6 +108,28 @@ impl Page {
     }
 }
 
+#[cfg(feature = "mesh")]
+const OF_ENVOY: &[Figure<EnvoyRow>] = &[
+    ("envoy_up", "Whether Envoy runs and hears this node.", |e| u64::from(e.is_up())),
+    ("envoy_restarts_total", "How often Envoy was started again.", |e| e.restarts),
+    ("envoy_nacks_total", "Answers of Envoy by which it rejected something.", |e| e.xds.nacks),
+    ("envoy_rejected", "Resources that Envoy rejects: should be 0.", |e| e.rejected_count as u64),
+    ("envoy_unresolved_names", "Names of targets and mesh ports that do not resolve: should be 0.", |e| {
+        e.unresolved.len() as u64
+    }),
+];
+
+#[cfg(feature = "mesh")]
+fn envoy(page: &mut Page, row: &EnvoyRow) {
+    for (name, help, value) in OF_ENVOY {
+        page.family(name, help);
+        page.sample(&[], value(row));
+    }
+    let resources: Vec<(&str, u64)> =
+        row.xds.resources.iter().map(|(kind, count)| (kind.as_str(), *count as u64)).collect();
+    page.by("envoy_resources", "What Envoy is to hold.", "kind", &resources);
+}
+
 /// The page.
 pub(super) fn text(s: &Status) -> String {
     let mut page = Page { text: String::new(), name: "" };
@@ -146,6 +170,10 @@ pub(super) fn text(s: &Status) -> String {
         for (row, health) in s.services.iter().filter_map(|row| Some((row, row.health.as_ref()?))) {
             page.sample(&[("service", &row.name)], value(health));
         }
+    }
+    #[cfg(feature = "mesh")]
+    if let Some(row) = &s.envoy {
+        envoy(&mut page, row);
     }
     for (name, help, value) in OF_PEERS {
         page.family(name, help);

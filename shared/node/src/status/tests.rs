@@ -64,6 +64,8 @@ pub(crate) fn status() -> Status {
         sandbox: Vec::new(),
         store_notice: None,
         owed: None,
+        #[cfg(feature = "mesh")]
+        envoy: None,
         next_step: String::new(),
     }
 }

@@ -113,3 +113,17 @@ fn a_rejection_of_what_is_gone_is_not_kept() {
     assert_holds_all(&node, &envoy);
     assert_eq!((node.board.rejected().1, node.board.kinds[Kind::Cluster.index()].rejected), (0, 1));
 }
+
+#[test]
+fn a_rejected_resource_is_tried_again_when_it_is_asked_for() {
+    let (mut node, mut envoy) = connected([]);
+    node.apply(set([listener("l", -1), listener("m", 0)]));
+    talk(&mut node, &mut envoy);
+    let nacks = node.board.kinds[Kind::Listener.index()].rejected;
+    assert!(node.told().is_none());
+    node.again(Kind::Listener, "l");
+    talk(&mut node, &mut envoy);
+    assert_eq!(node.board.kinds[Kind::Listener.index()].rejected, nacks + 1, "it was alone in the response");
+    assert_eq!(node.board.rejected().1, 1);
+    assert_holds_all(&node, &envoy);
+}

@@ -44,6 +44,10 @@ impl Node {
         outcome.unwrap();
     }
 
+    pub fn again(&mut self, kind: Kind, name: &str) {
+        self.session.as_mut().unwrap().again(kind, &Arc::from(name));
+    }
+
     pub fn connect(&mut self) {
         let carried = self.session.take().map(Session::ended).unwrap_or_default();
         self.session = Some(Session::new(&self.snapshot, carried, self.now));

@@ -157,3 +157,26 @@ fn the_process_is_measured() {
     assert!(resident > Some(1e6) && whole > resident, "{resident:?} {whole:?}");
     assert!(value("process_max_fds") >= Some(64.0));
 }
+
+#[cfg(feature = "mesh")]
+#[test]
+fn envoy_has_figures_where_there_is_one() {
+    let mut s = full();
+    assert!(!text(&s).contains("catalyst_envoy"));
+    let mut row = EnvoyRow { state: "running".into(), restarts: 3, rejected_count: 1, ..EnvoyRow::default() };
+    row.xds.connected = true;
+    row.xds.nacks = 4;
+    row.xds.resources = [("cluster".to_owned(), 9)].into();
+    s.envoy = Some(Box::new(row));
+    let page = text(&s);
+    lint(&page);
+    for line in [
+        "catalyst_envoy_up 1",
+        "catalyst_envoy_restarts_total 3",
+        "catalyst_envoy_nacks_total 4",
+        "catalyst_envoy_rejected 1",
+        "catalyst_envoy_resources{kind=\"cluster\"} 9",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+    }
+}
