@@ -12,6 +12,11 @@ use catalyst_node::{NodeError, say};
 use clap::Args;
 use serde_json::json;
 
+/// The default of `envoy.listen`.
+const MESH_PORT: u16 = 8443;
+/// Local clients alone.
+const INGRESS: &str = "127.0.0.1:8080";
+
 /// `init ...`
 #[derive(Args)]
 pub struct Init {
@@ -27,6 +32,9 @@ pub struct Init {
     /// A local port for a remote service, SERVICE=IP:PORT; may stand several times
     #[arg(long, value_name = "SERVICE=IP:PORT")]
     expose: Vec<String>,
+    /// Have Envoy carry the traffic: a mesh port for other nodes (8443), and HTTP services by Host on 127.0.0.1:8080
+    #[arg(long)]
+    envoy: bool,
     /// The folder for all of it
     #[arg(long, default_value = ".")]
     dir: PathBuf,
@@ -87,7 +95,7 @@ impl Init {
             .iter()
             .map(|(service, listen)| json!({ "service": service.as_str(), "listen": listen.to_string() }))
             .collect();
-        let document = json!({
+        let mut document = json!({
             "version": 1,
             "org": org.as_str(),
             "node": node.as_str(),
@@ -97,6 +105,11 @@ impl Init {
             "services": [],
             "expose": expose,
         });
+        if self.envoy {
+            let mesh = HostPort { port: MESH_PORT, ..address.clone() };
+            document["envoy"] = json!({ "mode": "managed", "address": mesh.to_string() });
+            document["http"] = json!({ "listen": INGRESS });
+        }
         let text = serde_json::to_string_pretty(&document)
             .map_err(|e| NodeError::Failed(format!("cannot write the configuration: {e}")))?;
         public(&config, &format!("{text}\n"))?;

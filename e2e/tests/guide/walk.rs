@@ -141,9 +141,11 @@ impl Walk {
         process.join(PATIENCE);
     }
 
-    /// Types a line and expects that it succeeds. What asks for the first byte may be typed again: a person is slower.
+    /// Types a line and expects that it succeeds. What asks for the first byte, or looks into a log, may be typed again: a
+    /// person is slower.
     fn type_in(&self, host: &str, line: &str) -> String {
-        let limit = if line.starts_with("curl") { PATIENCE } else { Duration::ZERO };
+        let limit =
+            if line.starts_with("curl") || line.starts_with("grep") { PATIENCE } else { Duration::ZERO };
         let mut last = String::new();
         let done = wait::poll(limit, || {
             let out = output(&mut self.shell(host, line));

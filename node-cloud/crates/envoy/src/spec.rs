@@ -65,7 +65,7 @@ impl EnvoySpec {
 }
 
 /// What each start says.
-const FIXED: [&str; 7] = [
+const FIXED: [&str; 9] = [
     // A field that this Envoy does not know would be a rule that does not hold.
     "--reject-unknown-dynamic-fields",
     // What is taken away ends at once: a withdrawn grant cuts its flows.
@@ -77,6 +77,9 @@ const FIXED: [&str; 7] = [
     "--disable-hot-restart",
     // A line of the log is one line, whatever strangers send.
     "--log-format-escaped",
+    // Of the access log: who looks for a request that was just made must not wait for ten seconds.
+    "--file-flush-interval-msec",
+    "1000",
 ];
 
 /// The same, as it goes to the keeper. Two that are equal run the same Envoy: one can be adopted for the other.
