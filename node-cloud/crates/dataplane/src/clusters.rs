@@ -51,6 +51,20 @@ pub(crate) fn http2(ping: bool) -> core::Http2ProtocolOptions {
     }
 }
 
+/// How much one cluster takes at once.
+fn bounds() -> Option<cluster::CircuitBreakers> {
+    Some(cluster::CircuitBreakers {
+        thresholds: vec![cluster::circuit_breakers::Thresholds {
+            max_connections: number(Limits::CONNECTIONS),
+            max_pending_requests: number(Limits::PENDING),
+            max_requests: number(Limits::REQUESTS),
+            max_retries: number(Limits::RETRIES),
+            ..Default::default()
+        }],
+        ..Default::default()
+    })
+}
+
 fn base(name: &str, speaks: Speaks, ping: bool) -> cluster::Cluster {
     use ext::upstreams::http::v3::{HttpProtocolOptions, http_protocol_options as options};
     let explicit = |config| {
@@ -73,16 +87,7 @@ fn base(name: &str, speaks: Speaks, ping: bool) -> cluster::Cluster {
         name: name.to_owned(),
         connect_timeout: duration(Limits::CONNECT),
         per_connection_buffer_limit_bytes: number(Limits::BUFFER),
-        circuit_breakers: Some(cluster::CircuitBreakers {
-            thresholds: vec![cluster::circuit_breakers::Thresholds {
-                max_connections: number(Limits::CONNECTIONS),
-                max_pending_requests: number(Limits::PENDING),
-                max_requests: number(Limits::REQUESTS),
-                max_retries: number(Limits::RETRIES),
-                ..Default::default()
-            }],
-            ..Default::default()
-        }),
+        circuit_breakers: bounds(),
         typed_extension_protocol_options: options.into_iter().collect(),
         ..Default::default()
     }
@@ -179,6 +184,8 @@ pub(crate) fn in_order(name: &str, clusters: Vec<String>) -> cluster::Cluster {
     cluster::Cluster {
         name: name.to_owned(),
         connect_timeout: duration(Limits::CONNECT),
+        // Retries are counted here and not where they go: with Envoy's own bound, the fourth at once is not tried.
+        circuit_breakers: bounds(),
         lb_policy: LbPolicy::ClusterProvided as i32,
         cluster_discovery_type: Some(ClusterDiscoveryType::ClusterType(CustomClusterType {
             name: "envoy.clusters.aggregate".into(),
