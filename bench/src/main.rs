@@ -7,6 +7,7 @@
 
 mod admin;
 mod daemon;
+mod dataplane;
 mod edge;
 mod idle;
 mod latency;
@@ -28,6 +29,8 @@ use report::Report;
 struct Binaries {
     cloud: PathBuf,
     edge: PathBuf,
+    /// The Envoy that the suite `dataplane` runs.
+    envoy: PathBuf,
     /// Only when asked for: nobody packages it.
     rathole: Option<PathBuf>,
 }
@@ -56,20 +59,33 @@ const SUITES: &[(&str, &[(&str, Scenario)])] = &[
             ("join", edge::join),
         ],
     ),
+    (
+        "dataplane",
+        &[
+            ("change", dataplane::change),
+            ("scale", dataplane::scale),
+            ("churn", dataplane::churn),
+            ("pair", dataplane::pair),
+            ("kill", dataplane::kill),
+        ],
+    ),
 ];
 
-const USAGE: &str = "catalyst-bench SUITE --cloud PATH --edge PATH [--rathole PATH] [--json] [SCENARIO...]";
+const USAGE: &str =
+    "catalyst-bench SUITE --cloud PATH [--edge PATH] [--envoy PATH] [--rathole PATH] [--json] [SCENARIO...]";
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments> {
     let suite = args.next().with_context(|| USAGE)?;
     let Some((_, all)) = SUITES.iter().find(|(name, _)| *name == suite) else {
         bail!("`{suite}` is no suite: {USAGE}");
     };
-    let (mut cloud, mut edge, mut rathole, mut json, mut only) = (None, None, None, false, Vec::new());
+    let (mut cloud, mut edge, mut envoy, mut rathole) = (None, None, None, None);
+    let (mut json, mut only) = (false, Vec::new());
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--cloud" => cloud = args.next().map(PathBuf::from),
             "--edge" => edge = args.next().map(PathBuf::from),
+            "--envoy" => envoy = args.next().map(PathBuf::from),
             "--rathole" => rathole = args.next().map(PathBuf::from),
             "--json" => json = true,
             name if all.iter().any(|(known, _)| *known == name) => only.push(arg),
@@ -80,10 +96,14 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments> {
         }
     }
     let cloud = cloud.with_context(|| format!("--cloud is missing: {USAGE}"))?;
-    let edge = edge.with_context(|| format!("--edge is missing: {USAGE}"))?;
+    // Each suite runs one of the two.
+    let (edge, envoy) = match suite.as_str() {
+        "dataplane" => (PathBuf::new(), envoy.with_context(|| format!("--envoy is missing: {USAGE}"))?),
+        _ => (edge.with_context(|| format!("--edge is missing: {USAGE}"))?, PathBuf::new()),
+    };
     let wanted = |(name, _): &&(&str, Scenario)| only.is_empty() || only.iter().any(|only| only == name);
     let scenarios = all.iter().filter(wanted).copied().collect();
-    Ok(Arguments { binaries: Binaries { cloud, edge, rathole }, json, scenarios })
+    Ok(Arguments { binaries: Binaries { cloud, edge, envoy, rathole }, json, scenarios })
 }
 
 fn measure() -> Result<bool> {
@@ -105,6 +125,14 @@ fn measure() -> Result<bool> {
 }
 
 fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    if let (Some(dataplane::SERVER), Some(folder)) = (args.next().as_deref(), args.next()) {
+        // A part of a measurement, in a process of its own.
+        return dataplane::server(folder.as_ref()).unwrap_or_else(|error| {
+            println!("{error:#}");
+            ExitCode::from(2)
+        });
+    }
     match measure() {
         Ok(true) => ExitCode::SUCCESS,
         // A figure missed its bar.

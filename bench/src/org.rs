@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use catalyst_config::files;
+use catalyst_dataplane::Identity;
 use catalyst_identity::{Clock, Credentials, Limits, NodeKey, OrgRoot, PeerVerifier, TrustStore};
 use catalyst_names::{NodeId, NodeName, OrgId};
 
@@ -31,13 +32,34 @@ fn now() -> u64 {
 impl Org {
     /// `acme.example` with a new root.
     pub fn new() -> Result<Self> {
-        let id = OrgId::parse("acme.example")?;
+        Self::named("acme.example")
+    }
+
+    /// Another one.
+    pub fn named(name: &str) -> Result<Self> {
+        let id = OrgId::parse(name)?;
         Ok(Org { root: OrgRoot::generate(&id, now())?, id })
     }
 
     /// The full name of a node.
     pub fn name(&self, node: &str) -> Result<NodeName> {
         Ok(NodeName::new(&NodeId::parse(node)?, &self.id))
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &OrgId {
+        &self.id
+    }
+
+    /// Its root certificates, in PEM.
+    pub fn roots(&self) -> String {
+        self.root.certificate_pem()
+    }
+
+    /// Certificate and key of a node, for an Envoy.
+    pub fn identity(&self, node: &str) -> Result<Identity> {
+        let (key, chain) = self.issue(node)?;
+        Ok(Identity { chain, key: key.to_pem().expose().to_owned() })
     }
 
     fn issue(&self, node: &str) -> Result<(NodeKey, String)> {

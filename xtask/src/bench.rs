@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::build_edge;
 use crate::cargo;
+use crate::envoy;
 use crate::repo::Repo;
 
 /// The line in the overview.
@@ -23,6 +24,9 @@ machine gives the truest figures; a suite takes two to five minutes after the bu
   core        the core by itself. Scenarios: latency, transit, idle, loss
   edge        the edge node, in turns with HAProxy and nginx (apt-get install haproxy nginx libnginx-mod-stream).
               Scenarios: forward, tunnel, idle, small, join
+  dataplane   what a cloud node does to its Envoy and what Envoy then costs, in turns with a bare delta server and with
+              a pair of Envoys configured by hand (apt-get install wrk; Envoy as by `cargo xtask envoy fetch`).
+              Scenarios: change, scale, churn, pair, kill
 
   SCENARIO         only these
   --with-rathole   edge: also rathole, built from the crate registry into the target folder
@@ -32,11 +36,15 @@ Examples:
   cargo xtask bench core
   cargo xtask bench core latency --json
   cargo xtask bench edge --with-rathole
+  cargo xtask bench dataplane change
 ";
 
 const WITH_RATHOLE: &str = "--with-rathole";
 
-const SUITES: &[&str] = &["core", "edge"];
+const SUITES: &[&str] = &["core", "edge", DATAPLANE];
+
+/// The suite without the edge node, and with Envoy.
+const DATAPLANE: &str = "dataplane";
 
 /// What is built, each by itself, so that no crate turns on features in another binary: package and profile.
 const BUILDS: &[(&str, &str)] = &[("catalyst", "release"), ("catalyst-bench", "release")];
@@ -64,16 +72,19 @@ pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
             bail!("{package} did not build");
         }
     }
-    let edge = build_edge::build(repo, None)?;
     let target = cargo::metadata(repo)?.target_directory;
+    let (flag, other) = match suite.as_str() {
+        DATAPLANE => ("--envoy", envoy::fetch(&target)?),
+        _ => ("--edge", build_edge::build(repo, None)?),
+    };
     let binary = |profile: &str, name: &str| -> PathBuf { target.join(profile).join(name) };
     let rathole = if rest.iter().any(|arg| arg == WITH_RATHOLE) { Some(rathole(&target)?) } else { None };
     let status = Command::new(binary("release", "catalyst-bench"))
         .arg(suite)
         .arg("--cloud")
         .arg(binary("release", "catalyst"))
-        .arg("--edge")
-        .arg(edge)
+        .arg(flag)
+        .arg(other)
         .args(rathole.iter().flat_map(|path| [Path::new("--rathole"), path]))
         .args(rest.iter().filter(|arg| *arg != WITH_RATHOLE))
         .status()

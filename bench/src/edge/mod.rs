@@ -6,7 +6,7 @@ mod contestant;
 mod forward;
 mod idle;
 mod join;
-mod load;
+pub mod load;
 mod small;
 mod tunnel;
 
