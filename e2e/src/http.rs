@@ -4,16 +4,21 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::tcp;
 
-/// A service that answers every GET with its own words, and every POST with the bytes it got.
+/// A service that answers every GET with its own words, and every POST with the bytes it got. `/head` is answered with the
+/// head of the request, in small letters; `/ticks` with a number every few milliseconds, for ever.
 #[derive(Debug)]
 pub struct Http {
     service: tcp::Service,
     words: String,
     requests: Arc<AtomicUsize>,
 }
+
+/// Between two numbers of `/ticks`.
+const TICK: Duration = Duration::from_millis(20);
 
 impl Http {
     /// Serves on a free port.
@@ -53,13 +58,13 @@ impl Http {
     }
 }
 
-/// The first line and the length of the body.
-fn head(reader: &mut impl BufRead) -> io::Result<Option<(String, usize)>> {
+/// The first line, all other lines and the length of the body.
+fn head(reader: &mut impl BufRead) -> io::Result<Option<(String, String, usize)>> {
     let mut first = String::new();
     if reader.read_line(&mut first)? == 0 {
         return Ok(None);
     }
-    let mut length = 0;
+    let (mut length, mut others) = (0, String::new());
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -67,8 +72,10 @@ fn head(reader: &mut impl BufRead) -> io::Result<Option<(String, usize)>> {
         }
         let line = line.trim_end().to_ascii_lowercase();
         if line.is_empty() {
-            return Ok(Some((first.trim_end().to_string(), length)));
+            return Ok(Some((first.trim_end().to_string(), others, length)));
         }
+        others.push_str(&line);
+        others.push('\n');
         if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().map_err(|_| ErrorKind::InvalidData)?;
         }
@@ -79,15 +86,95 @@ fn serve(stream: TcpStream, words: &str, requests: &AtomicUsize) -> io::Result<(
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut writer = stream;
     writer.set_nodelay(true)?;
-    while let Some((first, length)) = head(&mut reader)? {
+    while let Some((first, others, length)) = head(&mut reader)? {
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         requests.fetch_add(1, Ordering::SeqCst);
-        let answer = if first.starts_with("POST") { body } else { words.as_bytes().to_vec() };
+        let answer = match first.split(' ').nth(1) {
+            Some("/head") => format!("{first}\n{others}").into_bytes(),
+            Some("/ticks") => return ticks(&mut writer),
+            _ if first.starts_with("POST") => body,
+            _ => words.as_bytes().to_vec(),
+        };
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len());
         writer.write_all(&[head.as_bytes(), &answer].concat())?;
     }
     Ok(())
+}
+
+fn ticks(writer: &mut TcpStream) -> io::Result<()> {
+    writer.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+    for number in 0_u64.. {
+        let line = format!("{number}\n");
+        writer.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())?;
+        std::thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// An answer that does not end by itself.
+#[derive(Debug)]
+pub struct Ticks(BufReader<TcpStream>);
+
+impl Ticks {
+    /// Asks for it, and waits until it has begun.
+    ///
+    /// # Errors
+    /// As the socket says; anything but 200.
+    pub fn open(address: SocketAddr, host: &str) -> io::Result<Ticks> {
+        let mut stream = tcp::try_connect(address)?;
+        stream.write_all(format!("GET /ticks HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes())?;
+        let mut reader = BufReader::new(stream);
+        let (first, ..) = head(&mut reader)?.ok_or(ErrorKind::UnexpectedEof)?;
+        if !first.starts_with("HTTP/1.1 200 ") {
+            return Err(io::Error::other(first));
+        }
+        let mut ticks = Ticks(reader);
+        ticks.next_line()?;
+        Ok(ticks)
+    }
+
+    fn next_line(&mut self) -> io::Result<()> {
+        match self.0.read_line(&mut String::new())? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is more of it: what has come already, and then some.
+    pub fn goes_on(&mut self) -> bool {
+        self.0.get_ref().set_read_timeout(Some(tcp::PATIENCE)).unwrap();
+        (0..20).all(|_| self.next_line().is_ok())
+    }
+
+    /// Whether it ends within this time.
+    pub fn is_cut(&mut self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            self.0.get_ref().set_read_timeout(Some(left)).unwrap();
+            match self.next_line() {
+                Ok(()) => {}
+                Err(error) => return !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            }
+        }
+        false
+    }
+}
+
+/// The status of an answer to a GET with these header lines beside Host, and its body.
+///
+/// # Errors
+/// As the socket says.
+pub fn ask(address: SocketAddr, host: &str, path: &str, lines: &[&str]) -> io::Result<(u16, String)> {
+    let mut reader = BufReader::new(tcp::try_connect(address)?);
+    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{lines}\r\n");
+    reader.get_mut().write_all(request.as_bytes())?;
+    let (first, _, length) = head(&mut reader)?.ok_or(ErrorKind::UnexpectedEof)?;
+    let mut answer = vec![0; length];
+    reader.read_exact(&mut answer)?;
+    let status = first.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ok((status.ok_or(ErrorKind::InvalidData)?, String::from_utf8_lossy(&answer).into_owned()))
 }
 
 /// A connection that is kept alive between requests.
@@ -115,7 +202,7 @@ impl Client {
         let host = &self.1;
         let head = format!("{method} / HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n", body.len());
         self.0.get_mut().write_all(&[head.as_bytes(), body].concat())?;
-        let (first, length) = self::head(&mut self.0)?.ok_or(ErrorKind::UnexpectedEof)?;
+        let (first, _, length) = self::head(&mut self.0)?.ok_or(ErrorKind::UnexpectedEof)?;
         let mut answer = vec![0; length];
         self.0.read_exact(&mut answer)?;
         if first.starts_with("HTTP/1.1 200 ") { Ok(answer) } else { Err(io::Error::other(first)) }

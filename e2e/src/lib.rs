@@ -14,6 +14,7 @@
 //! | `make` | making a node by the real commands |
 //! | `node` | one node: its configuration and its process |
 //! | `ask` | questions to a node, and waiting for the right answer |
+//! | `envoy` | what is seen of a node's Envoy and done to it |
 //! | `process` | a child with its log; it never outlives the test |
 //! | `admin` | the client of the admin socket |
 //! | `disk` | a small disk, to be filled |
@@ -21,7 +22,7 @@
 //! | `wait` | waiting on a state, with a report when it does not come |
 //! | `lab` | the test itself in a network namespace, with machines beside it |
 //! | `world` | machines that are network namespaces |
-//! | `http`, `tcp` | services and clients in this process |
+//! | `http`, `h2`, `tcp`, `udp` | services and clients in this process |
 
 // The harness is test code: a panic is how it reports.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -30,7 +31,9 @@ pub mod admin;
 mod ask;
 pub mod clock;
 pub mod disk;
+mod envoy;
 pub mod fabric;
+pub mod h2;
 pub mod http;
 pub mod lab;
 mod make;

@@ -190,9 +190,13 @@ fn of_mesh(address: SocketAddr) -> io::Result<SocketAddr> {
     }
 }
 
-/// Whether the port can be given to the program that carries flows: what it does not get, it can only complain of.
+/// Whether the port can be given to the program that carries flows: what it does not get, it can only complain of. One that
+/// was given to it a moment ago may not be open yet.
 fn free<Sh: Shell>(plane: &Plane<Sh>, protocol: Protocol, address: SocketAddr) -> io::Result<()> {
     if protocol != Protocol::Udp && plane.tables.mesh().get().is_some() {
+        if plane.tables.ports().met(Carrier::Tcp, address).is_some() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
         std::net::TcpListener::bind(address)?;
     }
     Ok(())
@@ -207,8 +211,9 @@ pub(crate) fn http<Sh: Shell>(
 ) -> Result<SocketAddr, NodeError> {
     let fail = |source| NodeError::Listen { address: listen.to_string(), what: "http.listen".into(), source };
     if plane.tables.mesh().get().is_some() {
-        let one = open_one(listen, &http_key(listen), "http", store, of_mesh, |at| Ok(*at));
-        return one.map_err(fail);
+        let one = open_one(listen, &http_key(listen), "http", store, of_mesh, |at| Ok(*at)).map_err(fail)?;
+        plane.tables.ports().opened(Carrier::Tcp, one);
+        return Ok(one);
     }
     let open = |address| plane.shell.listen(address);
     let listener = open_one(listen, &http_key(listen), "http", store, open, Sh::local_addr).map_err(fail)?;

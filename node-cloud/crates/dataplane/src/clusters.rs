@@ -144,8 +144,10 @@ pub(crate) fn peer(peer: &NodeName) -> cluster::Cluster {
     cluster.health_checks = vec![core::HealthCheck {
         timeout: duration(Limits::ANSWER),
         interval: duration(Limits::CHECK),
-        no_traffic_interval: duration(Limits::CHECK_IDLE),
-        unhealthy_interval: duration(Limits::CHECK),
+        // One that does not answer, such as an Envoy that is starting, gets no traffic: it is asked often all the same.
+        no_traffic_interval: duration(Limits::CHECK_DOWN),
+        no_traffic_healthy_interval: duration(Limits::CHECK_IDLE),
+        unhealthy_interval: duration(Limits::CHECK_DOWN),
         unhealthy_threshold: number(2),
         healthy_threshold: number(1),
         // A host that is new takes traffic at once: a first try tells more than a question.

@@ -169,6 +169,8 @@ impl Manager<'_> {
             ("flags", "%RESPONSE_FLAGS%"),
             ("details", "%RESPONSE_CODE_DETAILS%"),
             ("cluster", "%UPSTREAM_CLUSTER_RAW%"),
+            // The next node, by its certificate.
+            ("peer", "%UPSTREAM_PEER_URI_SAN%"),
             ("tries", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
             ("received", "%BYTES_RECEIVED%"),
             ("sent", "%BYTES_SENT%"),

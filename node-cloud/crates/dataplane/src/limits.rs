@@ -38,8 +38,10 @@ impl Limits {
     pub const HEADERS: Duration = Duration::from_secs(10);
     /// Between two questions whether a neighbour's mesh port answers, while it is used.
     pub const CHECK: Duration = Duration::from_secs(1);
-    /// The same for a neighbour whose mesh is not used.
+    /// The same for a neighbour whose mesh port answers and is not used.
     pub const CHECK_IDLE: Duration = Duration::from_secs(30);
+    /// The same for a neighbour whose mesh port does not answer: one that starts is used soon after.
+    pub const CHECK_DOWN: Duration = Duration::from_millis(250);
     /// For an answer to that question, and to a PING on a mesh connection.
     pub const ANSWER: Duration = Duration::from_secs(2);
     /// After its last stream, how long a connection stays open when its grant is gone.

@@ -1,0 +1,113 @@
+//! Several cloud nodes of one organisation: from Envoy to Envoy to Envoy, and around what has died.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use catalyst_e2e::http::{self, Http};
+use catalyst_e2e::tcp::{self, Service};
+use catalyst_e2e::wait::{self, SOON};
+use catalyst_e2e::{Fabric, Node};
+
+/// On profile `wan` a loss is noticed within 3 s; the rest is for a machine that is busy.
+const MOVED: Duration = Duration::from_secs(6);
+
+fn clouds<const N: usize>(names: [&str; N]) -> (Fabric, [Node; N]) {
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let nodes = names.map(|name| {
+        let mut node = fabric.cloud(&org, name);
+        node.has_envoy();
+        node
+    });
+    (fabric, nodes)
+}
+
+fn start<const N: usize>(nodes: &mut [Node; N]) {
+    nodes.iter_mut().for_each(Node::start);
+}
+
+/// One byte there and back, over a connection of its own.
+fn echoes(port: SocketAddr) -> Option<()> {
+    let mut client = tcp::try_connect(port).ok()?;
+    client.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    client.write_all(b"x").ok()?;
+    client.read_exact(&mut [0]).ok()
+}
+
+fn said(node: &Node, service: &str, words: &str) -> Option<()> {
+    http::get_at(node.ingress(), service).ok().filter(|said| said == words).map(|_| ())
+}
+
+fn answers(node: &Node, words: &str) -> Option<()> {
+    said(node, "web.acme.example", words)
+}
+
+#[test]
+fn three_nodes_in_a_line_carry_requests_and_connections_and_each_knows_its_neighbour() {
+    let (web, raw) = (Http::start("at the end of the line"), Service::echo());
+    let (_fabric, mut line) = clouds(["a", "b", "c"]);
+    let [a, b, c] = &mut line;
+    a.joins(b);
+    b.joins(c);
+    c.offers("web", "http", web.address());
+    c.offers("raw", "tcp", raw.address());
+    a.exposes("raw.acme.example");
+    start(&mut line);
+    let [a, b, c] = &line;
+    let port = a.wait_reachable("raw.acme.example");
+    wait::until("an answer", SOON, || answers(a, web.words()));
+    wait::until("an echo", SOON, || echoes(port));
+    let (_, head) = http::ask(a.ingress(), "web.acme.example", "/head", &[]).unwrap();
+    assert!(head.contains(&format!("x-catalyst-caller: {}\n", b.spiffe())), "the last hop's: {head}");
+    let [first, second, third] = [a, b, c].map(Node::spiffe);
+    for authority in ["web.acme.example", "raw.acme.example:1"] {
+        let (here, ok) = (("authority", authority), ("status", "200"));
+        a.wait_logged(&[here, ok, ("caller", &first), ("cluster", "peer|b.acme.example"), ("peer", &second)]);
+        b.wait_logged(&[here, ok, ("caller", &first), ("cluster", "peer|c.acme.example"), ("peer", &third)]);
+        let local = format!("local|{}", authority.trim_end_matches(":1"));
+        c.wait_logged(&[here, ok, ("caller", &second), ("cluster", &local)]);
+    }
+
+    // The one between loses its Envoy: the node starts another, at the same ports.
+    let (gone, own) = (b.kill_envoy(), b.ingress());
+    wait::until("another Envoy", SOON, || b.envoy_pid().filter(|pid| *pid != gone));
+    wait::until("an answer after it", SOON, || answers(a, web.words()));
+    wait::until("an echo after it", SOON, || echoes(port));
+    assert_eq!(http::get_at(own, "web.acme.example").unwrap(), web.words());
+}
+
+/// One origin, two ways: the node on the better one dies.
+#[test]
+fn when_the_node_between_dies_the_other_way_is_taken() {
+    let (web, raw) = (Http::start("behind two"), Service::echo());
+    let (_fabric, mut square) = clouds(["a", "m1", "m2", "z"]);
+    let [a, first, second, z] = &mut square;
+    for middle in [&mut *first, &mut *second] {
+        a.joins(middle);
+        middle.joins(z);
+        // Of its own, under its name.
+        let name = middle.name.clone();
+        middle.offers(&name, "http", web.address());
+    }
+    z.offers("web", "http", web.address());
+    z.offers("raw", "tcp", raw.address());
+    a.exposes("raw.acme.example");
+    start(&mut square);
+    let [a, first, second, _z] = &mut square;
+    let port = a.wait_reachable("raw.acme.example");
+    a.wait_routes("web.acme.example", "both ways", |rows| rows.len() == 2);
+    a.wait_routes("raw.acme.example", "both ways", |rows| rows.len() == 2);
+    wait::until("an echo", SOON, || echoes(port));
+    for service in [first.full_name(), second.full_name()] {
+        wait::until("both mesh ports are there", SOON, || said(a, &service, web.words()));
+    }
+    assert_eq!(answers(a, web.words()), Some(()));
+    a.wait_logged(&[("authority", "web.acme.example"), ("status", "200"), ("peer", &first.spiffe())]);
+    first.kill_all();
+    wait::until("an answer over the other", MOVED, || answers(a, web.words()));
+    wait::until("an echo over the other", MOVED, || echoes(port));
+    for authority in ["web.acme.example", "raw.acme.example:1"] {
+        a.wait_logged(&[("authority", authority), ("status", "200"), ("peer", &second.spiffe())]);
+    }
+}
