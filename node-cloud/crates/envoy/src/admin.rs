@@ -101,7 +101,7 @@ impl Admin {
     /// It does not answer, the expression is wrong, or the answer is too long: filter more.
     pub async fn stats(&self, filter: &str) -> Result<Stats, EnvoyError> {
         let path = format!("/stats?filter={}", encoded(filter));
-        let body = self.good(&path).await?;
+        let body = self.good("GET", &path).await?;
         Ok(parse_stats(&String::from_utf8_lossy(&body)))
     }
 
@@ -113,18 +113,30 @@ impl Admin {
         Ok(self.json::<Certificates>("/certs").await?.certificates)
     }
 
+    /// Opens its log files anew: for who has renamed them.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses.
+    pub async fn reopen_logs(&self) -> Result<(), EnvoyError> {
+        self.good("POST", "/reopen_logs").await.map(drop)
+    }
+
     /// Anything else, by its path.
     ///
     /// # Errors
     /// It does not answer in time, the answer is too long or is none of HTTP.
     pub async fn get(&self, path: &str) -> Result<Answer, EnvoyError> {
-        let asked = tokio::time::timeout(self.patience, self.ask(path)).await;
+        self.asked("GET", path).await
+    }
+
+    async fn asked(&self, method: &str, path: &str) -> Result<Answer, EnvoyError> {
+        let asked = tokio::time::timeout(self.patience, self.ask(method, path)).await;
         let late = || format!("no answer within {} s", self.patience.as_secs());
         asked.unwrap_or_else(|_| Err(late())).map_err(|why| EnvoyError::Admin { path: path.to_owned(), why })
     }
 
-    async fn good(&self, path: &str) -> Result<Vec<u8>, EnvoyError> {
-        let answer = self.get(path).await?;
+    async fn good(&self, method: &str, path: &str) -> Result<Vec<u8>, EnvoyError> {
+        let answer = self.asked(method, path).await?;
         if answer.status == 200 {
             return Ok(answer.body);
         }
@@ -134,15 +146,17 @@ impl Admin {
     }
 
     async fn json<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, EnvoyError> {
-        let body = self.good(path).await?;
+        let body = self.good("GET", path).await?;
         serde_json::from_slice(&body)
             .map_err(|error| EnvoyError::Admin { path: path.to_owned(), why: error.to_string() })
     }
 
-    async fn ask(&self, path: &str) -> Result<Answer, String> {
+    async fn ask(&self, method: &str, path: &str) -> Result<Answer, String> {
         let told = |error: std::io::Error| error.to_string();
         let mut stream = UnixStream::connect(&self.socket).await.map_err(told)?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.map_err(told)?;
         let most = u64::try_from(Limits::ADMIN_ANSWER).unwrap_or(u64::MAX);
         let mut bytes = Vec::new();

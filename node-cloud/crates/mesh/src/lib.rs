@@ -15,8 +15,10 @@
 //! | `blame` | whose a resource is, by its name |
 //! | `troubles`, `rejected` | what keeps services from being served |
 //! | `neighbours`, `rows` | how Envoy and neighbours are, for `status` |
+//! | `access_log` | which is kept within a bound |
 //! | `streams` | flows that only the tunnel can carry |
 
+mod access_log;
 mod blame;
 mod limits;
 mod mesh;

@@ -13,6 +13,11 @@ impl Limits {
     pub const STREAM_WINDOW: u32 = catalyst_dataplane::Limits::STREAM_WINDOW;
     /// The same of all flows of a connection: more than all of them together.
     pub const CONNECTION_WINDOW: u32 = catalyst_dataplane::Limits::CONNECTION_WINDOW;
+    /// Bytes of the access log. When full: it becomes the old one, and the old one goes. A little more is written until
+    /// the next look.
+    pub const ACCESS_LOG: u64 = 64 << 20;
+    /// Between two looks at its length.
+    pub const ACCESS_LOG_LOOK: Duration = Duration::from_secs(10);
     /// After a connection that could not be accepted: out of descriptors, mostly.
     pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
     /// How exactly the system tells when a process began, and then some.

@@ -21,6 +21,7 @@ use tokio::runtime;
 use tokio::sync::{Notify, oneshot, watch};
 use tracing::warn;
 
+use crate::access_log;
 use crate::blame::Blame;
 use crate::limits::Limits;
 use crate::neighbours::Neighbours;
@@ -155,6 +156,7 @@ impl Mesh for EnvoyMesh {
         self.runtime.spawn(rejected::reopen(self.shared.clone(), addresses));
         let (neighbours, admin) = (self.neighbours.clone(), self.admin.clone());
         self.runtime.spawn(async move { neighbours.watch(admin).await });
+        self.runtime.spawn(access_log::watch(self.site.access_log.clone(), self.admin.clone()));
         if let Some(socket) = taken(&self.node_socket) {
             self.runtime.spawn(streams::serve(socket, self.site.own.clone(), flows));
         }

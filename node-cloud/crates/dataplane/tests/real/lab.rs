@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use catalyst_dataplane::{Bundle, Identity, Planner, Service, Site, Via, Way};
-use catalyst_envoy::{BootstrapSpec, Place, print_bootstrap};
+use catalyst_envoy::{Admin, BootstrapSpec, Place, print_bootstrap};
 use catalyst_identity::{NodeKey, OrgRoot};
 use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
 use catalyst_xds::{Limits, Publisher, serve};
@@ -120,6 +120,11 @@ impl Lab {
         node
     }
 
+    /// Has a node's Envoy open its log files anew.
+    pub fn reopen_logs(&self, node: &Node) {
+        self.runtime.block_on(Admin::new(node.place.admin_socket()).reopen_logs()).unwrap();
+    }
+
     /// Waits until the node's Envoy has all that it was told, and none of it was rejected.
     pub fn settled(&self, node: &Node) {
         let waited =
@@ -154,6 +159,7 @@ impl Node {
             .arg(self.place.bootstrap())
             .args(["--reject-unknown-dynamic-fields", "--use-dynamic-base-id", "--concurrency", "1"])
             .args(["--drain-time-s", "0", "--drain-strategy", "immediate", "-l", "warning"])
+            .args(["--file-flush-interval-msec", "200"])
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

@@ -117,3 +117,21 @@ fn another_organisation_gets_what_it_was_granted_and_loses_it_at_once() {
     assert!(greeted(g.at(9002), "220 db\n").is_none());
     assert!(echoes(&mut others), "the other organisation's flow goes on");
 }
+
+#[test]
+fn an_access_log_that_was_put_away_is_opened_anew() {
+    let lab = Lab::new(&["acme.example"]);
+    let a = lab.node(1, "a.acme.example");
+    let old = a.site.access_log.with_extension("old");
+    let asked = |path: &str| {
+        get(a.at(8080), "nobody.acme.example", path, "");
+    };
+    asked("/before");
+    until("a line about the first", || a.access_log().contains("/before"));
+    std::fs::rename(&a.site.access_log, &old).unwrap();
+    lab.reopen_logs(&a);
+    asked("/after");
+    until("a line about the second", || a.access_log().contains("/after"));
+    let old = std::fs::read_to_string(old).unwrap();
+    assert!(old.contains("/before") && !old.contains("/after"), "{old}");
+}
