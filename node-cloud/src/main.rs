@@ -50,14 +50,9 @@ Exit codes: 0 done, 1 failed, or in force but not on the disk yet, 2 wrong comma
 #[derive(Subcommand)]
 enum Command {
     /// Run the node until it is told to stop (SIGTERM, or Ctrl-C)
-    Up {
-        /// Record every event of the core to this new file
-        #[arg(long, value_name = "FILE")]
-        record: Option<PathBuf>,
-        /// The Envoy program to run, in place of the one that is found
-        #[arg(long, value_name = "PATH")]
-        envoy: Option<PathBuf>,
-    },
+    #[command(after_help = "Examples:\n  catalyst up\n  catalyst up --envoy /opt/envoy/envoy\n  \
+                            catalyst up --envoy-mode external")]
+    Up(up::Up),
     /// The Envoy that carries this node's traffic
     #[command(subcommand)]
     Envoy(envoy::EnvoyCommand),
@@ -101,7 +96,7 @@ fn commands() -> ExitCode {
     let arguments = Arguments::parse();
     let common = &arguments.common;
     let result = match &arguments.command {
-        Command::Up { record, envoy } => up::up(common, record.clone(), envoy.as_deref()),
+        Command::Up(command) => command.run(common),
         Command::Envoy(command) => envoy::execute(command, common),
         Command::Init(command) => command.run(common.json),
         Command::Org(command) => org::execute(command, &PROGRAM, common),

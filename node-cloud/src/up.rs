@@ -10,6 +10,7 @@ use catalyst_node::mesh::Told;
 use catalyst_node::services::launch;
 use catalyst_node::{NodeError, Prepared, Recorder, Stop, run};
 use catalyst_route_table::{Heap, Limits};
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{PROGRAM, log, runtime, shell};
@@ -18,7 +19,30 @@ fn failed(error: impl std::fmt::Display) -> NodeError {
     NodeError::Failed(error.to_string())
 }
 
-pub fn up(common: &Common, record: Option<PathBuf>, envoy: Option<&Path>) -> Result<(), NodeError> {
+/// `up ...`
+#[derive(Args)]
+pub struct Up {
+    /// Record every event of the core to this new file
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// The Envoy program to run, in place of the one that is found
+    #[arg(long, value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// Who runs Envoy: managed, external or off; the same as --set envoy.mode=MODE
+    #[arg(long, value_name = "MODE")]
+    envoy_mode: Option<String>,
+}
+
+impl Up {
+    pub fn run(&self, common: &Common) -> Result<(), NodeError> {
+        let mode = self.envoy_mode.iter().map(|mode| format!("envoy.mode={mode}"));
+        let set = common.set.iter().cloned().chain(mode).collect();
+        let common = Common { set, ..common.clone() };
+        up(&common, self.record.clone(), self.envoy.as_deref())
+    }
+}
+
+fn up(common: &Common, record: Option<PathBuf>, envoy: Option<&Path>) -> Result<(), NodeError> {
     let config = common.load(&PROGRAM)?;
     log::start(&config);
     let routes = config.limits.routes as usize;
