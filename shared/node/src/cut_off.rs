@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use crate::boot;
 use crate::engine::Engine;
+use crate::mesh::Change;
 use crate::revocations::{List, Revocations};
 use crate::write::Write;
 
@@ -88,5 +89,7 @@ impl<S: RouteStore> Engine<S> {
         self.transport.remove_peer(name);
         self.feed(&event);
         self.transport.set_peer(dial);
+        // Not admitted by who carries flows either, until a session with it stands again.
+        self.tables.mesh().tell(Change::Neighbour { peer: name, mesh_address: None });
     }
 }

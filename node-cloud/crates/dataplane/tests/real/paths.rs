@@ -135,3 +135,28 @@ fn an_access_log_that_was_put_away_is_opened_anew() {
     let old = std::fs::read_to_string(old).unwrap();
     assert!(old.contains("/before") && !old.contains("/after"), "{old}");
 }
+
+#[test]
+fn who_is_no_neighbour_any_more_gets_nothing_even_on_a_connection_that_stands() {
+    let lab = Lab::new(&["acme.example"]);
+    let mut a = lab.node(1, "a.acme.example");
+    let mut b = lab.node(2, "b.acme.example");
+    join(&mut a, &mut b);
+    let web = service("web.acme.example");
+    let page = http(b.ip, "web");
+    b.planner.set_target(&web, Some(vec![page.at]));
+    b.planner.set_service(&web, ways(Protocol::Http, &[Via::Local]));
+    b.tell();
+    a.planner.set_service(&web, ways(Protocol::Http, &[b.via()]));
+    a.tell();
+    [&a, &b].iter().for_each(|node| lab.settled(node));
+    assert_eq!(get(a.at(8080), "web.acme.example", "/", "").0, 200, "{}", a.log_text());
+    b.planner.set_neighbour(&a.name, None);
+    b.tell();
+    lab.settled(&b);
+    assert_eq!(get(a.at(8080), "web.acme.example", "/", "").0, 403);
+    b.planner.set_neighbour(&a.name, Some(vec![a.site.mesh]));
+    b.tell();
+    lab.settled(&b);
+    assert_eq!(get(a.at(8080), "web.acme.example", "/", "").0, 200);
+}
