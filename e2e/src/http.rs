@@ -205,7 +205,11 @@ impl Client {
         let (first, _, length) = self::head(&mut self.0)?.ok_or(ErrorKind::UnexpectedEof)?;
         let mut answer = vec![0; length];
         self.0.read_exact(&mut answer)?;
-        if first.starts_with("HTTP/1.1 200 ") { Ok(answer) } else { Err(io::Error::other(first)) }
+        if first.starts_with("HTTP/1.1 200 ") {
+            Ok(answer)
+        } else {
+            Err(io::Error::other(format!("{first}: {}", String::from_utf8_lossy(&answer))))
+        }
     }
 
     /// What the service says.

@@ -29,6 +29,7 @@ mod loss;
 mod mesh;
 mod mesh_bad;
 mod mesh_edges;
+mod mesh_envoy;
 mod mesh_lines;
 mod mesh_orgs;
 mod migration;

@@ -232,7 +232,7 @@ fn an_exposed_port_that_another_program_has_at_the_start_is_said_and_opened_late
         },
         |node, at| {
             node.wait_reachable("web.acme.example");
-            assert_eq!(http::get(at).unwrap(), "well");
+            wait::until("it answers", SOON, || http::get(at).ok().filter(|words| words == "well"));
         },
     );
 }
@@ -243,7 +243,8 @@ fn an_ingress_whose_port_another_program_has_is_said_and_opened_later() {
         "the HTTP ingress",
         |_, ingress| ingress,
         |_, at| {
-            assert_eq!(http::get_at(at, "web.acme.example").unwrap(), "well");
+            let ask = || http::get_at(at, "web.acme.example").ok().filter(|words| words == "well");
+            wait::until("it answers", SOON, ask);
         },
     );
 }
@@ -255,7 +256,7 @@ fn a_mesh_port_that_another_program_has_is_said_and_opened_later() {
         |node, _| node.config["envoy"]["listen"].as_str().unwrap().parse().unwrap(),
         |_, at| {
             // Envoy listens: it takes connections, and wants TLS.
-            tcp::try_connect(at).unwrap();
+            wait::until("it is open", SOON, || tcp::try_connect(at).ok());
         },
     );
 }

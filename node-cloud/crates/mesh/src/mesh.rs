@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -57,6 +57,7 @@ pub struct EnvoyMesh {
     process: Option<watch::Receiver<EnvoyState>>,
     neighbours: Arc<Neighbours>,
     admin: Admin,
+    xds_socket: PathBuf,
 }
 
 fn listen(path: &Path) -> Result<UnixListener, MeshError> {
@@ -98,6 +99,7 @@ impl EnvoyMesh {
             address,
             neighbours: Arc::default(),
             admin: Admin::new(place.admin_socket()),
+            xds_socket: place.xds_socket(),
             shared: Arc::new(Shared::new(State::new(site.clone(), key), publisher)),
             runtime: runtime::Handle::current(),
             resolve: Arc::new(Notify::new()),
@@ -112,10 +114,16 @@ impl EnvoyMesh {
 
     /// Ends Envoy, if the node runs it, and tells nothing any more.
     pub async fn stop(&self) {
+        let mut left = vec![&self.xds_socket, &self.site.node_socket];
         if let Some(handle) = taken(&self.envoy) {
             handle.stop().await;
+            // Envoy leaves its own behind.
+            left.extend([&self.site.stream_socket, &self.site.http_socket]);
         }
         drop(taken(&self.stop));
+        for path in left {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
