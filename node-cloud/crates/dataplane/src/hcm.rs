@@ -5,48 +5,19 @@ use std::path::Path;
 use catalyst_names::NodeName;
 use sha2::{Digest, Sha256};
 
-use crate::clusters::http2;
+use crate::answers;
+use crate::clusters::{http1, http2};
+use crate::door::Door;
+use crate::headers;
 use crate::limits::Limits;
 use crate::proto::{
-    Any, accesslog, add_header, ads, any, containing, core, duration, exactly, ext, format_text, listener,
-    mutation, rbac, route, set_header, yes,
+    Any, accesslog, ads, any, containing, core, duration, exactly, ext, format_text, listener, rbac, route,
+    yes,
 };
 use crate::site::names;
 use crate::tls::extension;
 
 use ext::filters::network::http_connection_manager::v3 as manager;
-
-/// The door that a request comes in by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door<'a> {
-    /// From a neighbour.
-    Mesh,
-    /// `CONNECT` from a port of this Envoy.
-    Inner,
-    /// From a local client, which names the service as Host.
-    Ingress,
-    /// From a local client of one service's port.
-    Port(&'a str),
-    /// From the tunnel; the service is in the filter state.
-    Stream,
-}
-
-impl Door<'_> {
-    fn word(self) -> &'static str {
-        match self {
-            Door::Mesh => "mesh",
-            Door::Inner => "inner",
-            Door::Ingress => "ingress",
-            Door::Port(_) => "port",
-            Door::Stream => "stream",
-        }
-    }
-
-    /// Whether a client outside of Catalyst is on the other side, whose word counts for nothing.
-    fn is_client(self) -> bool {
-        matches!(self, Door::Ingress | Door::Port(_) | Door::Stream)
-    }
-}
 
 /// What is the same for all doors of a node.
 #[derive(Clone, Debug)]
@@ -66,7 +37,7 @@ impl Manager<'_> {
         if !door.is_client() {
             filters.push(http(LOOP, any(self.no_loop())));
         }
-        filters.push(http("envoy.filters.http.header_mutation", any(self.headers(door))));
+        filters.push(http("envoy.filters.http.header_mutation", any(headers::request(door, &self.token()))));
         // Clients of this node may do what it may: for them, what is not there is not found rather than forbidden.
         if !matches!(door, Door::Ingress | Door::Port(_)) {
             filters.push(http(RBAC, any(deny_all())));
@@ -87,9 +58,12 @@ impl Manager<'_> {
             access_log: self.access_log(door).into_iter().collect(),
             early_header_mutation_extensions: vec![extension(
                 "envoy.http.early_header_mutation.header_mutation",
-                any(early(door)),
+                any(headers::early(door)),
             )],
-            local_reply_config: Some(unreached()),
+            local_reply_config: Some(answers::local(door)),
+            http_protocol_options: Some(http1()),
+            // Whether an upload may begin, the service says.
+            proxy_100_continue: true,
             http_filters: filters,
             route_specifier: Some(manager::http_connection_manager::RouteSpecifier::ScopedRoutes(scopes(
                 door,
@@ -134,25 +108,6 @@ impl Manager<'_> {
             ..Default::default()
         };
         ext::filters::http::rbac::v3::Rbac { rules: Some(rules), ..Default::default() }
-    }
-
-    /// Who calls, said by this node and by nobody else.
-    fn headers(&self, door: Door<'_>) -> ext::filters::http::header_mutation::v3::HeaderMutation {
-        let caller = format!("%FILTER_STATE({}:PLAIN)%", names::CALLER);
-        let mut requests = vec![
-            append(set_header(names::CALLER_HEADER, &caller)),
-            append(add_header(names::VIA_HEADER, &self.token())),
-        ];
-        if door.is_client() {
-            requests.push(remove(names::SERVICE_HEADER));
-        }
-        ext::filters::http::header_mutation::v3::HeaderMutation {
-            mutations: Some(ext::filters::http::header_mutation::v3::Mutations {
-                request_mutations: requests,
-                ..Default::default()
-            }),
-            ..Default::default()
-        }
     }
 
     fn access_log(&self, door: Door<'_>) -> Option<accesslog::AccessLog> {
@@ -263,32 +218,6 @@ pub(crate) fn upgrade(kind: &str) -> manager::http_connection_manager::UpgradeCo
     manager::http_connection_manager::UpgradeConfig { upgrade_type: kind.to_owned(), ..Default::default() }
 }
 
-fn append(option: core::HeaderValueOption) -> mutation::HeaderMutation {
-    mutation::HeaderMutation { action: Some(mutation::header_mutation::Action::Append(option)) }
-}
-
-fn remove(name: &str) -> mutation::HeaderMutation {
-    mutation::HeaderMutation { action: Some(mutation::header_mutation::Action::Remove(name.to_owned())) }
-}
-
-/// Before the route is looked for: what a client may not say is taken away, and the service is put where the scope's key is.
-fn early(door: Door<'_>) -> ext::http::early_header_mutation::header_mutation::v3::HeaderMutation {
-    let mut mutations = vec![remove(names::CALLER_HEADER), remove(names::LOCAL_HEADER)];
-    if door.is_client() {
-        mutations.push(remove(names::VIA_HEADER));
-    }
-    let service = match door {
-        Door::Port(service) => service.to_owned(),
-        Door::Stream => format!("%FILTER_STATE({}:PLAIN)%", names::SERVICE),
-        Door::Mesh | Door::Inner | Door::Ingress => {
-            mutations.push(remove(names::SERVICE_HEADER));
-            return ext::http::early_header_mutation::header_mutation::v3::HeaderMutation { mutations };
-        }
-    };
-    mutations.push(append(set_header(names::SERVICE_HEADER, &service)));
-    ext::http::early_header_mutation::header_mutation::v3::HeaderMutation { mutations }
-}
-
 /// The scopes of all services; all doors share one copy.
 fn scopes(door: Door<'_>) -> manager::ScopedRoutes {
     use builder::fragment_builder::{HeaderValueExtractor, Type, header_value_extractor::ExtractType};
@@ -314,19 +243,6 @@ fn scopes(door: Door<'_>) -> manager::ScopedRoutes {
             ..Default::default()
         })),
     }
-}
-
-/// Marks the answers that Envoy gives itself because the service was not reached, so that the node before tries another.
-pub(crate) fn unreached() -> manager::LocalReplyConfig {
-    use accesslog::access_log_filter::FilterSpecifier;
-    let flags = ["UF", "UH", "NC", "UO", "LH", "NR"].map(String::from).into();
-    let filter = FilterSpecifier::ResponseFlagFilter(accesslog::ResponseFlagFilter { flags });
-    let mapper = manager::ResponseMapper {
-        filter: Some(accesslog::AccessLogFilter { filter_specifier: Some(filter) }),
-        headers_to_add: vec![set_header(names::UNAVAILABLE_HEADER, "%RESPONSE_FLAGS%")],
-        ..Default::default()
-    };
-    manager::LocalReplyConfig { mappers: vec![mapper], ..Default::default() }
 }
 
 /// Answers the question whether this port answers.

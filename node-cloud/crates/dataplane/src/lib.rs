@@ -21,8 +21,11 @@
 //!
 //! A [`Planner`] is fed with what the node knows and drained of [`catalyst_xds::Changes`]. It does no I/O.
 
+mod answers;
 mod clusters;
+mod door;
 mod hcm;
+mod headers;
 mod limits;
 mod listeners;
 mod log_line;

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use catalyst_names::{Protocol, ServiceName};
 
+use crate::answers;
 use crate::clusters::http2;
-use crate::hcm::{Door, Manager, caller, from_proxy, network, router, unreached, upgrade};
+use crate::door::Door;
+use crate::hcm::{Manager, caller, from_proxy, network, router, upgrade};
 use crate::limits::Limits;
 use crate::proto::{any, core, duration, ext, listener, number, pipe, route, socket};
 use crate::site::{Site, names};
@@ -57,9 +59,23 @@ fn mesh(site: &Site) -> listener::Listener {
         filters,
         transport_socket: tls::mesh(),
         transport_socket_connect_timeout: duration(Limits::CONNECT),
+        // Who asks for anything else is turned away before a handshake.
+        filter_chain_match: Some(listener::FilterChainMatch {
+            application_protocols: vec!["h2".into()],
+            ..Default::default()
+        }),
         ..Default::default()
     };
-    base("mesh", Some(socket(site.mesh)), chain)
+    let mut listener = base("mesh", Some(socket(site.mesh)), chain);
+    listener.listener_filters = vec![listener::ListenerFilter {
+        name: "envoy.filters.listener.tls_inspector".into(),
+        config_type: Some(listener::listener_filter::ConfigType::TypedConfig(any(
+            ext::filters::listener::tls_inspector::v3::TlsInspector::default(),
+        ))),
+        ..Default::default()
+    }];
+    listener.listener_filters_timeout = duration(Limits::HEADERS);
+    listener
 }
 
 /// Where `CONNECT` of ports and of the tunnel finds its way. The caller comes along with the connection.
@@ -108,7 +124,7 @@ fn terminate() -> listener::Listener {
         delayed_close_timeout: duration(Limits::DELAYED_CLOSE),
         stream_idle_timeout: duration(std::time::Duration::ZERO),
         upgrade_configs: vec![upgrade("CONNECT")],
-        local_reply_config: Some(unreached()),
+        local_reply_config: Some(answers::local(Door::Inner)),
         http_filters: vec![router()],
         route_specifier: Some(manager::http_connection_manager::RouteSpecifier::RouteConfig(routes)),
         ..Default::default()

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
 use catalyst_xds::{Changes, Kind, Resource};
 
-use crate::clusters::{self, Speaks};
+use crate::answers;
+use crate::clusters::{self, Speaks, Towards};
 use crate::limits::Limits;
 use crate::listeners;
 use crate::proto::{any, exactly, ext, rbac, state};
@@ -23,6 +24,8 @@ pub struct Planner {
     services: BTreeMap<ServiceName, Known>,
     neighbours: BTreeMap<NodeName, Vec<SocketAddr>>,
     ports: BTreeMap<ServiceName, BTreeSet<SocketAddr>>,
+    /// Under these names the ingress is the node itself, if no service has one of them.
+    hosts: BTreeSet<String>,
     changes: Changes,
 }
 
@@ -53,8 +56,8 @@ impl Planner {
         let mut changes = Changes::default();
         changes.set.extend(listeners::fixed(&site).iter().map(Resource::listener));
         let fixed = [
-            clusters::into(names::INNER, names::INNER, Speaks::Http2),
-            clusters::into(names::TERMINATE, names::TERMINATE, Speaks::Http2),
+            clusters::into(names::INNER, names::INNER, Speaks::Http2, Towards::Inside),
+            clusters::into(names::TERMINATE, names::TERMINATE, Speaks::Http2, Towards::Inside),
             clusters::node(&site.node_socket),
         ];
         changes.set.extend(fixed.iter().map(Resource::cluster));
@@ -63,6 +66,7 @@ impl Planner {
             services: BTreeMap::new(),
             neighbours: BTreeMap::new(),
             ports: BTreeMap::new(),
+            hosts: BTreeSet::new(),
             changes,
         };
         planner.admit();
@@ -142,7 +146,10 @@ impl Planner {
     pub fn set_service(&mut self, name: &ServiceName, service: Service) {
         let known = self.services.entry(name.clone()).or_default();
         let before = known.service.as_ref().map(|s| s.protocol);
-        known.protocol = service.protocol;
+        // A service without a way may come back: what it has here stays what it was.
+        if !service.ways.is_empty() {
+            known.protocol = service.protocol;
+        }
         known.service = (!service.ways.is_empty() && service.protocol != Protocol::Udp).then_some(service);
         let after = known.service.as_ref().map(|s| s.protocol);
         if let (Some(before), Some(after)) = (before, after)
@@ -183,6 +190,21 @@ impl Planner {
     pub fn open_ingress(&mut self, at: SocketAddr, over_tls: bool) {
         let listener = listeners::ingress(&self.site, at, over_tls);
         self.changes.set.push(Resource::listener(&listener));
+        for host in [names::LOCALHOST.to_owned(), self.site.own.to_string(), names::host(at.ip())] {
+            if self.hosts.insert(host.clone()) {
+                self.own_host(&host);
+            }
+        }
+    }
+
+    /// What the ingress says under a name of the node, unless a service has it.
+    fn own_host(&mut self, host: &str) {
+        let scope = (Kind::Scope, host.to_owned());
+        let of_service =
+            self.services.iter().any(|(name, k)| name.as_str() == host && k.held.contains(&scope));
+        if !of_service {
+            self.changes.set.push(Resource::scope(&answers::own_host(host)));
+        }
     }
 
     /// A local port for a service.
@@ -221,6 +243,10 @@ impl Planner {
             wanted.iter().map(|resource| (resource.kind(), resource.name().to_owned())).collect();
         for gone in known.held.difference(&held).cloned() {
             match gone.0 {
+                // The name is the node's again: one scope in the place of the other.
+                Kind::Scope if self.hosts.contains(&gone.1) => {
+                    self.changes.set.push(Resource::scope(&answers::own_host(&gone.1)));
+                }
                 Kind::Listener if withdrawn => self.changes.urgent.push(gone),
                 _ => self.changes.remove.push(gone),
             }
@@ -256,17 +282,17 @@ impl Known {
             granted.remember(&ways);
             for via in &granted.ways {
                 let grant = names::grant(name.as_str(), org, via);
-                let speaks = match via {
-                    Via::Node if connect => Speaks::Http2,
-                    Via::Local | Via::Node => Speaks::of(self.protocol),
-                    Via::Peer(_) => Speaks::Http2,
+                let (speaks, towards) = match via {
+                    Via::Node if connect => (Speaks::Http2, Towards::Node),
+                    Via::Local | Via::Node => (Speaks::of(self.protocol), Towards::Service),
+                    Via::Peer(_) => (Speaks::Http2, Towards::Node),
                 };
                 let listener = match via {
                     Via::Node if !connect => listeners::tunnelled(&grant, name),
                     _ => listeners::grant(&grant, &direct(via)),
                 };
                 all.push(Resource::listener(&listener));
-                all.push(Resource::cluster(&clusters::into(&grant, &grant, speaks)));
+                all.push(Resource::cluster(&clusters::into(&grant, &grant, speaks, towards)));
             }
         }
         if ways.is_empty() {
@@ -275,7 +301,9 @@ impl Known {
         if !connect && ways.iter().any(|way| way.via == Via::Node) {
             let tunnelled = names::tunnelled(name.as_str());
             all.push(Resource::listener(&listeners::tunnelled(&tunnelled, name)));
-            all.push(Resource::cluster(&clusters::into(&tunnelled, &tunnelled, Speaks::of(self.protocol))));
+            let speaks = Speaks::of(self.protocol);
+            let cluster = clusters::into(&tunnelled, &tunnelled, speaks, Towards::Service);
+            all.push(Resource::cluster(&cluster));
         }
         let internal = lead(&format!("ways|{name}"), &ways, connect, &direct, &mut all);
         let mut external = BTreeMap::new();

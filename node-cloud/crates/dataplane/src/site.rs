@@ -24,6 +24,8 @@ pub struct Site {
 
 /// Names that Envoy and the node agree on.
 pub mod names {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use catalyst_names::{NodeName, OrgId, SpiffeId};
 
     use crate::service::Via;
@@ -58,10 +60,22 @@ pub mod names {
     pub const UNAVAILABLE_HEADER: &str = "x-catalyst-unavailable";
     /// The `:authority` of the question whether the mesh port answers. No service has a name of one label.
     pub const HEALTH: &str = "health";
+    /// The name by which every machine calls itself.
+    pub const LOCALHOST: &str = "localhost";
     /// TLV of PROXY protocol v2 with the caller's SPIFFE ID.
     pub const TLV_CALLER: u32 = 0xE0;
     /// TLV of PROXY protocol v2 with the service's full name.
     pub const TLV_SERVICE: u32 = 0xE1;
+
+    /// What is before the first `:` of a Host that is this address; where any address is meant, of the loopback.
+    #[must_use]
+    pub fn host(address: IpAddr) -> String {
+        match address {
+            IpAddr::V6(_) => "[".to_owned(),
+            IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
+            IpAddr::V4(v4) => v4.to_string(),
+        }
+    }
 
     /// The cluster of a service of this node.
     #[must_use]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use catalyst_dataplane::{Bundle, Identity, Planner, Service, Site, Via, Way};
-use catalyst_envoy::{Admin, BootstrapSpec, Place, print_bootstrap};
+use catalyst_envoy::{Admin, BootstrapSpec, Place, Stats, print_bootstrap};
 use catalyst_identity::{NodeKey, OrgRoot};
 use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
 use catalyst_xds::{Limits, Publisher, serve};
@@ -18,6 +18,8 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
+
+use crate::peers::Served;
 
 /// The longest that anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -66,7 +68,8 @@ impl Lab {
         Lab { roots: orgs.iter().map(root).collect(), net, dir: TempDir::new().unwrap(), runtime }
     }
 
-    fn bundles(&self) -> Vec<Bundle> {
+    /// The roots of all organisations of the lab.
+    pub fn bundles(&self) -> Vec<Bundle> {
         let bundle = |(org, root): (&String, &OrgRoot)| Bundle {
             org: OrgId::parse(org).unwrap(),
             roots: root.certificate_pem(),
@@ -82,6 +85,22 @@ impl Lab {
         let root = &self.roots[name.org()];
         let chain = root.sign_csr(&csr, None, now, 86_400).unwrap();
         Identity { chain, key: key.to_pem().expose().to_owned() }
+    }
+
+    /// An organisation's root.
+    pub fn root(&self, org: &str) -> &OrgRoot {
+        &self.roots[org]
+    }
+
+    /// Waits for something of the runtime.
+    pub fn wait<T>(&self, what: impl Future<Output = T>) -> T {
+        let all = async { tokio::time::timeout(PATIENCE * 2, what).await };
+        self.runtime.block_on(all).expect("in time")
+    }
+
+    /// Counters and gauges of a node's Envoy whose names match.
+    pub fn stats(&self, node: &Node, filter: &str) -> Stats {
+        self.wait(Admin::new(node.place.admin_socket()).stats(filter)).unwrap()
     }
 
     /// A node whose Envoy runs and has everything.
@@ -217,4 +236,30 @@ pub fn join(a: &mut Node, b: &mut Node) {
     b.planner.set_neighbour(&a.name, Some(vec![a.site.mesh]));
     a.tell();
     b.tell();
+}
+
+/// `web.acme.example` at b, asked for at a: by Host at a's port 8080, and at its own port 9001.
+pub struct Pair {
+    pub lab: Lab,
+    pub a: Node,
+    pub b: Node,
+    pub served: Served,
+}
+
+/// Two nodes of one organisation, and a service of the second that is told its address.
+pub fn pair(protocol: Protocol, serve: impl FnOnce(IpAddr) -> Served) -> Pair {
+    let lab = Lab::new(&["acme.example"]);
+    let mut a = lab.node(1, "a.acme.example");
+    let mut b = lab.node(2, "b.acme.example");
+    join(&mut a, &mut b);
+    let name = service("web.acme.example");
+    let served = serve(b.ip);
+    b.planner.set_target(&name, Some(vec![served.at]));
+    b.planner.set_service(&name, ways(protocol, &[Via::Local]));
+    a.planner.set_service(&name, ways(protocol, &[b.via()]));
+    a.planner.open_port(&name, a.at(9001));
+    b.tell();
+    a.tell();
+    [&a, &b].iter().for_each(|node| lab.settled(node));
+    Pair { lab, a, b, served }
 }

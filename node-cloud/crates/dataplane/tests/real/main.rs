@@ -3,7 +3,13 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod certs;
+mod doors;
 mod failures;
+mod http;
+mod http1;
+mod http2;
 mod lab;
 mod paths;
 mod peers;
+mod tls;

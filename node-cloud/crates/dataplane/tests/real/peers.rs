@@ -20,7 +20,8 @@ impl Served {
     }
 }
 
-fn served(ip: IpAddr, each: impl Fn(TcpStream) + Send + Sync + 'static) -> Served {
+/// Gives each connection a thread.
+pub fn served(ip: IpAddr, each: impl Fn(TcpStream) + Send + Sync + 'static) -> Served {
     let listener = TcpListener::bind((ip, 0)).unwrap();
     let at = listener.local_addr().unwrap();
     let taken = Arc::new(AtomicUsize::new(0));
