@@ -16,7 +16,8 @@ impl Limits {
     /// that stand still starve no other stream of the connection.
     pub const CONNECTION_WINDOW: u32 = 32 << 20;
     /// Bytes that are buffered of one connection before its sender waits; also what is kept of a request for a retry
-    /// at another endpoint. When full: the sender waits, and the request is not tried again.
+    /// at another endpoint. When full: the sender waits, and the request is not tried again. A flow whose reader stands
+    /// still has at most four of them in one Envoy.
     pub const BUFFER: u32 = 1 << 20;
     /// Connections to one cluster. When full: a request waits for one that is there.
     pub const CONNECTIONS: u32 = 4_096;

@@ -199,6 +199,14 @@ impl Node {
         kill(Pid::from_raw(pid.try_into().unwrap()), signal).unwrap();
     }
 
+    /// Kilobytes of Envoy's memory.
+    pub fn resident(&self) -> u64 {
+        let pid = self.envoy.as_ref().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Gives Envoy what the planner has.
     pub fn tell(&mut self) {
         self.publisher.apply(self.planner.drain()).unwrap();
