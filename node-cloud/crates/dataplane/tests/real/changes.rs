@@ -11,7 +11,7 @@ use catalyst_dataplane::Via;
 use catalyst_names::Protocol;
 
 use crate::http1::Http1;
-use crate::lab::{Lab, Node, join, service, until, ways};
+use crate::lab::{Lab, Node, alone, join, service, until, ways};
 use crate::peers::{Served, echoes, greeted, greeter, served};
 
 const WEB: &str = "web.acme.example";
@@ -143,6 +143,7 @@ fn cut(client: &mut Http1, since: Instant) -> Duration {
 
 #[test]
 fn a_hundred_changes_in_ten_seconds_are_noticed_by_nobody() {
+    let _alone = alone();
     let Line { lab, mut a, mut b, g, i, served } = line();
     let mut flows: Vec<TcpStream> = [&a, &g, &i].into_iter().map(held).collect();
     let mut answers: Vec<Http1> = [&a, &g].into_iter().map(ticking).collect();

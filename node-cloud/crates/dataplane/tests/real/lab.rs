@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use catalyst_dataplane::{Bundle, Identity, Planner, Service, Site, Via, Way};
@@ -23,6 +24,12 @@ use crate::peers::Served;
 
 /// The longest that anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Tests that keep the machine busy take turns.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Asks until it is so.
 pub fn until(what: &str, mut so: impl FnMut() -> bool) {

@@ -11,7 +11,7 @@ use catalyst_dataplane::Via;
 use catalyst_names::Protocol;
 
 use crate::http1::Http1;
-use crate::lab::{Node, Pair, pair, service, until, ways};
+use crate::lab::{Node, PATIENCE, Pair, alone, pair, service, until, ways};
 use crate::peers::{Served, echoes, served};
 
 const HOST: &str = "web.acme.example";
@@ -89,21 +89,26 @@ fn still(moved: &AtomicUsize, least: usize) {
     }
 }
 
+/// A new request and a new flow, each within a second. Who is starved gets through never, who waits for a processor the next
+/// time: so the best of a few counts.
 fn others_get_through(pair: &Pair, what: &str) {
-    let began = Instant::now();
-    let answer = Http1::dial(pair.a.at(8080)).get(HOST, "/", "").unwrap();
-    assert_eq!(answer.status(), 200, "{what}: {answer:?}");
-    let request = began.elapsed();
-    let began = Instant::now();
-    let mut stream = TcpStream::connect(pair.a.at(9002)).unwrap();
-    stream.set_read_timeout(Some(crate::lab::PATIENCE)).unwrap();
-    assert!(echoes(&mut stream), "{what}");
-    let flow = began.elapsed();
-    println!("{what}: a request took {request:?}, a flow {flow:?}");
-    assert!(
-        request < Duration::from_secs(1) && flow < Duration::from_secs(1),
-        "{what}: {request:?} {flow:?}"
-    );
+    let mut best = [Duration::MAX; 2];
+    for _ in 0..5 {
+        let began = Instant::now();
+        let answer = Http1::dial(pair.a.at(8080)).get(HOST, "/", "").unwrap();
+        assert_eq!(answer.status(), 200, "{what}: {answer:?}");
+        best[0] = best[0].min(began.elapsed());
+        let began = Instant::now();
+        let mut stream = TcpStream::connect(pair.a.at(9002)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(echoes(&mut stream), "{what}");
+        best[1] = best[1].min(began.elapsed());
+        if best.iter().all(|took| *took < Duration::from_millis(100)) {
+            break;
+        }
+    }
+    println!("{what}: a request and a flow took {best:?}");
+    assert!(best.iter().all(|took| *took < Duration::from_secs(1)), "{what}: {best:?}");
 }
 
 /// Kilobytes of memory of both Envoys.
@@ -113,6 +118,7 @@ fn memory(pair: &Pair) -> [u64; 2] {
 
 /// `count` of each kind that never read; what that costs a flow in each Envoy, in kilobytes.
 fn stall(count: usize) {
+    let _alone = alone();
     let (pair, _base, moved) = made();
     others_get_through(&pair, "before");
     let before = memory(&pair);
@@ -157,6 +163,7 @@ fn five_hundred_that_never_read_stop_nobody() {
 
 #[test]
 fn uploads_that_nobody_takes_and_slow_ones_stop_nobody() {
+    let _alone = alone();
     let (pair, _base, _) = made();
     let before = memory(&pair);
     let mut kept = Vec::new();
