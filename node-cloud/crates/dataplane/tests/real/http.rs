@@ -99,6 +99,8 @@ fn bodies_stream_both_ways_and_end_with_their_trailers() {
     let pair = pair(Protocol::Http, motley);
     for (at, host) in [(pair.a.at(8080), HOST), (pair.a.at(9001), "x")] {
         for _ in 0..2 {
+            // A new one each time: Envoy closes a connection on which an answer began before its request had ended, and says
+            // so in the answer.
             let mut client = Http1::dial(at);
             client.say(&format!(
                 "POST /echo HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\r\n"
