@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use catalyst_e2e::http::{self, Http};
+use catalyst_e2e::http::{self, Client, Http};
 use catalyst_e2e::tcp::{self, Service};
 use catalyst_e2e::wait::{self, SOON};
 use catalyst_e2e::{Fabric, Node};
+use serde_json::{Value, json};
 
 /// On profile `wan` a loss is noticed within 3 s; the rest is for a machine that is busy.
 const MOVED: Duration = Duration::from_secs(6);
@@ -77,6 +78,66 @@ fn three_nodes_in_a_line_carry_requests_and_connections_and_each_knows_its_neigh
     assert_eq!(http::get_at(own, "web.acme.example").unwrap(), web.words());
 }
 
+/// Waits until a node knows the way to a service that begins and ends at this neighbour.
+#[track_caller]
+fn wait_direct(node: &Node, service: &str, neighbour: &Node) {
+    let way = json!([neighbour.name]);
+    node.wait_routes(service, &format!("that of {}", neighbour.name), |rows| {
+        rows.iter().any(|row| row["node_path"] == way)
+    });
+}
+
+/// Requests and connections over `a` go to the nearer of two origins; it dies with all that belongs to it.
+#[test]
+fn when_the_best_origin_dies_the_other_takes_over_and_gives_back() {
+    let (near, far) = (Http::start("near"), Http::start("far"));
+    let (_fabric, mut triangle) = clouds(["a", "b", "c"]);
+    let [a, b, c] = &mut triangle;
+    a.joins(b);
+    a.joins(c);
+    b.joins(c);
+    b.offers("web", "http", near.address());
+    let web = json!({ "name": "web", "protocol": "http", "target": far.address().to_string(), "cost": 10 });
+    c.config["services"] = json!([web]);
+    c.offers("aside", "http", far.address());
+    start(&mut triangle);
+    let [a, b, c] = &mut triangle;
+    a.wait_up(c);
+    b.wait_up(c);
+    for node in [&mut *b, &mut *c] {
+        wait_direct(a, "web.acme.example", node);
+    }
+    wait::until("an answer of the nearer one", SOON, || answers(a, near.words()));
+    wait::until("the mesh port of the other is used", SOON, || {
+        said(a, "aside.acme.example", far.words())?;
+        let over =
+            |row: &Value| row["authority"] == "aside.acme.example" && row["peer"] == c.spiffe().as_str();
+        a.log_rows().iter().any(over).then_some(())
+    });
+    // One that is kept open all the while.
+    let mut client = Client::connect_for(a.ingress(), "web.acme.example").unwrap();
+    for _ in 0..20 {
+        assert_eq!(client.get().unwrap(), near.words());
+    }
+    b.kill_all();
+    let mut failed = 0;
+    wait::until("an answer of the farther one", MOVED, || {
+        let answer = client.get();
+        if answer.is_err() {
+            failed += 1;
+            client = Client::connect_for(a.ingress(), "web.acme.example").ok()?;
+        }
+        answer.ok().filter(|said| said == far.words())
+    });
+    for _ in 0..20 {
+        assert_eq!(client.get().unwrap(), far.words());
+    }
+    assert_eq!(failed, 0, "there was a live alternative");
+    a.wait_logged(&[("authority", "web.acme.example"), ("status", "200"), ("peer", &c.spiffe())]);
+    b.start();
+    wait::until("an answer of the nearer one again", SOON, || answers(a, near.words()));
+}
+
 /// One origin, two ways: the node on the better one dies.
 #[test]
 fn when_the_node_between_dies_the_other_way_is_taken() {
@@ -96,6 +157,9 @@ fn when_the_node_between_dies_the_other_way_is_taken() {
     start(&mut square);
     let [a, first, second, _z] = &mut square;
     let port = a.wait_reachable("raw.acme.example");
+    for middle in [&mut *first, &mut *second] {
+        a.wait_up(middle);
+    }
     a.wait_routes("web.acme.example", "both ways", |rows| rows.len() == 2);
     a.wait_routes("raw.acme.example", "both ways", |rows| rows.len() == 2);
     wait::until("an echo", SOON, || echoes(port));

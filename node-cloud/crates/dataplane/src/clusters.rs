@@ -196,6 +196,12 @@ pub(crate) fn peer(peer: &NodeName) -> cluster::Cluster {
         })),
         ..Default::default()
     }];
+    // What the questions find holds at once. By default Envoy's workers hear of it up to a second later, and spread requests
+    // over all ways of a service until then, the worst as often as the best.
+    cluster.common_lb_config = Some(cluster::cluster::CommonLbConfig {
+        update_merge_window: duration(Duration::ZERO),
+        ..Default::default()
+    });
     cluster
 }
 
