@@ -17,9 +17,11 @@ fn pid(file: &Path) -> Option<i32> {
     i32::try_from(kept["pid"].as_i64()?).ok()
 }
 
+/// Whether any of its threads runs: the first is a zombie already while others still hold the sockets.
 fn lives(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+    stats.any(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
 impl Node {

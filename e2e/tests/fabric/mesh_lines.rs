@@ -132,7 +132,8 @@ fn when_the_best_origin_dies_the_other_takes_over_and_gives_back() {
     for _ in 0..20 {
         assert_eq!(client.get().unwrap(), far.words());
     }
-    assert_eq!(failed, 0, "there was a live alternative");
+    // One request may have been on its way into the connection that died; it is not repeated, for the service may have it.
+    assert!(failed <= 1, "{failed} requests failed, and there was a live alternative");
     a.wait_logged(&[("authority", "web.acme.example"), ("status", "200"), ("peer", &c.spiffe())]);
     b.start();
     wait::until("an answer of the nearer one again", SOON, || answers(a, near.words()));

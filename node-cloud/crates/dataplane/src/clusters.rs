@@ -180,7 +180,7 @@ pub(crate) fn peer(peer: &NodeName) -> cluster::Cluster {
     cluster.health_checks = vec![core::HealthCheck {
         timeout: duration(Limits::ANSWER),
         interval: duration(Limits::CHECK),
-        // One that does not answer, such as an Envoy that is starting, gets no traffic: it is asked often all the same.
+        // One that does not answer, such as an Envoy that is starting, is asked often, with or without traffic.
         no_traffic_interval: duration(Limits::CHECK_DOWN),
         no_traffic_healthy_interval: duration(Limits::CHECK_IDLE),
         unhealthy_interval: duration(Limits::CHECK_DOWN),
