@@ -238,3 +238,17 @@ pub(crate) fn in_order(name: &str, clusters: Vec<String>) -> cluster::Cluster {
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_retries_go_over_several_ways_as_over_one() {
+        let several = in_order("ways|web.acme.example|0", vec!["peer|b.acme.example".into()]);
+        let one = base("peer|b.acme.example", Speaks::Http2, true, Towards::Node);
+        assert_eq!(several.circuit_breakers, one.circuit_breakers);
+        let retries = several.circuit_breakers.unwrap().thresholds[0].max_retries;
+        assert_eq!(retries, number(Limits::RETRIES));
+    }
+}
