@@ -263,3 +263,20 @@ fn a_neighbour_that_is_forgotten_loses_all_its_flows() {
         three.acme.ask(json!({ "do": "peer-remove", "name": three.globex.full_name() }));
     });
 }
+
+/// The document that both sides must hold is another one at acme from now on: what it allowed is over.
+#[test]
+fn a_neighbour_whose_agreement_is_another_one_loses_all_its_flows() {
+    let three = three();
+    let held = Held::all(&three);
+    let parties = json!([
+        { "org": "acme.example", "role": "provider" },
+        { "org": "globex.example", "role": "customer" },
+    ]);
+    let bundle = std::fs::read_to_string(three.globex.org.bundle()).unwrap();
+    let agreement = json!({ "version": 1, "parties": parties }).to_string();
+    let peer = json!({ "node": "gate", "org": "globex.example", "bundle": bundle, "agreement": agreement });
+    ends_all_of_globex(&three, held, || {
+        three.acme.ask(json!({ "do": "peer-add", "peer": peer }));
+    });
+}
