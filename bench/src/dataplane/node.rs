@@ -42,6 +42,7 @@ impl Home {
             stream_socket: folder.join("streams.sock"),
             http_socket: folder.join("http.sock"),
             access_log: folder.join("access.log"),
+            via: catalyst_dataplane::via("a secret", &name),
         };
         let spec = BootstrapSpec::new(name.as_str(), name.org(), &place);
         fs::write(place.bootstrap(), print_bootstrap(&spec))?;

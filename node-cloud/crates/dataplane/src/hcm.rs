@@ -2,9 +2,6 @@
 
 use std::path::Path;
 
-use catalyst_names::NodeName;
-use sha2::{Digest, Sha256};
-
 use crate::answers;
 use crate::clusters::{http1, http2};
 use crate::door::Door;
@@ -22,7 +19,7 @@ use ext::filters::network::http_connection_manager::v3 as manager;
 /// What is the same for all doors of a node.
 #[derive(Clone, Debug)]
 pub(crate) struct Manager<'a> {
-    pub(crate) own: &'a NodeName,
+    pub(crate) via: &'a str,
     pub(crate) access_log: &'a Path,
 }
 
@@ -37,7 +34,7 @@ impl Manager<'_> {
         if !door.is_client() {
             filters.push(http(LOOP, any(self.no_loop())));
         }
-        filters.push(http("envoy.filters.http.header_mutation", any(headers::request(door, &self.token()))));
+        filters.push(http("envoy.filters.http.header_mutation", any(headers::request(door, self.via))));
         // Clients of this node may do what it may: for them, what is not there is not found rather than forbidden.
         if !matches!(door, Door::Ingress | Door::Port(_)) {
             filters.push(http(RBAC, any(deny_all())));
@@ -81,19 +78,13 @@ impl Manager<'_> {
         }
     }
 
-    /// Of a node's name only what tells nodes apart: the token crosses borders, behind which names are private.
-    fn token(&self) -> String {
-        let digest = Sha256::digest(self.own.as_str());
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-    }
-
     /// Refuses what has been here: two nodes whose routes point at each other for a moment.
     fn no_loop(&self) -> ext::filters::http::rbac::v3::Rbac {
         use rbac::{permission, principal};
         let been_here = route::HeaderMatcher {
             name: names::VIA_HEADER.into(),
             header_match_specifier: Some(route::header_matcher::HeaderMatchSpecifier::StringMatch(
-                containing(&self.token()),
+                containing(self.via),
             )),
             ..Default::default()
         };

@@ -39,5 +39,5 @@ mod tls;
 pub use limits::Limits;
 pub use planner::Planner;
 pub use service::{Service, Target, Via, Way};
-pub use site::{Site, names};
+pub use site::{Site, names, via};
 pub use tls::{Bundle, Identity};

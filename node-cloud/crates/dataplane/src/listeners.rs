@@ -41,7 +41,7 @@ fn chain(filters: Vec<listener::Filter>) -> listener::FilterChain {
 }
 
 fn manager(site: &Site) -> Manager<'_> {
-    Manager { own: &site.own, access_log: &site.access_log }
+    Manager { via: &site.via, access_log: &site.access_log }
 }
 
 /// All that a node has from its start.

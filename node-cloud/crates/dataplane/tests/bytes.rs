@@ -97,6 +97,7 @@ fn planner() -> Planner {
         stream_socket: "/run/streams.sock".into(),
         http_socket: "/run/http.sock".into(),
         access_log: "/run/access.log".into(),
+        via: "0123456789abcdef".into(),
     })
 }
 

@@ -1,13 +1,12 @@
 //! What is done before the sandbox is entered: Envoy is found, its keepers run, files are read.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use catalyst_config::{Config, Envoy, EnvoyMode};
-use catalyst_dataplane::{Identity, Site};
+use catalyst_config::{Config, Envoy, EnvoyMode, files};
+use catalyst_dataplane::{Identity, Site, via};
 use catalyst_envoy::{BootstrapSpec, EnvoyError, EnvoySpec, Launched, Place, find, launch};
 use catalyst_names::NodeName;
 
@@ -17,6 +16,9 @@ pub enum MeshError {
     /// Envoy itself.
     #[error(transparent)]
     Envoy(#[from] EnvoyError),
+    /// A private key that others may read.
+    #[error(transparent)]
+    Private(#[from] files::FileError),
     /// A file or socket.
     #[error("{}: {why}", path.display())]
     File {
@@ -66,23 +68,26 @@ pub fn prepare(config: &Config, flag: Option<&Path>) -> Result<Option<Prepared>,
         EnvoyMode::Managed => Some(managed(config, envoy, flag, &place)?),
         EnvoyMode::External | EnvoyMode::Off => None,
     };
-    let read = |path: &Path| fs::read_to_string(path).map_err(at(path));
+    let read = |path: &Path| files::read_text(path, catalyst_identity::Limits::PEM).map_err(at(path));
     let https = match &config.https {
         Some(https) => {
+            files::check_private_file(&https.key)?;
             Some((https.listen, Identity { chain: read(&https.certificate)?, key: read(&https.key)? }))
         }
         None => None,
     };
+    let key = read(&config.identity.key)?;
     let folder = place.folder();
+    let own = NodeName::new(&config.node, &config.org);
     let site = Site {
-        own: NodeName::new(&config.node, &config.org),
+        via: via(&key, &own),
+        own,
         mesh: envoy.listen,
         node_socket: folder.join("node.sock"),
         stream_socket: folder.join("streams.sock"),
         http_socket: folder.join("http.sock"),
         access_log: folder.join("access.log"),
     };
-    let key = read(&config.identity.key)?;
     let address = envoy.address.as_ref().map(ToString::to_string);
     Ok(Some(Prepared { since, launched, site, place, key, https, address }))
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use catalyst_dataplane::{Bundle, Identity, Planner, Service, Site, Via, Way};
+use catalyst_dataplane::{Bundle, Identity, Planner, Service, Site, Via, Way, via};
 use catalyst_envoy::{Admin, BootstrapSpec, Place, Stats, print_bootstrap};
 use catalyst_identity::{NodeKey, OrgRoot};
 use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
@@ -124,6 +124,7 @@ impl Lab {
             stream_socket: folder.join("streams.sock"),
             http_socket: folder.join("http.sock"),
             access_log: folder.join("access.log"),
+            via: via("a secret", &name),
         };
         let mut planner = Planner::new(site.clone());
         planner.set_identity(&self.identity(&name));
