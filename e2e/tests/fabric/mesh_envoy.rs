@@ -318,19 +318,17 @@ fn while_the_node_stands_still_requests_leave_an_origin_that_dies() {
     let begun = Instant::now();
     answers(ingress, &second, "web.acme.example");
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    // As soon as Envoy has found by itself that the best is gone, nothing fails any more.
-    wait::until("nothing fails any more", SOON, || {
-        let load = Load::start(ingress, &["web.acme.example"]);
-        load.more(100);
-        load.end().is_empty().then_some(())
-    });
+    let load = Load::start(ingress, &["web.acme.example"]);
+    load.more(200);
+    let failed = load.end();
+    assert!(failed.is_empty(), "{failed:?}\n{}", refused(&client));
     client.thaw();
     client.wait_down(&best);
     answers(ingress, &second, "web.acme.example");
 }
 
 #[test]
-fn a_neighbours_envoy_that_is_killed_is_missed_for_moments_only() {
+fn a_neighbours_envoy_that_is_killed_costs_at_most_what_was_under_way() {
     let Three { client, best, other: _other, ingress, good, second } = three();
     let load = Load::start(ingress, &["web.acme.example"]);
     load.more(20);
@@ -339,8 +337,8 @@ fn a_neighbours_envoy_that_is_killed_is_missed_for_moments_only() {
     best.wait("it was started again", |status| status["envoy"]["restarts"] == 1);
     load.more(50);
     let failed = load.end();
-    // Of all requests some hundreds are answered in this time.
-    assert!(failed.len() <= 20, "{failed:?}\n{}", refused(&client));
+    // One request of each of the two clients may have been under way.
+    assert!(failed.len() <= 2, "{failed:?}\n{}", refused(&client));
     client.wait("the neighbours answer", |status| {
         let rows = status["envoy"]["neighbours"].as_array().map_or(&[][..], Vec::as_slice);
         rows.len() == 2 && rows.iter().all(|row| row["way"] == "mesh" && row["healthy"] == true)
