@@ -82,6 +82,14 @@ pub(crate) fn containing(text: &str) -> matcher::StringMatcher {
     string(matcher::string_matcher::MatchPattern::Contains(text.to_owned()))
 }
 
+/// A regular expression that the whole text matches.
+pub(crate) fn one_of(expression: &str) -> matcher::StringMatcher {
+    string(matcher::string_matcher::MatchPattern::SafeRegex(matcher::RegexMatcher {
+        regex: expression.to_owned(),
+        ..Default::default()
+    }))
+}
+
 fn string(pattern: matcher::string_matcher::MatchPattern) -> matcher::StringMatcher {
     matcher::StringMatcher { match_pattern: Some(pattern), ignore_case: false }
 }

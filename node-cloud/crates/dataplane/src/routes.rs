@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
 
 use crate::limits::Limits;
-use crate::proto::{any, beginning, duration, exactly, ext, number, rbac, route, set_header, state};
+use crate::proto::{any, beginning, duration, exactly, ext, number, one_of, rbac, route, set_header, state};
 use crate::site::names;
 
 /// Where callers of one kind are led.
@@ -38,9 +38,9 @@ impl Scope<'_> {
         use route::scoped_route_configuration::{Key, key};
         let name = self.service.to_string();
         let inside = names::spiffe_prefix(self.own);
-        let mut routes = vec![self.route(&inside, &self.internal)];
+        let mut routes = self.routes(&inside, &self.internal);
         for (org, (_, lead)) in &self.external {
-            routes.push(self.route(&names::spiffe_prefix(org.as_str()), lead));
+            routes.extend(self.routes(&names::spiffe_prefix(org.as_str()), lead));
         }
         let host = route::VirtualHost {
             name: name.clone(),
@@ -84,7 +84,17 @@ impl Scope<'_> {
         any(ext::filters::http::rbac::v3::RbacPerRoute { rbac: Some(filter) })
     }
 
-    fn route(&self, callers: &str, lead: &Lead) -> route::Route {
+    /// For callers of one kind. Where there is another way, a request that only reads has a route of its own: it may be
+    /// sent again even when it may have reached the service (RFC 9110 section 9.2.2).
+    fn routes(&self, callers: &str, lead: &Lead) -> Vec<route::Route> {
+        let any = self.route(callers, lead, false);
+        if self.protocol == Protocol::Tcp || !lead.others {
+            return vec![any];
+        }
+        vec![self.route(callers, lead, true), any]
+    }
+
+    fn route(&self, callers: &str, lead: &Lead, reads: bool) -> route::Route {
         use route::route_match::PathSpecifier;
         let connect = self.protocol == Protocol::Tcp;
         let path = match connect {
@@ -94,18 +104,19 @@ impl Scope<'_> {
         let matches = route::RouteMatch {
             path_specifier: Some(path),
             filter_state: vec![state(names::CALLER, beginning(callers))],
+            headers: reads.then(method_that_reads).into_iter().collect(),
             ..Default::default()
         };
         let local = lead.local.as_ref().map(|cluster| set_header(names::LOCAL_HEADER, cluster));
         route::Route {
             r#match: Some(matches),
-            action: Some(route::route::Action::Route(self.action(connect, lead))),
+            action: Some(route::route::Action::Route(self.action(connect, lead, reads))),
             request_headers_to_add: local.into_iter().collect(),
             ..Default::default()
         }
     }
 
-    fn action(&self, connect: bool, lead: &Lead) -> route::RouteAction {
+    fn action(&self, connect: bool, lead: &Lead, reads: bool) -> route::RouteAction {
         use route::route_action::{ClusterSpecifier, HostRewriteSpecifier, UpgradeConfig, upgrade_config};
         let specifier = match lead.clusters.as_slice() {
             [(cluster, _)] => ClusterSpecifier::Cluster(cluster.clone()),
@@ -125,9 +136,19 @@ impl Scope<'_> {
                 .then(|| HostRewriteSpecifier::HostRewriteLiteral(self.service.to_string())),
             append_x_forwarded_host: !connect,
             upgrade_configs: ends.into_iter().collect(),
-            retry_policy: Some(retries(lead.others)),
+            retry_policy: Some(retries(lead.others, reads)),
             ..Default::default()
         }
+    }
+}
+
+fn method_that_reads() -> route::HeaderMatcher {
+    route::HeaderMatcher {
+        name: ":method".into(),
+        header_match_specifier: Some(route::header_matcher::HeaderMatchSpecifier::StringMatch(one_of(
+            "GET|HEAD|OPTIONS",
+        ))),
+        ..Default::default()
     }
 }
 
@@ -142,7 +163,7 @@ fn weighted(clusters: &[(String, u32)]) -> route::WeightedCluster {
 
 /// A request is tried again only when it cannot have reached the service: the connection failed, or a node on the way
 /// says that it found no endpoint.
-fn retries(others: bool) -> route::RetryPolicy {
+fn retries(others: bool, reads: bool) -> route::RetryPolicy {
     use ext::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
     use route::header_matcher::HeaderMatchSpecifier;
     use route::retry_policy::{RetryBackOff, RetryPriority, retry_priority};
@@ -159,7 +180,7 @@ fn retries(others: bool) -> route::RetryPolicy {
         return base;
     }
     route::RetryPolicy {
-        retry_on: format!("{},retriable-headers", base.retry_on),
+        retry_on: format!("{},retriable-headers{}", base.retry_on, if reads { ",reset" } else { "" }),
         retriable_headers: vec![route::HeaderMatcher {
             name: names::UNAVAILABLE_HEADER.into(),
             header_match_specifier: Some(HeaderMatchSpecifier::PresentMatch(true)),

@@ -115,3 +115,38 @@ fn nodes_whose_routes_point_at_each_other_do_not_send_a_request_round() {
     [&a, &b].iter().for_each(|node| lab.settled(node));
     assert_eq!(get(a.at(8080), "web.acme.example", "/", "").0, 403);
 }
+
+#[test]
+fn a_request_that_reads_is_asked_again_when_the_envoy_that_has_it_dies_and_one_that_writes_is_not() {
+    let Twice { lab, mut a, mut b, .. } = twice();
+    let web = service("web.acme.example");
+    // It takes the request and says nothing.
+    let silent = std::net::TcpListener::bind((b.ip, 0)).unwrap();
+    b.planner.set_target(&web, Some(vec![silent.local_addr().unwrap()]));
+    b.tell();
+    lab.settled(&b);
+    a.planner.set_service(&web, ways(Protocol::Http, &[Via::Peer(b.name.clone()), Via::Local]));
+    a.tell();
+    lab.settled(&a);
+    let ask = |method: &'static str| {
+        let at = a.at(8080);
+        std::thread::spawn(move || {
+            use std::io::{Read, Write};
+            let mut stream = std::net::TcpStream::connect(at).unwrap();
+            let head = format!(
+                "{method} / HTTP/1.1\r\nHost: web.acme.example\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut answer = String::new();
+            let _ = stream.read_to_string(&mut answer);
+            answer
+        })
+    };
+    let (read, write) = (ask("GET"), ask("POST"));
+    let held = [silent.accept().unwrap(), silent.accept().unwrap()];
+    b.kill();
+    let (read, write) = (read.join().unwrap(), write.join().unwrap());
+    assert!(read.starts_with("HTTP/1.1 200") && read.contains("web a GET"), "{read}");
+    assert!(write.starts_with("HTTP/1.1 503"), "{write}");
+    drop(held);
+}
