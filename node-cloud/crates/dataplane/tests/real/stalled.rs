@@ -157,8 +157,8 @@ fn forty_eight_that_never_read_stop_nobody() {
 }
 
 #[test]
-fn five_hundred_that_never_read_stop_nobody() {
-    stall(250);
+fn two_hundred_that_never_read_stop_nobody() {
+    stall(100);
 }
 
 #[test]
