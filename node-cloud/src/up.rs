@@ -7,6 +7,7 @@ use catalyst_mesh::EnvoyMesh;
 use catalyst_node::cli::Common;
 use catalyst_node::confine::confine;
 use catalyst_node::mesh::Told;
+use catalyst_node::printed::aside;
 use catalyst_node::services::launch;
 use catalyst_node::{NodeError, Prepared, Recorder, Stop, run};
 use catalyst_route_table::{Heap, Limits};
@@ -65,7 +66,7 @@ fn up(common: &Common, record: Option<PathBuf>, envoy: Option<&Path>) -> Result<
         }
         let mesh = mesh.map(EnvoyMesh::new).transpose().map_err(failed)?;
         let told = mesh.clone().map(|mesh| Told::new(mesh)).unwrap_or_default();
-        let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
+        let ready = Box::new(|socket: &str| aside(&format!("ready; admin socket {socket}")));
         let stop = Stop { stop, record, prefer_chacha: false, ready, services, sandbox, mesh: told };
         let table = Heap::new(Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD });
         // On a task of its own: the main thread only waits.

@@ -13,7 +13,7 @@ use catalyst_config::{Build, Compiled, Config};
 use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish, level};
 use catalyst_node::confine::confine;
 use catalyst_node::services::launch;
-use catalyst_node::{NodeError, Prepared, Recorder, Stop, mesh, panics, run};
+use catalyst_node::{NodeError, Prepared, Recorder, Stop, mesh, panics, printed, run};
 use catalyst_reactor::OneThread;
 use catalyst_route_table::Fixed;
 use clap::{Parser, Subcommand};
@@ -139,7 +139,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
             signals.stop().await;
             let _ = stopper.send(()).await;
         });
-        let ready = Box::new(|socket: &str| println!("ready; admin socket {socket}"));
+        let ready = Box::new(|socket: &str| printed::aside(&format!("ready; admin socket {socket}")));
         let (prefer_chacha, mesh) = (cpu::prefer_chacha(), mesh::Told::default());
         let stop = Stop { stop, record, prefer_chacha, ready, services, sandbox, mesh };
         let table = Box::new(Table::new(routes));

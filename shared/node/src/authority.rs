@@ -215,6 +215,12 @@ impl Authority {
             return Err(format!("{peer} is of another organisation"));
         }
         let node = NodeId::parse(peer.node()).map_err(|e| e.to_string())?;
+        // The connection may be older than the revocation.
+        if let Some(known) = self.issued.get(&node)
+            && (known.revoked.is_some() || (known.pinned && known.key != key.to_string()))
+        {
+            return Err("this key was revoked: the node needs an invitation".into());
+        }
         let granted = self.issue(csr, &node, now)?;
         if granted.key != *key {
             return Err(
@@ -340,3 +346,6 @@ fn root(config: &Config) -> Result<Option<OrgRoot>, NodeError> {
         OrgRoot::from_pem(&read(&path)?, &key).map_err(|source| NodeError::Identity { path, source })?;
     Ok(Some(root))
 }
+
+#[cfg(test)]
+mod tests;

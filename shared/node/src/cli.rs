@@ -23,6 +23,7 @@ mod policy;
 use crate::admin::{Answer, Request, ServiceSpec};
 use crate::client::ask;
 use crate::error::{Exit, NodeError};
+use crate::printed::complain;
 use crate::{output, plain, printed};
 
 pub use bundle::org_bundle;
@@ -315,13 +316,13 @@ pub fn finish(program: &Program, json: bool, result: Result<(), NodeError>) -> E
     let Err(error) = told else { return ExitCode::from(Exit::Ok as u8) };
     if json {
         let body = serde_json::json!({ "error": error.to_string(), "exit": error.exit() as u8 });
-        eprintln!("{}", plain::json(&body.to_string()));
+        complain(&plain::json(&body.to_string()));
     } else if matches!(error, NodeError::Config(_)) {
         // Already laid out, one error a paragraph.
-        eprintln!("{}", plain::lines(&error.to_string()));
+        complain(&plain::lines(&error.to_string()));
     } else {
         // Words of a peer or of an authority may be in it.
-        eprintln!("{}: {}", program.name, plain::lines(&error.to_string()));
+        complain(&format!("{}: {}", program.name, plain::lines(&error.to_string())));
     }
     ExitCode::from(error.exit() as u8)
 }

@@ -27,6 +27,8 @@ impl<Sh: Shell> Around<'_, Sh> {
                 let may = |at: SocketAddr| engine.target_at(protocol, at).is_none();
                 let open = ports::open(self.plane, port, engine.facts.config.expose_ports, may)
                     .map_err(|error| engine.cannot_listen(listen, &error))?;
+                // One that was not open and was tried again.
+                engine.facts.exposed.retain(|p| p.opened.is_ok() || p.wanted != open.wanted);
                 let write = engine.exposes.add(&open.wanted);
                 engine.facts.exposed.push(open);
                 Ok(Outcome::Write(write, Answer::Exposed(engine.expose_rows())))
@@ -56,8 +58,6 @@ impl<S: Store> Engine<S> {
             None => SocketAddr::from(([127, 0, 0, 1], 0)),
         };
         let wanted = Expose { service: spec.service, listen, protocol: spec.port };
-        // One that is not open is tried again.
-        self.facts.exposed.retain(|p| p.opened.is_ok() || p.wanted != wanted);
         let open = || self.facts.exposed.iter().filter(|p| p.wanted.protocol == wanted.protocol);
         let same = |p: &&OpenPort| match listen.port() {
             0 => p.wanted.service == wanted.service && p.address.ip() == listen.ip(),
@@ -72,7 +72,7 @@ impl<S: Store> Engine<S> {
             };
         }
         let limit = self.facts.config.limits.expose;
-        if self.facts.exposed.len() >= limit as usize {
+        if self.facts.exposed.iter().filter(|p| p.wanted != wanted).count() >= limit as usize {
             return Err(format!(
                 "the node has as many local ports as it may (limits.expose is {limit}); close one, or raise the limit"
             ));

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use async_channel::{Receiver, Sender, bounded};
+use async_channel::{Receiver, Sender, TrySendError, bounded};
 use catalyst_store::Store;
 
 use crate::admin::OwedRow;
@@ -108,13 +108,25 @@ impl Persist {
         self.owed.clone()
     }
 
-    /// Writes a change; its result comes when it is on the disk, or when that failed.
-    pub(crate) async fn write(&self, write: Write) -> Result<(), Unwritten> {
+    /// Writes a change; its result comes when it is on the disk, or when that failed. It has its place in the queue when this
+    /// returns, before anybody waits: changes reach the disk in the order in which they took effect. (But for those that
+    /// find the queue full, whose place is the one that they get when there is room.)
+    pub(crate) fn write(&self, write: Write) -> impl Future<Output = Result<(), Unwritten>> + Send + 'static {
         let (done, result) = bounded(1);
-        let gone =
-            || Unwritten::Lost("the thread that writes the state has ended; restart the node".to_string());
-        self.jobs.send(Job::Write(write, done)).await.map_err(|_| gone())?;
-        result.recv().await.map_err(|_| gone())?
+        let jobs = self.jobs.clone();
+        let placed = jobs.try_send(Job::Write(write, done));
+        async move {
+            let gone = || {
+                Unwritten::Lost("the thread that writes the state has ended; restart the node".to_string())
+            };
+            match placed {
+                Ok(()) => {}
+                Err(TrySendError::Full(job)) => jobs.send(job).await.map_err(|_| gone())?,
+                Err(TrySendError::Closed(_)) => return Err(gone()),
+            }
+            drop(jobs);
+            result.recv().await.map_err(|_| gone())?
+        }
     }
 
     /// Tries what is owed a last time and ends the thread. Answers the changes that are lost, by name.

@@ -17,6 +17,17 @@ pub fn print(text: &str) {
     }
 }
 
+/// A line that a program can do without: where it cannot be written, nobody is told, and nothing else changes.
+pub fn aside(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// The same for standard error.
+pub fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
 /// Why not all words arrived, if they did not.
 pub fn lost() -> Option<&'static str> {
     LOST.get().map(String::as_str)

@@ -137,12 +137,12 @@ impl<Sh: Shell> Around<'_, Sh> {
             Outcome::Write(write, answer) => (Vec::new(), write, answer),
             Outcome::Closed(ports, write, answer) => (ports, write, answer),
         };
-        let persist = self.persist.clone();
+        let written = self.persist.write(write);
         spawn(&*self.plane.shell, async move {
             for port in ports {
                 port.close().await;
             }
-            let result = match persist.write(write).await {
+            let result = match written.await {
                 Ok(()) => Ok(answer),
                 Err(Unwritten::Owed(error)) => {
                     let why = format!(
@@ -194,9 +194,9 @@ impl<Sh: Shell> Around<'_, Sh> {
 
     /// Writes something that nobody waits for.
     fn write(&self, write: Write, what: &'static str) {
-        let persist = self.persist.clone();
+        let written = self.persist.write(write);
         spawn(&*self.plane.shell, async move {
-            if let Err(error) = persist.write(write).await {
+            if let Err(error) = written.await {
                 tracing::warn!(what, error = error.why(), "cannot be written down");
             }
         });
