@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use catalyst_config::{Config, EnvoyMode, LinkProfile as Profile, PeerTransport, Selector, agreement, files};
 use catalyst_control::{Event, PeerConfig, Settings};
 use catalyst_identity::{
-    Credentials, Date, IdentityError, Limits as Pem, NodeKey, PeerVerifier, TrustBundle, TrustStore,
+    Credentials, Date, IdentityError, Limits as Pem, NodeKey, PeerVerifier, TrustBundle, TrustStore, Validity,
 };
 use catalyst_names::{NodeName, OrgId, ServiceLabel};
 use catalyst_policy::{ExportRule, ImportRule, Pattern};
@@ -101,7 +102,7 @@ pub(crate) fn renewed(config: &Config) -> PathBuf {
     config.state_dir.join("renewed.crt")
 }
 
-/// The node's key with its newest certificate: that of the configuration, or one that was renewed after it.
+/// The node's key with its certificate: that of the configuration, or one that was renewed after it.
 fn credentials(config: &Config) -> Result<Credentials, NodeError> {
     let key_path = &config.identity.key;
     // A missing file is told as such before its mode is looked at.
@@ -123,9 +124,21 @@ fn credentials(config: &Config) -> Result<Credentials, NodeError> {
     // One for another key is from before the node was enrolled anew; a damaged one will be replaced.
     let renewed = files::read_text(renewed(config), Pem::PEM).ok();
     let renewed = renewed.and_then(|chain| Credentials::from_pem(&chain, &key).ok());
-    let later =
-        |r: &Credentials| *r.name() == wanted && r.validity().not_before > credentials.validity().not_before;
-    Ok(renewed.filter(later).unwrap_or(credentials))
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let better =
+        |r: &Credentials| *r.name() == wanted && is_better(r.validity(), credentials.validity(), wall);
+    Ok(renewed.filter(better).unwrap_or(credentials))
+}
+
+/// Whether the renewed certificate is to be used: the one that is good now, and of two that are alike in this the younger.
+/// (A clock that shows 1970 finds neither good.)
+fn is_better(renewed: Validity, configured: Validity, wall: u64) -> bool {
+    let good = |v: Validity| v.not_before <= wall && wall < v.not_after;
+    match (good(renewed), good(configured)) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => renewed.not_before > configured.not_before,
+    }
 }
 
 fn bundle(path: &Path, key: &'static str, org: &OrgId) -> Result<TrustBundle, NodeError> {

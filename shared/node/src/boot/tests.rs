@@ -79,3 +79,15 @@ fn on_a_full_disk_the_secret_is_the_kept_one_or_a_new_one_that_is_owed() {
     assert_eq!(secret(&store, "border-secret", &mut Owing::default()).unwrap(), new);
     assert!(store.get(NODE, b"incarnation").unwrap().is_some());
 }
+
+#[test]
+fn a_renewed_certificate_is_used_while_it_is_the_good_one_or_the_younger() {
+    let span = |not_before, not_after| Validity { not_before, not_after };
+    let year = span(0, 365);
+    assert!(is_better(span(100, 190), year, 120), "both are good: the younger");
+    assert!(!is_better(span(100, 190), year, 300), "it has expired, the other has not");
+    assert!(!is_better(span(2_000, 2_090), year, 120), "it was made by a clock that was ahead");
+    assert!(is_better(span(360, 450), year, 400), "the other has expired");
+    assert!(is_better(span(360, 450), year, 900), "both have: the younger, to be renewed by");
+    assert!(!is_better(span(50, 60), span(100, 465), 120), "one signed anew by hand is younger");
+}
