@@ -74,7 +74,7 @@ impl<S: Store> Core<S> {
         let received =
             Frame::whole(bytes).map_err(Failure::Malformed).and_then(|f| link.session.receive(f, now.mono));
         match received {
-            Ok(Input::Nothing) => {}
+            Ok(Input::Nothing | Input::Digest(_) | Input::Refresh(_) | Input::Interest(_)) => {}
             Ok(Input::Established(agreed, mesh_address)) => {
                 let mesh_address = mesh_address.to_string();
                 self.open_fits(session, agreed, mesh_address, now);

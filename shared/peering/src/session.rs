@@ -1,6 +1,6 @@
 //! One control connection from OPEN to the end.
 
-use catalyst_wire::{Frame, FrameType, Keepalive, Notify, Open, Refused, Trust, Update};
+use catalyst_wire::{Frame, FrameType, Interest, Keepalive, Notify, Open, Refresh, Refused, Trust, Update};
 
 use crate::established::Established;
 use crate::failure::Failure;
@@ -27,6 +27,12 @@ pub enum Input<'a> {
     Update(Update<'a>),
     /// The other side's table is complete.
     EndOfRib,
+    /// The other side's table is complete, and this is the digest of all of it.
+    Digest([u8; 16]),
+    /// The other side's table once more: a wish for ours, or the begin or end of its own.
+    Refresh(Refresh),
+    /// What the other side wants to hear of.
+    Interest(Interest<'a>),
     /// The other side did not take some of our routes.
     Refused(Refused<'a>),
     /// A signed statement of an organisation. Nothing of it has been verified.
@@ -115,12 +121,16 @@ impl Session {
             FrameType::Open => return Err(Failure::Unexpected(kind, true)),
             FrameType::Update => Update::read(body).map(Input::Update),
             FrameType::EndOfRib => Ok(Input::EndOfRib),
-            FrameType::Keepalive => Keepalive::read(body).map(|_| Input::Nothing),
+            FrameType::Keepalive => {
+                Keepalive::read(body).map(|k| k.digest.map_or(Input::Nothing, Input::Digest))
+            }
             FrameType::Refused => Refused::read(body).map(Input::Refused),
             FrameType::Trust => Trust::read(body).map(Input::Trust),
             FrameType::Notify => Notify::read(body).map(Input::Ended),
-            // Reserved: a peer that sends them expects nothing of a receiver that did not offer the ability.
-            FrameType::Refresh | FrameType::Interest | FrameType::DialData => Ok(Input::Nothing),
+            FrameType::Refresh => Refresh::read(body).map(Input::Refresh),
+            FrameType::Interest => Interest::read(body).map(Input::Interest),
+            // For the transport.
+            FrameType::DialData => Ok(Input::Nothing),
         };
         input.map_err(Failure::Malformed)
     }

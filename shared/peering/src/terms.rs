@@ -21,6 +21,8 @@ pub struct Terms {
     pub hold_ms: u32,
     /// The restart time we ask for.
     pub restart_ms: u32,
+    /// Our optional abilities: bits of `catalyst_wire::Capabilities`.
+    pub capabilities: u32,
     /// The digest of the agreement we hold; `None` inside an organisation.
     pub agreement: Option<[u8; 32]>,
     /// Versions we speak, lowest and highest.
@@ -37,6 +39,7 @@ impl Terms {
             incarnation,
             hold_ms,
             restart_ms: 0,
+            capabilities: 0,
             agreement: None,
             versions: (Limits::VERSION_MIN, Limits::VERSION_MAX),
         }
@@ -54,7 +57,7 @@ impl Terms {
             incarnation: self.incarnation,
             hold_ms: self.hold_ms,
             restart_ms: self.restart_ms,
-            capabilities: 0,
+            capabilities: self.capabilities,
             agreement: self.agreement,
             mesh_address,
         };

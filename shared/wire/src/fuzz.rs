@@ -6,9 +6,11 @@ use crate::attr::{Attrs, TRANSITIVE, Unknown};
 use crate::cursor::Writer;
 use crate::error::Full;
 use crate::frame::{Frame, HEADER, Header};
+use crate::interest::Interest;
 use crate::limits::Limits;
 use crate::notify::Notify;
 use crate::open::Open;
+use crate::refresh::Refresh;
 use crate::small::{Keepalive, Refused};
 use crate::trust::{Revocations, Trust};
 use crate::update::{Announced, Update, UpdateWriter, Withdrawn, write_entry, write_key};
@@ -52,6 +54,16 @@ pub fn fuzz_body(body: &[u8]) {
     }
     if let Ok(refused) = Refused::read(body) {
         assert_eq!(Refused::read(body_of(refused.write(&mut buf))), Ok(refused));
+    }
+    if let Ok(refresh) = Refresh::read(body) {
+        assert_eq!(Refresh::read(body_of(refresh.write(&mut buf))), Ok(refresh));
+    }
+    if let Ok(interest) = Interest::read(body) {
+        let patterns = (!interest.all).then(|| interest.patterns());
+        let (frame, fit) = Interest::write(patterns, &mut buf).unwrap_or_default();
+        let again = Interest::read(body_of(Ok(frame)));
+        let old = interest.patterns().take(if interest.all { 0 } else { fit });
+        assert!(again.is_ok_and(|again| again.all == interest.all && again.patterns().eq(old)));
     }
     if let Ok(trust) = Trust::read(body) {
         assert_eq!(Trust::read(body_of(trust.write(&mut buf))), Ok(trust));

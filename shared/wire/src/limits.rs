@@ -28,6 +28,11 @@ impl Limits {
     pub const STATEMENT: usize = 16_000;
     /// Bytes of the signature in TRUST. When full: neither written nor read; the session ends.
     pub const SIGNATURE: usize = 256;
+    /// Patterns in the list of INTEREST, over all its frames. When full: the writer leaves further ones out, and the
+    /// reader ends the session.
+    pub const INTEREST: usize = 1_024;
+    /// Bytes of all those patterns. When full: as for their number.
+    pub const INTEREST_BYTES: usize = 32_768;
     /// Bytes of the mesh address in OPEN. When full: neither written nor read; the session ends.
     pub const MESH_ADDRESS: usize = 264;
 }

@@ -7,6 +7,18 @@ use crate::error::{FrameError, Full};
 use crate::frame::{FrameType, HEADER, Header};
 use crate::limits::Limits;
 
+/// Optional abilities of a node: bits of [`Open::capabilities`].
+pub struct Capabilities;
+
+impl Capabilities {
+    /// It sends its table again on REFRESH, and takes one.
+    pub const REFRESH: u32 = 1;
+    /// It sends only what INTEREST names.
+    pub const INTEREST: u32 = 1 << 1;
+    /// It sends INTEREST before anything else: no route may go to it before that has come.
+    pub const INTERESTED: u32 = 1 << 2;
+}
+
 /// The first frame of each side. All fields in this order, then a tail that later versions may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open<'a> {

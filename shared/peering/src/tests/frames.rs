@@ -1,8 +1,8 @@
 //! Which frame may come when, and what it means.
 
 use catalyst_wire::{
-    Announced, Attrs, FrameError, FrameType, Keepalive, Notify, NotifyCode, Refused, Trust, UpdateWriter,
-    small, update::write_entry,
+    Announced, Attrs, FrameError, FrameType, Interest, Keepalive, Notify, NotifyCode, Refresh, Refused,
+    Trust, UpdateWriter, small, update::write_entry,
 };
 use proptest::prelude::*;
 
@@ -59,12 +59,19 @@ fn an_optional_frame_does_not_stretch_the_time_for_open() {
 fn every_frame_type_has_its_meaning_once_established() {
     let mut session = established(1000, 1000, 0);
     let mut buf = [0u8; 2048];
-    for kind in [FrameType::Refresh, FrameType::Interest, FrameType::DialData] {
-        let frame = raw(kind as u8, 0, &[1, 2, 3]);
-        assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::Nothing)), "{kind:?} is reserved");
+    let frame = raw(FrameType::DialData as u8, 0, &[1, 2, 3]);
+    assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::Nothing)), "for the transport");
+    let frame = Refresh::BEGIN.write(&mut buf).unwrap().to_vec();
+    assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::Refresh(Refresh::BEGIN))));
+    let frame = Interest::write(Some(["*.acme.example"].into_iter()), &mut buf).unwrap().0.to_vec();
+    match feed(&mut session, &frame, 1) {
+        Ok(Input::Interest(interest)) => assert!(interest.patterns().eq(["*.acme.example"])),
+        other => panic!("{other:?}"),
     }
-    let frame = Keepalive { digest: Some([4; 16]) }.write(&mut buf).unwrap().to_vec();
+    let frame = Keepalive::default().write(&mut buf).unwrap().to_vec();
     assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::Nothing)));
+    let frame = Keepalive { digest: Some([4; 16]) }.write(&mut buf).unwrap().to_vec();
+    assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::Digest(d)) if d == [4; 16]));
     let frame = small::write_end_of_rib(&mut buf).unwrap().to_vec();
     assert!(matches!(feed(&mut session, &frame, 1), Ok(Input::EndOfRib)));
     let frame = Trust { kind: 1, statement: &[1, 2], signature: &[3] }.write(&mut buf).unwrap().to_vec();

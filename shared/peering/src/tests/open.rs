@@ -99,7 +99,8 @@ fn the_smaller_hold_time_counts_zero_is_off_and_the_longest_is_bounded() {
 
 #[test]
 fn our_open_says_our_terms() {
-    let terms = Terms { restart_ms: 5, agreement: Some([9; 32]), versions: (1, 4), ..terms(2500) };
+    let terms =
+        Terms { restart_ms: 5, capabilities: 3, agreement: Some([9; 32]), versions: (1, 4), ..terms(2500) };
     let mut buf = [0u8; 512];
     let frame = Frame::whole(terms.open("", &mut buf).unwrap()).unwrap();
     assert_eq!(frame.kind(), Ok(Some(FrameType::Open)));
@@ -110,7 +111,7 @@ fn our_open_says_our_terms() {
         incarnation: 7,
         hold_ms: 2500,
         restart_ms: 5,
-        capabilities: 0,
+        capabilities: 3,
         agreement: Some([9; 32]),
         mesh_address: "",
     };
@@ -128,6 +129,7 @@ fn five_hundred_and_twelve_bytes_hold_every_open_of_ours() {
         incarnation: u64::MAX,
         hold_ms: u32::MAX,
         restart_ms: u32::MAX,
+        capabilities: u32::MAX,
         agreement: Some([255; 32]),
         versions: (0, 255),
     };

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use catalyst_names::{Limits as NameLimits, Protocol};
 
 use crate::attr::kind;
-use crate::{FrameType, Health, Limits, NotifyCode, WellKnown};
+use crate::{Capabilities, FrameType, Health, Limits, NotifyCode, Refresh, WellKnown};
 
 const PAGE: &str = include_str!("../../../../docs/wire.md");
 
@@ -57,6 +57,16 @@ fn the_registries() {
     ] {
         row(&bit.to_string(), name);
     }
+    for (bit, name) in [
+        (Capabilities::REFRESH, "refresh"),
+        (Capabilities::INTEREST, "interest"),
+        (Capabilities::INTERESTED, "interested"),
+    ] {
+        row(&bit.to_string(), name);
+    }
+    for (refresh, name) in [(Refresh::REQUEST, "request"), (Refresh::BEGIN, "begin"), (Refresh::END, "end")] {
+        row(&refresh.kind.to_string(), name);
+    }
     for (health, name) in [(Health::Up, "up"), (Health::Down, "down")] {
         row(&(health as u8).to_string(), name);
     }
@@ -75,6 +85,8 @@ fn the_limits() {
         ("UNKNOWN", Limits::UNKNOWN),
         ("REASON", Limits::REASON),
         ("DOCUMENT", Limits::DOCUMENT),
+        ("INTEREST", Limits::INTEREST),
+        ("INTEREST_BYTES", Limits::INTEREST_BYTES),
         ("MESH_ADDRESS", Limits::MESH_ADDRESS),
         ("LABEL", NameLimits::LABEL),
         ("ORG", NameLimits::ORG),

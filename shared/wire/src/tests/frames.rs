@@ -10,8 +10,8 @@ use super::model::{number, service};
 use crate::notify::cut;
 use crate::small::write_end_of_rib;
 use crate::{
-    Frame, FrameError, FrameType, Full, HEADER, Keepalive, Limits, Notify, NotifyCode, Open, Refused,
-    frame as env,
+    Frame, FrameError, FrameType, Full, HEADER, Interest, Keepalive, Limits, Notify, NotifyCode, Open,
+    Refresh, Refused, frame as env,
 };
 
 proptest! {
@@ -110,6 +110,48 @@ proptest! {
         assert!(short.len() <= max && text.starts_with(short));
         assert!(short.len() == text.len() || max - short.len() < 4);
     }
+}
+
+#[test]
+fn a_list_of_patterns_goes_over_as_many_frames_as_it_takes() {
+    let list: Vec<_> = (0..Limits::INTEREST).map(|n| format!("s{n:0>20}.globex.example")).collect();
+    let mut buf = [0; HEADER + Limits::FRAME_BODY];
+    let (mut rest, mut read, mut frames) = (&list[..], vec![], 0);
+    loop {
+        let texts = rest.iter().map(std::string::String::as_str);
+        let (frame, fit) = Interest::write(Some(texts), &mut buf).unwrap();
+        let frame = Frame::whole(frame).unwrap();
+        let interest = Interest::read(frame.body).unwrap();
+        assert_eq!((frame.kind(), interest.all), (Ok(Some(FrameType::Interest)), false));
+        read.extend(interest.patterns().map(std::string::ToString::to_string));
+        (rest, frames) = (&rest[fit..], frames + 1);
+        assert_eq!(interest.more, !rest.is_empty());
+        if rest.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((read, frames), (list, 3));
+    // Not even one fits; nothing at all fits; a list of nothing is not everything.
+    let long = "a.".repeat(100);
+    let one = || Some(core::iter::once(long.as_str()));
+    assert!(Interest::write(one(), &mut buf[..100]).is_err());
+    assert!(Interest::write(one(), &mut buf[..HEADER]).is_err());
+    let (frame, _) = Interest::write(None::<core::iter::Empty<&str>>, &mut buf).unwrap();
+    assert!(Interest::read(&frame[HEADER..]).unwrap().all);
+    // What is no pattern.
+    for bad in ["", "nodot", "UPPER.case", "a b.c", "a.b\u{7}"] {
+        let (frame, _) = Interest::write(Some(core::iter::once(bad)), &mut buf).unwrap();
+        assert!(Interest::read(&frame[HEADER..]).is_err(), "{bad:?}");
+    }
+    assert!(
+        Interest::read(&[]).is_err() && Interest::read(&[0]).is_err() && Interest::read(&[0, 3, 1]).is_err()
+    );
+}
+
+#[test]
+fn a_refresh_of_another_kind_is_read() {
+    assert_eq!(Refresh::read(&[77, 1, 2]), Ok(Refresh { kind: 77 }));
+    assert_eq!(Refresh::read(&[]), Err(FrameError::Truncated));
 }
 
 #[test]

@@ -11,8 +11,8 @@ use super::vectors::{Content, Element, all};
 use crate::small::write_end_of_rib;
 use crate::update::{write_entry, write_key};
 use crate::{
-    Announced, Frame, FrameType, HEADER, Keepalive, Limits, Notify, Open, Refused, Revocations, Trust,
-    Update, UpdateWriter, Withdrawn,
+    Announced, Frame, FrameType, HEADER, Interest, Keepalive, Limits, Notify, Open, Refresh, Refused,
+    Revocations, Trust, Update, UpdateWriter, Withdrawn,
 };
 
 fn folder() -> PathBuf {
@@ -73,6 +73,12 @@ pub fn write(content: &Content) -> Vec<u8> {
             let trust = Trust { kind: Trust::REVOCATIONS, statement: &statement[..n], signature };
             trust.write(&mut buf).unwrap().to_vec()
         }
+        Content::Refresh(refresh) => refresh.write(&mut buf).unwrap().to_vec(),
+        Content::Interest(list) => {
+            let (frame, fit) = Interest::write(list.map(|l| l.iter().copied()), &mut buf).unwrap();
+            assert_eq!(fit, list.map_or(0, <[_]>::len));
+            frame.to_vec()
+        }
         Content::Bare(FrameType::EndOfRib) => write_end_of_rib(&mut buf).unwrap().to_vec(),
         Content::Bare(kind) => crate::open::write_frame(&mut buf, *kind, |_| Ok(())).unwrap().to_vec(),
         Content::Update(announced, withdrawn) => {
@@ -100,6 +106,18 @@ fn check(file: &str, bytes: &[u8], content: &Content) {
     match content {
         Content::Skipped(code) => assert_eq!((kind, frame.code), (Ok(None), *code), "{file}"),
         Content::Bare(want) => assert_eq!(kind, Ok(Some(*want)), "{file}"),
+        Content::Refresh(refresh) => {
+            assert_eq!((kind, Refresh::read(body)), (Ok(Some(FrameType::Refresh)), Ok(*refresh)), "{file}");
+        }
+        Content::Interest(list) => {
+            let read = Interest::read(body).unwrap();
+            assert_eq!(
+                (kind, read.more, read.all),
+                (Ok(Some(FrameType::Interest)), false, list.is_none()),
+                "{file}"
+            );
+            assert!(read.patterns().eq(list.unwrap_or_default().iter().copied()), "{file}");
+        }
         Content::Open(open) => {
             assert_eq!((kind, Open::read(body)), (Ok(Some(FrameType::Open)), Ok(*open)), "{file}");
         }

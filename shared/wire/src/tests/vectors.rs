@@ -8,8 +8,8 @@ use super::kit::{attr, body, entry, frame, frame_of, names, path, post};
 use crate::attr::{OPTIONAL, TRANSITIVE, kind};
 use crate::frame as env;
 use crate::{
-    AttrError, Attrs, FrameType, HEADER, Health, Keepalive, Limits, Notify, NotifyCode, Open, Path, Refused,
-    Revoked, WellKnown,
+    AttrError, Attrs, FrameType, HEADER, Health, Keepalive, Limits, Notify, NotifyCode, Open, Path, Refresh,
+    Refused, Revoked, WellKnown,
 };
 
 /// A golden file.
@@ -33,6 +33,9 @@ pub enum Content {
     Notify(Notify<'static>),
     /// Signature, organisation, epoch, revoked nodes.
     Trust(&'static [u8], &'static str, u64, &'static [Revoked<'static>]),
+    Refresh(Refresh),
+    /// A list that fits one frame; everything when `None`.
+    Interest(Option<&'static [&'static str]>),
     /// A type whose body says nothing in this version.
     Bare(FrameType),
     /// An unknown type that is skipped.
@@ -190,6 +193,19 @@ fn notify_agreement() -> Vector {
     )
 }
 
+fn refresh_end() -> Vector {
+    vector("refresh-end", "REFRESH: the end", Content::Refresh(Refresh::END))
+}
+
+fn interest() -> Vector {
+    let list = &["inventory.acme.example", "*.globex.example", "inv*.*"];
+    vector(
+        "interest",
+        "INTEREST in one service, one organisation and a pattern",
+        Content::Interest(Some(list)),
+    )
+}
+
 fn end_of_rib() -> Vector {
     vector("end-of-rib", "END_OF_RIB", Content::Bare(FrameType::EndOfRib))
 }
@@ -224,6 +240,14 @@ pub fn all() -> Vec<Vector> {
         vector("open-minimal", "OPEN with everything empty but the name", Content::Open(minimal)),
         with_tail("open-tail", "OPEN with an unknown tail", full_open()),
         end_of_rib(),
+        vector("refresh-request", "REFRESH: a wish", Content::Refresh(Refresh::REQUEST)),
+        vector("refresh-begin", "REFRESH: the begin", Content::Refresh(Refresh::BEGIN)),
+        vector("refresh-end", "REFRESH: the end", Content::Refresh(Refresh::END)),
+        with_tail("refresh-tail", "REFRESH: the end, with an unknown tail", refresh_end()),
+        interest(),
+        vector("interest-none", "INTEREST in nothing", Content::Interest(Some(&[]))),
+        vector("interest-all", "INTEREST in everything", Content::Interest(None)),
+        with_tail("interest-tail", "INTEREST with an unknown tail", interest()),
         with_tail("end-of-rib-tail", "END_OF_RIB with an unknown tail", end_of_rib()),
         vector("keepalive", "KEEPALIVE without a digest", Content::Keepalive(Keepalive::default())),
         digest(),
