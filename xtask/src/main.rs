@@ -13,6 +13,7 @@ mod module_tree;
 mod repo;
 mod rust_source;
 mod rust_tokens;
+mod sim;
 mod soak;
 mod test;
 
@@ -47,6 +48,7 @@ const COMMANDS: &[Command] = &[
     },
     Command { name: "envoy", summary: envoy::SUMMARY, help: envoy::HELP, run: envoy::run },
     Command { name: "bench", summary: bench::SUMMARY, help: bench::HELP, run: bench::run },
+    Command { name: "sim", summary: sim::SUMMARY, help: sim::HELP, run: sim::run },
     Command { name: "soak", summary: soak::SUMMARY, help: soak::HELP, run: soak::run },
     Command { name: "demo", summary: demo::SUMMARY, help: demo::HELP, run: demo::run },
 ];

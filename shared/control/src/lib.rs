@@ -16,6 +16,9 @@
 
 extern crate alloc;
 
+#[macro_use]
+mod mutant;
+
 mod changes;
 mod commit;
 mod config;

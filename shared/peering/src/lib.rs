@@ -12,6 +12,9 @@
 //! Which of two connections between the same two nodes stays is decided by [`resolve`].
 #![no_std]
 
+#[macro_use]
+mod mutant;
+
 mod clones;
 mod collision;
 mod established;

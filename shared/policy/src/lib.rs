@@ -8,6 +8,9 @@
 //! Everything here is a pure function of its arguments.
 #![no_std]
 
+#[macro_use]
+mod mutant;
+
 mod agreement;
 mod decide;
 mod error;

@@ -12,6 +12,9 @@
 
 extern crate alloc;
 
+#[macro_use]
+mod mutant;
+
 mod arena;
 mod error;
 mod fixed;

@@ -43,6 +43,11 @@ impl Rank {
         }
     }
 
+    fn compare_cost(&self, other: &Self) -> Ordering {
+        let order = self.cost.cmp(&other.cost);
+        if mutant!(SampleCostUpside) { order.reverse() } else { order }
+    }
+
     /// Orders two candidates, the better one first, but for the last step: see [`better`].
     #[must_use]
     pub fn compare(&self, other: &Self) -> Ordering {
@@ -54,7 +59,7 @@ impl Rank {
             .then(other.local_pref.cmp(&self.local_pref))
             .then(other.local.cmp(&self.local))
             .then(self.org_len.cmp(&other.org_len))
-            .then(self.cost.cmp(&other.cost))
+            .then(self.compare_cost(other))
             .then(self.node_len.cmp(&other.node_len))
     }
 }

@@ -98,7 +98,7 @@ impl Net {
                 _ => conn.vanish(side),
             }
             if conn.over() {
-                self.conns.remove(&id);
+                self.remove_if_over(id);
             } else {
                 self.lost_at(id, 1 - side, exit != Exit::Power);
             }

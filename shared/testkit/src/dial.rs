@@ -29,7 +29,7 @@ impl Net {
         plan.dials[side]
             && plan.sides[side].is_some()
             && self.nodes[plan.ends[side]].core.is_some()
-            && !self.conns.values().any(|c| c.link == link && c.open_at(side))
+            && !self.conns_of(link).any(|(_, c)| c.open_at(side))
     }
 
     pub(crate) fn dial(&mut self, link: usize, side: usize) {
@@ -59,6 +59,7 @@ impl Net {
         let mut conn = Conn::new(link, side, up_at);
         conn.flows.iter_mut().for_each(|flow| flow.credit = self.links[link].plan.window);
         self.conns.insert(id, conn);
+        self.of_link.insert((link, id));
         for (side, at) in up_at.into_iter().enumerate() {
             self.at(at, Due::Up { conn: id, side });
         }
@@ -134,15 +135,12 @@ impl Net {
         if conn.established_at.is_some_and(|at| at + SETTLED < self.clock.now()) {
             self.links[conn.link].tries = [0; 2];
         }
-        if self.conns.get(&id).is_some_and(Conn::over) {
-            self.conns.remove(&id);
-        }
+        self.remove_if_over(id);
     }
 
     /// Loses every connection of a link.
     pub(crate) fn lose(&mut self, link: usize, noticed: Noticed) {
-        let ids: Vec<u64> =
-            self.conns.iter().filter(|(_, c)| c.link == link && !c.cut).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self.conns_of(link).filter(|(_, c)| !c.cut).map(|(id, _)| id).collect();
         for id in ids {
             if let Some(conn) = self.conns.get_mut(&id) {
                 conn.cut = true;

@@ -9,15 +9,26 @@ use crate::pieces::{LABELS, hold, rules, service};
 use crate::plan::{NodePlan, Plan};
 use crate::rng::Rng;
 use crate::script;
+use crate::shape::SHAPES;
+
+pub use crate::shape::Shape;
 
 /// The plan of a seed.
 #[must_use]
 pub fn generate(seed: u64) -> Plan {
+    generate_as(seed, None)
+}
+
+/// The plan of a seed under another shape than the one that it chooses.
+#[must_use]
+pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     let mut rng = Rng::new(seed);
+    let own = SHAPES[rng.index(SHAPES.len())];
+    let shape = shape.unwrap_or(own);
     let orgs: Vec<OrgId> = (0..rng.one_of([1, 1, 1, 2, 2, 3, 4])).filter_map(org).collect();
-    let count = usize::try_from(rng.between((2, 12))).unwrap_or(2).max(orgs.len());
+    let count = size(&mut rng).clamp(orgs.len().max(2), shape.most());
     let nodes = nodes(&mut rng, &orgs, count);
-    let (shape, edges) = edges(&mut rng, count);
+    let edges = shape.edges(&mut rng, count);
     let agreements = agreements(&mut rng, &orgs);
     let mut links: Vec<LinkPlan> = Vec::new();
     for ends in edges {
@@ -28,7 +39,7 @@ pub fn generate(seed: u64) -> Plan {
     }
     let mut plan = Plan {
         seed,
-        shape: format!("{shape} of {count} nodes, {} organisations", orgs.len()),
+        shape: format!("{} of {count} nodes, {} organisations", shape.name(), orgs.len()),
         nodes,
         links,
         epochs: Vec::new(),
@@ -36,6 +47,17 @@ pub fn generate(seed: u64) -> Plan {
     };
     plan.epochs = script::epochs(&mut rng, &plan, &orgs);
     plan
+}
+
+/// Nodes of a network: mostly few, because small networks find most; at times up to 200.
+fn size(rng: &mut Rng) -> usize {
+    let range = match rng.below(1_000) {
+        0..820 => (2, 9),
+        820..960 => (10, 20),
+        960..995 => (21, 60),
+        _ => (61, 200),
+    };
+    usize::try_from(rng.between(range)).unwrap_or(2)
 }
 
 fn org(n: u64) -> Option<OrgId> {
@@ -46,11 +68,15 @@ fn org(n: u64) -> Option<OrgId> {
 fn nodes(rng: &mut Rng, orgs: &[OrgId], count: usize) -> Vec<NodePlan> {
     let mixed = rng.percent(30);
     let fixed = rng.one_of([0, 0, 20, 100]);
+    // About as many services in a large network as in one of a dozen nodes.
+    let share = (300 / count as u64).clamp(1, 25);
     let mut made = Vec::new();
     for i in 0..count {
         let place = if mixed && i >= orgs.len() { rng.index(orgs.len()) } else { i * orgs.len() / count };
         // Counted from the end, so that a lower name is not always nearer to the beginning.
-        let Ok(name) = NodeName::parse(&format!("n{}.{}", (i * 7) % 13, orgs[place])) else { continue };
+        let Ok(name) = NodeName::parse(&format!("n{}.{}", (i * 7) % 13 + i / 13 * 13, orgs[place])) else {
+            continue;
+        };
         let mut node = NodePlan::new(name);
         node.skew = rng.one_of([0, 0, 1, 1_000_000]);
         node.late = rng.one_of([0, 0, 1, 15]);
@@ -59,7 +85,7 @@ fn nodes(rng: &mut Rng, orgs: &[OrgId], count: usize) -> Vec<NodePlan> {
             node.store = StoreKind::Fixed(512);
         }
         for label in LABELS {
-            if rng.percent(25) {
+            if rng.percent(share) {
                 node.services.extend(service(rng, label));
             }
         }
@@ -103,53 +129,4 @@ fn link(rng: &mut Rng, ends: [usize; 2], choice: &[&Agreement]) -> LinkPlan {
         delay: rng.one_of([(0, 0), (1, 3), (1, 20), (20, 100)]),
         window: rng.one_of([512, 1_024, 65_536, 65_536]),
     }
-}
-
-/// The name of a shape and its edges, each pair at most once.
-fn edges(rng: &mut Rng, count: usize) -> (&'static str, Vec<[usize; 2]>) {
-    let line = || (1..count).map(|i| [i - 1, i]);
-    let (shape, mut edges): (_, Vec<[usize; 2]>) = match rng.below(8) {
-        0 => ("line", line().collect()),
-        1 => ("ring", line().chain((count > 2).then_some([count - 1, 0])).collect()),
-        2 => ("star", (1..count).map(|i| [0, i]).collect()),
-        3 if count <= 8 => ("mesh", (0..count).flat_map(|i| (0..i).map(move |j| [j, i])).collect()),
-        4 => {
-            // A ring of some, and everyone else at two of them.
-            let core = (count / 2).max(2).min(count);
-            let ring = (1..core).map(|i| [i - 1, i]).chain((core > 2).then_some([core - 1, 0]));
-            let mut all: Vec<[usize; 2]> = ring.collect();
-            for i in core..count {
-                let first = rng.index(core);
-                all.push([first, i]);
-                all.push([(first + 1) % core, i]);
-            }
-            ("dual-homed edges", all)
-        }
-        5 => {
-            let width = if count > 6 { 3 } else { 2 };
-            let right = (0..count).filter(|i| i % width + 1 < width && i + 1 < count).map(|i| [i, i + 1]);
-            let down = (width..count).map(|i| [i - width, i]);
-            ("grid", right.chain(down).collect())
-        }
-        _ => {
-            let mut tree: Vec<[usize; 2]> = (1..count).map(|i| [rng.index(i), i]).collect();
-            for _ in 0..rng.below(count as u64) {
-                tree.push([rng.index(count), rng.index(count)]);
-            }
-            ("tree with extra edges", tree)
-        }
-    };
-    for edge in &mut edges {
-        edge.sort_unstable();
-    }
-    edges.retain(|[a, b]| a != b);
-    edges.sort_unstable();
-    edges.dedup();
-    // Which end comes first decides who is asked to dial.
-    for edge in &mut edges {
-        if rng.percent(50) {
-            edge.reverse();
-        }
-    }
-    (shape, edges)
 }

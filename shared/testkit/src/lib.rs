@@ -5,7 +5,7 @@
 //! [`catalyst_oracle`]. The same seed gives the same run, event for event, on every machine:
 //!
 //! ```text
-//! cargo run -p catalyst-testkit --example replay -- --seed 4711
+//! cargo xtask sim --seed 4711
 //! ```
 //!
 //! [`Net`] can also be driven by hand, as the scenario tests do. [`Clock`] and [`Rng`] are of use on their own, and so
@@ -13,6 +13,7 @@
 
 pub mod any;
 mod apply;
+mod campaign;
 mod check;
 mod clock;
 mod conn;
@@ -22,6 +23,7 @@ mod fault;
 mod feed;
 mod generate;
 mod link;
+mod mutant;
 mod net;
 mod node;
 mod pieces;
@@ -32,16 +34,22 @@ mod rng;
 mod run;
 mod script;
 mod seen;
+mod shape;
 mod traffic;
 mod watch;
 
+pub use campaign::{Campaign, Outcome, failed_once, one};
 pub use clock::Clock;
 pub use fault::{Exit, Fault, Noticed};
-pub use generate::generate;
+pub use generate::{generate, generate_as};
 pub use link::{LinkPlan, Side};
+pub use mutant::Chosen;
+#[cfg(feature = "mutants")]
+pub use mutant::{ALL as MUTANTS, Mutant};
 pub use net::{Net, Observer, Stats};
 pub use node::Node;
 pub use plan::{NodePlan, Plan};
 pub use rng::Rng;
 pub use run::{Failure, run, run_observed};
 pub use seen::{AdjRibOut, Name, See, Seen, SeenPeer, SeenRoute};
+pub use shape::{SHAPES, Shape};

@@ -112,6 +112,8 @@ pub struct Net {
     pub(crate) nodes: Vec<Node>,
     pub(crate) links: Vec<Link>,
     pub(crate) conns: BTreeMap<u64, Conn>,
+    /// The same, by link.
+    pub(crate) of_link: BTreeSet<(usize, u64)>,
     pub(crate) stats: Stats,
     pub(crate) violations: Vec<String>,
     /// When the last thing happened to the network, stalls and cuts with their ends.
@@ -134,6 +136,7 @@ impl Net {
             nodes: Vec::new(),
             links: Vec::new(),
             conns: BTreeMap::new(),
+            of_link: BTreeSet::new(),
             stats: Stats::default(),
             violations: Vec::new(),
             disturbed_at: 0,
@@ -240,6 +243,20 @@ impl Net {
     #[must_use]
     pub fn violations(&self) -> &[String] {
         &self.violations
+    }
+
+    /// The connections of a link, the oldest first.
+    pub(crate) fn conns_of(&self, link: usize) -> impl Iterator<Item = (u64, &Conn)> {
+        let ids = self.of_link.range((link, 0)..=(link, u64::MAX)).map(|(_, id)| *id);
+        ids.filter_map(|id| Some((id, self.conns.get(&id)?)))
+    }
+
+    /// Forgets a connection that is over at both ends.
+    pub(crate) fn remove_if_over(&mut self, id: u64) {
+        if let Some(conn) = self.conns.get(&id).filter(|conn| conn.over()) {
+            self.of_link.remove(&(conn.link, id));
+            self.conns.remove(&id);
+        }
     }
 
     /// Is told of everything that happens from now on.

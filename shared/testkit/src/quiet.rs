@@ -64,10 +64,10 @@ impl Net {
             if !self.expected(link) {
                 // A connection of older terms may still become a session for a moment.
                 let fresh = self.links[link].fresh_from;
-                let old = self.conns.iter().any(|(id, c)| c.link == link && *id < fresh);
+                let old = self.conns_of(link).any(|(id, _)| id < fresh);
                 return !old && (0..2).all(|side| self.established_at(link, side).is_none());
             }
-            let mut conns = self.conns.values().filter(|c| c.link == link);
+            let mut conns = self.conns_of(link).map(|(_, c)| c);
             let one = conns.next().is_some_and(|c| whole(&c)) && conns.next().is_none();
             one && self.established(link).is_some()
         })
@@ -97,9 +97,12 @@ impl Net {
     /// # Errors
     /// What was broken on the way, or why the network did not come to rest.
     pub fn settle(&mut self) -> Result<(), String> {
-        let steps = self.stats.steps + STEPS;
+        let steps = self.stats.steps + STEPS * (1 + self.links.len() as u64 / 20);
         self.disturb(self.now());
-        while !self.quiet() {
+        loop {
+            if self.quiet() {
+                break;
+            }
             if let Some(first) = self.violations.first() {
                 return Err(first.clone());
             }
@@ -109,7 +112,9 @@ impl Net {
                     self.restless().join("; ")
                 ));
             }
-            if !self.step() {
+            // To look costs about as much as a step for every link.
+            let went_on = (0..=self.links.len() / 2).take_while(|_| self.step()).count();
+            if went_on == 0 {
                 return Err(format!("at rest, but not settled: {}", self.restless().join("; ")));
             }
         }
@@ -170,12 +175,8 @@ impl Net {
             .map(|link| {
                 let [a, b] = self.links[link].plan.ends.map(|n| self.nodes[n].plan.name.to_string());
                 let ends = [0, 1].map(|side| self.established_at(link, side));
-                let conns: Vec<String> = self
-                    .conns
-                    .iter()
-                    .filter(|(_, c)| c.link == link)
-                    .map(|(id, c)| format!("{id} {:?} cut={}", c.ends, c.cut))
-                    .collect();
+                let conns: Vec<String> =
+                    self.conns_of(link).map(|(id, c)| format!("{id} {:?} cut={}", c.ends, c.cut)).collect();
                 format!("link {link} of {a} and {b} has {ends:?} with connections {conns:?}")
             })
             .collect()

@@ -17,15 +17,16 @@ pub struct Failure {
     pub epoch: usize,
     /// What went wrong.
     pub what: String,
+    /// What makes it happen again: the seed, and what else was asked for.
+    pub again: String,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {} ({}), epoch {}: {}\nlook at it with: \
-             cargo run -p catalyst-testkit --example replay -- --seed {}",
-            self.seed, self.shape, self.epoch, self.what, self.seed
+            "seed {} ({}), epoch {}: {}\nlook at it with: cargo xtask sim --seed {}",
+            self.seed, self.shape, self.epoch, self.what, self.again
         )
     }
 }
@@ -49,8 +50,13 @@ pub fn run_observed(plan: &Plan, observer: Option<Observer>) -> Result<Stats, Fa
     if let Some(observer) = observer {
         net.observe(observer);
     }
-    let fail =
-        |epoch: usize, what: String| Failure { seed: plan.seed, shape: plan.shape.clone(), epoch, what };
+    let fail = |epoch: usize, what: String| Failure {
+        seed: plan.seed,
+        shape: plan.shape.clone(),
+        epoch,
+        what,
+        again: plan.seed.to_string(),
+    };
     for (epoch, faults) in plan.epochs.iter().enumerate() {
         net.revive();
         for (ms, fault) in faults {

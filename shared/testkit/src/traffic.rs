@@ -136,7 +136,7 @@ impl Net {
     /// A stall is over: what waited arrives in its order. Where one end has closed in the meantime, its transport
     /// does not know the connection any more, and the other end may be told so instead.
     pub(crate) fn flow_again(&mut self, link: usize) {
-        let ids: Vec<u64> = self.conns.iter().filter(|(_, c)| c.link == link).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self.conns_of(link).map(|(id, _)| id).collect();
         for id in ids {
             for from in 0..2 {
                 if self.links[link].stalled_until[from] > self.clock.now() {

@@ -25,10 +25,12 @@ const USERS: &[&str] = &["catalyst", "catalyst-e2e", "catalyst-bench", "xtask"];
 /// Each crate of the workspace, lower ones first.
 const TABLE: &[(&str, May)] = &[
     ("catalyst-names", May::Use(&[])),
+    // Only with the feature `mutants`, which no product has.
+    ("catalyst-mutants", May::Use(&[])),
     ("catalyst-wire", May::Use(&["catalyst-names"])),
-    ("catalyst-route-table", May::Use(&["catalyst-names", "catalyst-wire"])),
-    ("catalyst-policy", May::Use(&["catalyst-names", "catalyst-wire"])),
-    ("catalyst-peering", May::Use(&["catalyst-names", "catalyst-wire"])),
+    ("catalyst-route-table", May::Use(&["catalyst-mutants", "catalyst-names", "catalyst-wire"])),
+    ("catalyst-policy", May::Use(&["catalyst-mutants", "catalyst-names", "catalyst-wire"])),
+    ("catalyst-peering", May::Use(&["catalyst-mutants", "catalyst-names", "catalyst-wire"])),
     (
         "catalyst-control",
         May::Use(&[
@@ -37,6 +39,7 @@ const TABLE: &[(&str, May)] = &[
             "catalyst-route-table",
             "catalyst-policy",
             "catalyst-peering",
+            "catalyst-mutants",
         ]),
     ),
     ("catalyst-identity", May::Use(&["catalyst-names"])),
@@ -65,6 +68,7 @@ const TABLE: &[(&str, May)] = &[
         "catalyst-testkit",
         May::Use(&[
             "catalyst-control",
+            "catalyst-mutants",
             "catalyst-names",
             "catalyst-oracle",
             "catalyst-policy",

@@ -50,6 +50,11 @@ pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
         ),
         stage("doc", "the documentation of the libraries has no broken link", vec![doc(metadata)]),
         stage("unit", "the tests of each crate", unit(metadata, full)),
+        stage(
+            "sim",
+            "random networks end as they must, and every wrong version of the core is found",
+            sim(full),
+        ),
         stage("build", "both binaries, each by itself, so that no feature leaks", build()),
         Stage {
             after: &["build"],
@@ -85,6 +90,13 @@ fn tests(packages: &[String], env: Vec<(String, String)>) -> Step {
         args.extend(["--package".to_owned(), package.clone()]);
     }
     Step::Cargo(args, env)
+}
+
+/// Networks without number, then the mutants.
+fn sim(full: bool) -> Vec<Step> {
+    let seeds = if full { "50000" } else { "10000" };
+    let xtask = |line: &str| Step::Xtask(line.split(' ').map(str::to_owned).collect());
+    vec![xtask(&format!("sim --quiet --seeds {seeds}")), xtask("sim --mutants")]
 }
 
 /// What a demo checks, and the test of whole demos, which `unit` leaves out.

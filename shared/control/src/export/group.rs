@@ -222,6 +222,8 @@ impl Group {
         let element = key_element(&entry.element).unwrap_or_else(|| Arc::from(&[0u8][..]));
         let version = self.stamp(key, Some(old));
         self.tombstones.insert(version);
+        // As if it had been forgotten and came anew: nobody is told.
+        let born = if mutant!(SampleNoTombstone) { version } else { born };
         self.entries.insert(key, Entry { version, born, source, moved, withdrawn: true, element });
         true
     }

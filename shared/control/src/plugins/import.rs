@@ -30,7 +30,9 @@ pub(crate) fn judge<S: Store>(state: &State<S>, peer: &Peer, service: &str, attr
     let own = &state.settings.name;
     let internal = peer.relation == Some(Relation::Internal);
     let drop_malformed = |why: &str| Verdict::Drop(Count::Malformed(why.to_string()));
-    if attrs.org_path.contains(own.org()) || (internal && attrs.node_path.contains(own.node())) {
+    if attrs.org_path.contains(own.org())
+        || (internal && attrs.node_path.contains(own.node()) && !mutant!(SampleNoInnerLoopCheck))
+    {
         return Verdict::Drop(Count::Looped);
     }
     if internal && attrs.node_path.first() != Some(peer.config.name.node()) {
