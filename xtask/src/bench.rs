@@ -27,6 +27,9 @@ machine gives the truest figures; a suite takes two to five minutes after the bu
   dataplane   what a cloud node does to its Envoy and what Envoy then costs, in turns with a bare delta server and with
               a pair of Envoys configured by hand (apt-get install wrk; Envoy as by `cargo xtask envoy fetch`).
               Scenarios: change, scale, churn, pair, kill
+  routes      tables of 100,000 and 1,000,000 routes through a node, in turns with BIRD 2 (apt-get install bird2; where
+              it is not installed, Debian's package is fetched and unpacked into the target folder; it needs no rights).
+              Scenarios: table, million
 
   SCENARIO         only these
   --with-rathole   edge: also rathole, built from the crate registry into the target folder
@@ -41,7 +44,10 @@ Examples:
 
 const WITH_RATHOLE: &str = "--with-rathole";
 
-const SUITES: &[&str] = &["core", "edge", DATAPLANE];
+const SUITES: &[&str] = &["core", "edge", DATAPLANE, ROUTES];
+
+/// The suite of the cloud node alone, beside BIRD.
+const ROUTES: &str = "routes";
 
 /// The suite without the edge node, and with Envoy.
 const DATAPLANE: &str = "dataplane";
@@ -75,6 +81,7 @@ pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
     let target = cargo::metadata(repo)?.target_directory;
     let (flag, other) = match suite.as_str() {
         DATAPLANE => ("--envoy", envoy::fetch(&target)?),
+        ROUTES => ("--bird", bird(&target)?),
         _ => ("--edge", build_edge::build(repo, None)?),
     };
     let binary = |profile: &str, name: &str| -> PathBuf { target.join(profile).join(name) };
@@ -104,6 +111,36 @@ fn rathole(target: &Path) -> Result<PathBuf> {
         install.arg("--root").arg(&root).arg("--target-dir").arg(root.join("build"));
         if !install.status().context("cannot run cargo")?.success() {
             bail!("rathole did not build");
+        }
+    }
+    Ok(binary)
+}
+
+/// BIRD 2 as Debian packages it: the one that is installed, or one that is only unpacked.
+fn bird(target: &Path) -> Result<PathBuf> {
+    let installed = Path::new("/usr/sbin/bird");
+    if installed.is_file() {
+        return Ok(installed.to_owned());
+    }
+    let root = target.join("bird");
+    let binary = root.join("usr/sbin/bird");
+    if !binary.is_file() {
+        eprintln!("unpacking BIRD");
+        std::fs::create_dir_all(&root)?;
+        let run = |program: &str, args: &[&str]| -> Result<()> {
+            let status = Command::new(program).current_dir(&root).args(args).status();
+            match status.with_context(|| format!("cannot run {program}"))?.success() {
+                true => Ok(()),
+                false => bail!("{program} {} failed; install BIRD: apt-get install bird2", args.join(" ")),
+            }
+        };
+        // The library is what BIRD needs beyond what every Debian has.
+        run("apt-get", &["--quiet", "download", "bird2", "libssh-gcrypt-4"])?;
+        for entry in std::fs::read_dir(&root)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|e| e == "deb") {
+                run("dpkg", &["--extract", &path.to_string_lossy(), "."])?;
+            }
         }
     }
     Ok(binary)

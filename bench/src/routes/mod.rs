@@ -1,0 +1,10 @@
+//! Many routes through one node, in turns with BIRD 2: a source, the node, a sink. The node is a process of its own with
+//! real QUIC sessions; what counts is its CPU time and its memory. Source and sink are in this process and keep no tables.
+
+mod bgp;
+mod bird;
+mod seen;
+mod speaker;
+mod table;
+
+pub use table::{million, table};

@@ -1,0 +1,220 @@
+//! A neighbour that speaks the peering protocol over the real transport and keeps no table: it injects frames, or shows
+//! what comes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as Told, Sender as Tell, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use async_channel::bounded;
+use bytes::Bytes;
+use catalyst_names::NodeName;
+use catalyst_transport::{
+    DialTarget, Event as Input, Limits as TransportLimits, LinkProfile, SessionId, Transport,
+    TransportConfig, Via,
+};
+use catalyst_wire::{
+    Announced, Attrs, Frame, FrameType, HEADER, Limits as WireLimits, Notify, NotifyCode, Open, Path, Reader,
+    Update, UpdateWriter, Withdrawn, Writer, small, update::write_entry,
+};
+use tokio::runtime::Runtime;
+
+use super::seen::{Seen, Watch};
+use crate::org::Org;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One neighbour with an established session.
+pub struct Speaker {
+    name: NodeName,
+    transport: Arc<Transport>,
+    session: SessionId,
+    credit: Told<usize>,
+    left: usize,
+    runtime: Option<Runtime>,
+}
+
+/// The service of this number.
+fn service(index: usize) -> String {
+    format!("service-{index}.acme.example")
+}
+
+/// The number of a service.
+fn number(service: &str) -> Option<usize> {
+    service.split_once('.')?.0.rsplit_once('-')?.1.parse().ok()
+}
+
+fn open(own: &NodeName) -> Result<Bytes> {
+    let mut buf = [0; 1024];
+    let open = Open {
+        version_min: 1,
+        version_max: 1,
+        node: own.as_str(),
+        incarnation: 1,
+        hold_ms: 0,
+        restart_ms: 0,
+        capabilities: 0,
+        agreement: None,
+        mesh_address: "",
+    };
+    Ok(Bytes::copy_from_slice(open.write(&mut buf).map_err(|e| anyhow!("{e}"))?))
+}
+
+/// Shows the routes of an UPDATE.
+fn show(body: &[u8], watch: &mut Watch) {
+    let Ok(update) = Update::read(body) else { return };
+    for announced in update.announced() {
+        if let Announced::Route(entry) = announced
+            && let Some(index) = number(entry.service)
+        {
+            watch(Seen { index, withdrawn: false });
+        }
+    }
+    for withdrawn in update.withdrawn() {
+        if let Withdrawn::Key { service, .. } = withdrawn
+            && let Some(index) = number(service)
+        {
+            watch(Seen { index, withdrawn: true });
+        }
+    }
+}
+
+impl Speaker {
+    /// Dials the node `middle`, and waits for its OPEN; what comes is shown to `watch`.
+    pub fn connect(org: &Org, name: &str, middle: SocketAddr, mut watch: Watch) -> Result<Speaker> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let (events, inputs) = bounded(256);
+        let own = org.name(name)?;
+        let config = TransportConfig {
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: false,
+            credentials: org.credentials(name)?,
+            verifier: org.verifier()?,
+            prefer_chacha: false,
+            tcp: None,
+            resolver: Arc::new(|text| {
+                Box::pin(async move { text.parse().map(|a| vec![a]).map_err(std::io::Error::other) })
+            }),
+            profile: LinkProfile::WAN,
+            limits: TransportLimits::CLOUD,
+            seed: 7,
+        };
+        let inside = runtime.enter();
+        let transport = Arc::new(Transport::start(config, Arc::new(quinn::TokioRuntime), events)?);
+        transport.set_peer(DialTarget {
+            name: org.name("middle")?,
+            address: Some(middle.to_string()),
+            profile: None,
+            via: Via::Quic,
+        });
+        drop(inside);
+        let (credit_in, credit): (Tell<usize>, Told<usize>) = channel();
+        let (up, is_up) = channel();
+        let (sending, hello) = (transport.clone(), open(&own)?);
+        runtime.spawn(async move {
+            while let Ok(input) = inputs.recv().await {
+                // Whoever waits for these has gone when the measurement is over.
+                match input {
+                    Input::SessionUp { session, .. } => drop(sending.send(session, hello.clone())),
+                    Input::Writable { bytes, .. } => drop(credit_in.send(bytes)),
+                    Input::Frame { session, frame } => match Frame::whole(&frame).map(|f| (f.kind(), f.body))
+                    {
+                        Ok((Ok(Some(FrameType::Open)), _)) => drop(up.send(session)),
+                        Ok((Ok(Some(FrameType::Update)), body)) => show(body, &mut watch),
+                        _ => {}
+                    },
+                    _ => {}
+                }
+            }
+        });
+        let session = is_up.recv_timeout(PATIENCE).context("no session")?;
+        let hello = open(&own)?.len();
+        let mut speaker = Speaker { name: own, transport, session, credit, left: 0, runtime: Some(runtime) };
+        speaker.left = speaker.credit.recv_timeout(PATIENCE)?.saturating_sub(hello);
+        // Its table is complete: there is nothing in it yet.
+        let mut buf = [0; 16];
+        let end = Bytes::copy_from_slice(small::write_end_of_rib(&mut buf).map_err(|e| anyhow!("{e}"))?);
+        speaker.send(end)?;
+        Ok(speaker)
+    }
+
+    /// Sends a frame as soon as the session has credit for it.
+    fn send(&mut self, frame: Bytes) -> Result<()> {
+        while self.left < frame.len() {
+            self.left += self.credit.recv_timeout(PATIENCE).context("the node takes nothing")?;
+        }
+        while let Ok(more) = self.credit.try_recv() {
+            self.left += more;
+        }
+        self.left -= frame.len();
+        Ok(self.transport.send(self.session, frame)?)
+    }
+
+    /// Every route has attributes of its own.
+    fn entry<'b>(&self, index: usize, cost: u32, buf: &'b mut [u8]) -> Result<&'b [u8]> {
+        let mut path = [0; 256];
+        let mut out = Writer::new(&mut path);
+        let full = |e| anyhow!("{e}");
+        out.u64(1).map_err(full)?;
+        out.text(self.name.node()).map_err(full)?;
+        let node_path =
+            Path::read(&mut Reader::new(out.written()), 1, 255, |_| true).map_err(|e| anyhow!("{e}"))?;
+        let attrs = Attrs { node_path, cost, protocol: catalyst_names::Protocol::Http, ..Attrs::default() };
+        write_entry(buf, &service(index), self.name.node(), &attrs).map_err(full)
+    }
+
+    /// Announces the first `routes` services, in frames as full as they get; returns when the first left.
+    pub fn announce_all(&mut self, routes: usize) -> Result<Instant> {
+        let start = Instant::now();
+        let full = |e| anyhow!("{e}");
+        let mut element = [0; 512];
+        let mut index = 0;
+        while index < routes {
+            let mut buf = vec![0; HEADER + WireLimits::FRAME_BODY];
+            let mut frame = UpdateWriter::new(&mut buf).map_err(full)?;
+            while index < routes {
+                let entry = self.entry(index, u32::try_from(index)?, &mut element)?;
+                if frame.announce(entry).is_err() {
+                    break;
+                }
+                index += 1;
+            }
+            let len = frame.finish().map_err(full)?.len();
+            buf.truncate(len);
+            self.send(Bytes::from(buf))?;
+        }
+        Ok(start)
+    }
+
+    /// Announces one service anew; returns when.
+    pub fn announce(&mut self, index: usize, cost: u32) -> Result<Instant> {
+        let mut element = [0; 512];
+        let mut buf = vec![0; 1024];
+        let mut frame = UpdateWriter::new(&mut buf).map_err(|e| anyhow!("{e}"))?;
+        frame.announce(self.entry(index, cost, &mut element)?).map_err(|e| anyhow!("{e}"))?;
+        let len = frame.finish().map_err(|e| anyhow!("{e}"))?.len();
+        buf.truncate(len);
+        let start = Instant::now();
+        self.send(Bytes::from(buf))?;
+        Ok(start)
+    }
+
+    /// Ends the session for good (a hard reset: nothing is kept for a return); returns when.
+    pub fn leave(&mut self) -> Result<Instant> {
+        let mut buf = [0; 1024];
+        let notify = Notify { code: NotifyCode::SHUTDOWN, reason: "", document: "" };
+        let last = notify.write(&mut buf).map_err(|e| anyhow!("{e}"))?;
+        let start = Instant::now();
+        self.transport.close(self.session, Some(Bytes::copy_from_slice(last)));
+        Ok(start)
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! A table of unique routes: its way through, what it takes to hold it, one change on top of it, and the loss of the
+//! neighbour that it came from.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::bird::Bird;
+use super::seen::Sink;
+use super::{bgp, speaker};
+use crate::Binaries;
+use crate::daemon::Daemon;
+use crate::org::Org;
+use crate::proc;
+use crate::report::{Bar, Report, quantile, sorted};
+
+/// Single changes in a round.
+const CHANGES: usize = 300;
+
+/// What one round cost.
+#[derive(Debug, Default)]
+struct Cost {
+    cpu_seconds: f64,
+    wall_seconds: f64,
+    /// Memory that came with the routes.
+    resident: f64,
+    /// Of single changes, in microseconds.
+    changes: Vec<f64>,
+    loss_cpu_seconds: f64,
+    loss_wall_seconds: f64,
+}
+
+/// Whoever is measured, and who stands at its two sides.
+trait Contest {
+    fn pid(&self) -> u32;
+    fn announce_all(&mut self, routes: usize) -> Result<std::time::Instant>;
+    fn announce(&mut self, index: usize, cost: u32) -> Result<std::time::Instant>;
+    fn leave(&mut self) -> Result<std::time::Instant>;
+    /// Whether it holds what it should.
+    fn check(&self, routes: usize) -> Result<()>;
+}
+
+/// Ours. The order of the fields is that in which they end.
+struct Ours {
+    source: speaker::Speaker,
+    _sink: speaker::Speaker,
+    middle: Daemon,
+    _folder: tempfile::TempDir,
+}
+
+impl Ours {
+    fn start(binary: &Path, watch: super::seen::Watch) -> Result<Ours> {
+        let folder = tempfile::tempdir()?;
+        let org = Org::new()?;
+        let config = json!({
+            "listen": "127.0.0.1:0",
+            "peers": [{ "node": "source" }, { "node": "sink" }],
+            "limits": { "routes": 1_000_000, "routes_per_peer": 1_000_000 },
+        });
+        let middle = Daemon::start((binary, "up"), &org, "middle", &folder.path().join("middle"), config)?;
+        let address = middle.address()?;
+        let sink = speaker::Speaker::connect(&org, "sink", address, watch)?;
+        let source = speaker::Speaker::connect(&org, "source", address, Box::new(|_| ()))?;
+        middle.until_up()?;
+        Ok(Ours { source, _sink: sink, middle, _folder: folder })
+    }
+}
+
+impl Contest for Ours {
+    fn pid(&self) -> u32 {
+        self.middle.pid()
+    }
+    fn announce_all(&mut self, routes: usize) -> Result<std::time::Instant> {
+        self.source.announce_all(routes)
+    }
+    fn announce(&mut self, index: usize, cost: u32) -> Result<std::time::Instant> {
+        self.source.announce(index, cost)
+    }
+    fn leave(&mut self) -> Result<std::time::Instant> {
+        self.source.leave()
+    }
+    fn check(&self, routes: usize) -> Result<()> {
+        let status = self.middle.admin()?.status()?;
+        if status.routes.0 != routes || status.routes_refused > 0 {
+            bail!("the node holds {} of {routes} routes", status.routes.0);
+        }
+        let log = self.middle.log()?;
+        if let Some(line) = log.lines().next() {
+            bail!("the node had something to complain about: {line}");
+        }
+        Ok(())
+    }
+}
+
+/// BIRD.
+struct Theirs {
+    source: bgp::Speaker,
+    _sink: bgp::Speaker,
+    bird: Bird,
+}
+
+impl Theirs {
+    fn start(binary: &Path, watch: super::seen::Watch) -> Result<Theirs> {
+        let bird = Bird::start(binary)?;
+        let (source, sink) = bird.speakers(watch)?;
+        Ok(Theirs { source, _sink: sink, bird })
+    }
+}
+
+impl Contest for Theirs {
+    fn pid(&self) -> u32 {
+        self.bird.pid()
+    }
+    fn announce_all(&mut self, routes: usize) -> Result<std::time::Instant> {
+        self.source.announce_all(routes)
+    }
+    fn announce(&mut self, index: usize, cost: u32) -> Result<std::time::Instant> {
+        self.source.announce(index, cost)
+    }
+    fn leave(&mut self) -> Result<std::time::Instant> {
+        self.source.leave()
+    }
+    fn check(&self, _routes: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits until a process has done all its work: its CPU time stands still.
+fn at_rest(pid: u32) -> Result<f64> {
+    let mut last = proc::cpu_seconds(pid)?;
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = proc::cpu_seconds(pid)?;
+        if now - last < 0.001 {
+            return Ok(now);
+        }
+        last = now;
+    }
+}
+
+fn round(contest: &mut dyn Contest, sink: &Sink, routes: usize) -> Result<Cost> {
+    let pid = contest.pid();
+    let (cpu, memory) = (at_rest(pid)?, proc::memory(pid)?);
+    let start = contest.announce_all(routes)?;
+    let end = sink.until(routes)?;
+    let filled = at_rest(pid)?;
+    let mut cost = Cost {
+        cpu_seconds: filled - cpu,
+        wall_seconds: (end - start).as_secs_f64(),
+        resident: proc::memory(pid)?.resident - memory.resident,
+        ..Cost::default()
+    };
+    contest.check(routes)?;
+    sink.single();
+    for turn in 0..CHANGES {
+        // All over the table.
+        let index = turn.wrapping_mul(7_919_993) % routes;
+        let changed = u32::try_from(routes + turn)?;
+        let sent = contest.announce(index, changed)?;
+        let came = sink.announced(index).with_context(|| format!("change {turn}"))?;
+        cost.changes.push((came - sent).as_secs_f64() * 1e6);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let cpu = at_rest(pid)?;
+    let start = contest.leave()?;
+    let end = sink.until(0)?;
+    cost.loss_cpu_seconds = at_rest(pid)? - cpu;
+    cost.loss_wall_seconds = (end - start).as_secs_f64();
+    Ok(cost)
+}
+
+fn median(costs: &[Cost], of: impl Fn(&Cost) -> f64) -> f64 {
+    quantile(&sorted(costs.iter().map(of).collect()), 0.5)
+}
+
+fn change(costs: &[Cost], share: f64) -> f64 {
+    quantile(&sorted(costs.iter().flat_map(|c| c.changes.iter().copied()).collect()), share)
+}
+
+const BIRD: &str = "BIRD";
+
+fn measure(
+    binaries: &Binaries,
+    report: &mut Report,
+    (routes, rounds, name): (usize, usize, &str),
+    (cpu_bar, bytes_bar, loss_bar): (Bar, Bar, Bar),
+) -> Result<()> {
+    let bird = binaries.bird.as_deref().context("--bird is missing")?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    // In turns, so that what else the machine does falls on both.
+    for _ in 0..rounds {
+        let (sink, watch) = Sink::new(routes);
+        theirs.push(round(&mut Theirs::start(bird, watch)?, &sink, routes).context("BIRD")?);
+        let (sink, watch) = Sink::new(routes);
+        ours.push(round(&mut Ours::start(&binaries.cloud, watch)?, &sink, routes).context("ours")?);
+    }
+    let mut row = |what: &str, unit, of: &dyn Fn(&[Cost]) -> f64, bar| {
+        report.beside(format!("{name}: {what}"), of(&ours), unit, (BIRD, of(&theirs)), bar);
+    };
+    row("CPU of the node", "CPU-s", &|c| median(c, |c| c.cpu_seconds), cpu_bar);
+    row("  first sent -> last at the far side", "s", &|c| median(c, |c| c.wall_seconds), Bar::None);
+    row("RSS a route", "bytes", &|c| median(c, |c| c.resident) / routes as f64, bytes_bar);
+    row("one change, p50", "us", &|c| change(c, 0.5), Bar::AtMost(150.0));
+    row("one change, p99", "us", &|c| change(c, 0.99), Bar::AtMost(1000.0));
+    row(
+        "neighbour lost: CPU until all is withdrawn",
+        "CPU-s",
+        &|c| median(c, |c| c.loss_cpu_seconds),
+        loss_bar,
+    );
+    row("  lost -> last withdrawal at the far side", "s", &|c| median(c, |c| c.loss_wall_seconds), Bar::None);
+    Ok(())
+}
+
+/// 100,000 routes.
+pub fn table(binaries: &Binaries, report: &mut Report) -> Result<()> {
+    let bars = (Bar::AtMost(0.5), Bar::None, Bar::AtMost(0.3));
+    measure(binaries, report, (100_000, 5, "100,000 routes"), bars)
+}
+
+/// 1,000,000 routes.
+pub fn million(binaries: &Binaries, report: &mut Report) -> Result<()> {
+    let bars = (Bar::AtMost(10.0), Bar::AtMost(500.0), Bar::None);
+    measure(binaries, report, (1_000_000, 1, "1,000,000 routes"), bars)
+}
