@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use catalyst_names::NodeName;
+use catalyst_policy::{Direction, Rule, RuleList};
 use catalyst_route_table::{Rank, Refusal, RouteKey, Store, Sym};
 use catalyst_wire::Attrs;
 
@@ -23,6 +24,7 @@ impl<S: Store> State<S> {
     /// Applies the wishes of phase 1.
     pub(crate) fn apply(&mut self, delta: Delta<'_>, effects: &mut Vec<Effect>) -> Changes {
         let mut changes = Changes::default();
+        delta.matched.iter().for_each(|rule| self.imports.matched(*rule));
         for write in delta.writes {
             match write {
                 Write::Announce { neighbour, service, origin, rank, protocol, weight, attrs } => {
@@ -47,13 +49,34 @@ impl<S: Store> State<S> {
                 Write::SetPeer(config) => self.set_peer(*config, &mut changes, effects),
                 Write::RemovePeer(name) => self.remove_peer(&name, &mut changes),
                 Write::SetPolicy { exports, imports } => {
-                    self.exports = exports.to_vec();
-                    self.imports = imports.to_vec();
-                    changes.policy.extend(self.peers.keys().cloned());
+                    self.set_policy(exports, imports, &mut changes, effects);
                 }
             }
         }
         changes
+    }
+
+    fn set_policy(
+        &mut self,
+        exports: &[Rule],
+        imports: &[Rule],
+        changes: &mut Changes,
+        effects: &mut Vec<Effect>,
+    ) {
+        let list = |direction, rules: &[Rule]| {
+            RuleList::new(direction, rules.to_vec()).map_err(|(place, why)| (direction, place, why))
+        };
+        match list(Direction::Export, exports).and_then(|e| Ok((e, list(Direction::Import, imports)?))) {
+            Ok((exports, imports)) => {
+                self.exports.replace(exports);
+                self.imports.replace(imports);
+                changes.policy.extend(self.peers.keys().cloned());
+            }
+            Err((direction, place, why)) => {
+                let why = alloc::format!("{}/{place}: {why}", direction.list());
+                effects.push(Effect::Notice(Notice::PolicyRefused(why)));
+            }
+        }
     }
 
     fn peer_mut(&mut self, sym: Sym) -> Option<&mut Peer> {
@@ -170,9 +193,13 @@ impl<S: Store> State<S> {
                 (route.attrs.as_ref().to_vec(), (route.protocol, route.weight), route.rank);
             let service = self.table.text(key.service).to_string();
             let Ok(attrs) = Attrs::read(&bytes) else { continue };
-            match plugins::judge(self, peer, &service, &attrs) {
-                plugins::Verdict::Keep(rank) if rank == old => {}
-                plugins::Verdict::Keep(rank) => {
+            let verdict = plugins::judge(self, peer, &service, &attrs);
+            if let Some(rule) = verdict.rule() {
+                self.imports.matched(rule);
+            }
+            match verdict {
+                plugins::Verdict::Keep { rank, .. } if rank == old => {}
+                plugins::Verdict::Keep { rank, .. } => {
                     let origin = self.table.text(key.origin).to_string();
                     let names = (service.as_str(), origin.as_str());
                     self.put(

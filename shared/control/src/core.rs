@@ -126,8 +126,10 @@ impl<S: Store> Core<S> {
             Event::PeerConfigured(config) => self.peer_configured(config, event, now),
             Event::PeerRemoved(name) => self.peer_removed(name, event, now),
             Event::PolicyChanged { exports, imports } => {
-                let same = self.state.exports == *exports && self.state.imports == *imports;
+                let state = &self.state;
+                let same = state.exports().rules() == exports && state.imports().rules() == imports;
                 if !same && self.step(event) {
+                    self.regroup();
                     self.rebuild(None);
                 }
             }
@@ -229,7 +231,8 @@ impl<S: Store> Core<S> {
         for plugin in &self.propagation {
             plugin.evaluate(&self.state, changes, &mut marks);
         }
-        let list = marks.settle();
+        let (matched, list) = marks.settle();
+        matched.into_iter().for_each(|rule| self.state.exports.matched(rule));
         let mut touched = BTreeSet::new();
         // A grant that goes and comes back within one step must not cut flows: only the sum counts.
         let mut grants: BTreeMap<(GroupId, Sym), (bool, bool)> = BTreeMap::new();
@@ -262,6 +265,17 @@ impl<S: Store> Core<S> {
         let Some(peer) = self.links.get(&session).map(|l| l.peer.clone()) else { return };
         if let Ok(service) = ServiceName::parse(self.state.table.text(service)) {
             self.push_effect(Effect::Grant { peer, service, granted });
+        }
+    }
+
+    /// Gives sessions a group of their own whose nodes the export rules name now.
+    fn regroup(&mut self) {
+        for peer in self.state.peers.values() {
+            if let Some(session) = peer.session
+                && self.state.exports.list.names_node(peer.config.name.as_str())
+            {
+                self.groups.fork(session, &peer.config.name, &mut self.state.table);
+            }
         }
     }
 

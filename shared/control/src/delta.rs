@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use catalyst_names::{NodeName, Protocol, ServiceLabel};
-use catalyst_policy::{ExportRule, ImportRule};
+use catalyst_policy::Rule;
 use catalyst_route_table::{Rank, Sym};
 
 use crate::config::{LocalService, PeerConfig};
@@ -70,9 +70,9 @@ pub enum Write<'e> {
     /// These are the rules now.
     SetPolicy {
         /// All export rules.
-        exports: &'e [ExportRule],
+        exports: &'e [Rule],
         /// All import rules.
-        imports: &'e [ImportRule],
+        imports: &'e [Rule],
     },
 }
 
@@ -81,6 +81,8 @@ pub enum Write<'e> {
 pub struct Delta<'e> {
     /// The wishes, in order.
     pub writes: Vec<Write<'e>>,
+    /// Import rules that have decided, by their places.
+    pub(crate) matched: Vec<u16>,
 }
 
 /// What a wish is about: no two plugins may wish for the same.
@@ -142,10 +144,15 @@ impl<'e> Delta<'e> {
         self.writes.push(write);
     }
 
+    /// Counts a decision of the import rule at this place.
+    pub fn matched(&mut self, rule: u16) {
+        self.matched.push(rule);
+    }
+
     /// Whether nothing is wished for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.writes.is_empty() && self.matched.is_empty()
     }
 
     fn subjects(&self) -> BTreeSet<Subject<'_>> {
@@ -181,6 +188,7 @@ impl<'e> Delta<'e> {
                 return Err(Conflict { key: alloc::format!("{key}") });
             }
             joined.writes.extend(next.writes);
+            joined.matched.extend(next.matched);
         }
         Ok(joined)
     }

@@ -1,8 +1,5 @@
 //! A digest of the state: two runs with the same events have the same one.
 
-use alloc::string::String;
-
-use catalyst_policy::Pattern;
 use catalyst_route_table::Store;
 use sha2::{Digest as _, Sha256};
 
@@ -42,18 +39,11 @@ impl<S: Store> Core<S> {
             hash.field(service.label.as_str().as_bytes());
             hash.field(service.protocol.as_str().as_bytes());
         }
-        let pattern = |pattern: &Pattern| match pattern {
-            Pattern::Any => String::from("*"),
-            Pattern::Label(label) => String::from(label.as_str()),
-        };
-        for (service, org) in state.exports.iter().map(|r| (&r.service, &r.to)) {
-            hash.field(pattern(service).as_bytes());
-            hash.field(org.as_str().as_bytes());
-        }
-        hash.number(state.exports.len() as u64);
-        for (service, org) in state.imports.iter().map(|r| (&r.service, &r.from)) {
-            hash.field(pattern(service).as_bytes());
-            hash.field(org.as_str().as_bytes());
+        for list in [state.exports(), state.imports()] {
+            hash.number(list.rules().len() as u64);
+            for rule in list.rules() {
+                hash.field(alloc::format!("{rule:?}").as_bytes());
+            }
         }
         for peer in state.peers.values() {
             hash.field(peer.config.name.as_str().as_bytes());

@@ -66,6 +66,8 @@ pub enum Notice {
     RefusedBy(NodeName, u32, String),
     /// A service was not taken.
     ServiceRefused(ServiceLabel, String),
+    /// New rules hold together badly: the old ones stay.
+    PolicyRefused(String),
     /// Two plugins wrote the same key; the event was dropped.
     PluginConflict(String),
 }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use catalyst_names::{NodeName, ServiceLabel};
-use catalyst_policy::{ExportRule, ImportRule};
+use catalyst_policy::Rule;
 
 use crate::config::{LocalService, PeerConfig};
 
@@ -19,12 +19,12 @@ pub enum Event {
     PeerConfigured(Box<PeerConfig>),
     /// A peer is no longer configured.
     PeerRemoved(NodeName),
-    /// The export and import rules are these now.
+    /// The export and import rules are these now. Rules that hold together badly change nothing: see [`crate::Notice`].
     PolicyChanged {
         /// All export rules.
-        exports: Vec<ExportRule>,
+        exports: Vec<Rule>,
         /// All import rules.
-        imports: Vec<ImportRule>,
+        imports: Vec<Rule>,
     },
     /// A control connection is up; the certificate at its other end belongs to this node.
     SessionUp {

@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::now::Now;
 
 /// The version of a recording's shape. A reader refuses others.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The first line of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

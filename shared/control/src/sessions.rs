@@ -222,7 +222,8 @@ impl<S: Store> Core<S> {
         let kind = match (peer.relation, peer.agreement) {
             (Some(Relation::Internal), _) => Some(GroupKind::Internal),
             (Some(relation), Some(agreement)) => {
-                Some(GroupKind::External { org: name.org_id(), relation, agreement })
+                let node = self.state.exports.list.names_node(name.as_str()).then(|| name.clone());
+                Some(GroupKind::External { org: name.org_id(), relation, agreement, node })
             }
             _ => None,
         };

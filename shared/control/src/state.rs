@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use catalyst_names::{NodeName, ServiceLabel};
 use catalyst_peering::{Agreed, CloneWatch};
-use catalyst_policy::{Agreement, Digest, ExportRule, ImportRule, Relation};
+use catalyst_policy::{Agreement, Digest, Direction, Relation, Rule, RuleList};
 use catalyst_route_table::{Refusal, RouteTable, Store, Sym};
 
 use crate::config::{LocalService, PeerConfig, Settings};
@@ -140,6 +140,41 @@ pub struct Counters {
     pub plugin_conflicts: u64,
 }
 
+/// A list of rules, and how often each of them has decided.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) list: RuleList,
+    matches: Vec<u64>,
+}
+
+impl Rules {
+    fn new(direction: Direction) -> Self {
+        Rules { list: RuleList::empty(direction), matches: Vec::new() }
+    }
+
+    /// Counts a decision of the rule at this place.
+    pub(crate) fn matched(&mut self, place: u16) {
+        if let Some(count) = self.matches.get_mut(usize::from(place)) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Other rules from now on. A rule of the same name goes on counting; one without a name does if it is the same.
+    pub(crate) fn replace(&mut self, list: RuleList) {
+        let mut known: BTreeMap<(&str, Option<&Rule>), u64> = BTreeMap::new();
+        let key = |rule| -> (&str, Option<&Rule>) {
+            let rule: &Rule = rule;
+            if rule.name.is_empty() { ("", Some(rule)) } else { (rule.name.as_str(), None) }
+        };
+        for (rule, count) in self.list.rules().iter().zip(&self.matches) {
+            known.insert(key(rule), *count);
+        }
+        let matches = list.rules().iter().map(|rule| known.get(&key(rule)).copied().unwrap_or(0)).collect();
+        self.matches = matches;
+        self.list = list;
+    }
+}
+
 /// Everything the core knows.
 #[derive(Debug)]
 pub struct State<S> {
@@ -151,8 +186,8 @@ pub struct State<S> {
     pub(crate) by_sym: BTreeMap<Sym, NodeName>,
     pub(crate) by_session: BTreeMap<SessionId, NodeName>,
     pub(crate) services: BTreeMap<ServiceLabel, LocalService>,
-    pub(crate) exports: Vec<ExportRule>,
-    pub(crate) imports: Vec<ImportRule>,
+    pub(crate) exports: Rules,
+    pub(crate) imports: Rules,
     pub(crate) counters: Counters,
 }
 
@@ -168,8 +203,8 @@ impl<S: Store> State<S> {
             by_sym: BTreeMap::new(),
             by_session: BTreeMap::new(),
             services: BTreeMap::new(),
-            exports: Vec::new(),
-            imports: Vec::new(),
+            exports: Rules::new(Direction::Export),
+            imports: Rules::new(Direction::Import),
             counters: Counters::default(),
         })
     }
@@ -220,13 +255,24 @@ impl<S: Store> State<S> {
     }
 
     /// The export rules.
-    pub fn exports(&self) -> &[ExportRule] {
-        &self.exports
+    pub fn exports(&self) -> &RuleList {
+        &self.exports.list
     }
 
     /// The import rules.
-    pub fn imports(&self) -> &[ImportRule] {
-        &self.imports
+    pub fn imports(&self) -> &RuleList {
+        &self.imports.list
+    }
+
+    /// How often each export rule has decided since the start, in their order. A route is decided on when it comes in
+    /// or changes, for each group of neighbours, and again when rules change or a session begins.
+    pub fn export_matches(&self) -> &[u64] {
+        &self.exports.matches
+    }
+
+    /// The same of the import rules.
+    pub fn import_matches(&self) -> &[u64] {
+        &self.imports.matches
     }
 
     /// Counters of the whole node.

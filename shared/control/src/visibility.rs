@@ -5,11 +5,12 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use catalyst_policy::{Denied, ExportFacts};
+use catalyst_policy::{Refused, RuleList};
 use catalyst_route_table::{RouteKey, Store};
 use catalyst_wire::{Attrs, Health, WellKnown};
 
 use crate::core::Core;
+use crate::plugins::{self, Verdict};
 use crate::state::Peer;
 
 /// One service, as one neighbour of another organisation has it.
@@ -29,11 +30,12 @@ pub struct VisibilityRow {
 
 /// What is known of one service of this organisation.
 #[derive(Default)]
-struct Own {
+struct Own<'a> {
     keys: Vec<RouteKey>,
     eligible: bool,
     unhealthy: bool,
-    no_export: bool,
+    /// Of the first of its routes.
+    attrs: Option<Attrs<'a>>,
 }
 
 impl<S: Store> Core<S> {
@@ -66,10 +68,10 @@ impl<S: Store> Core<S> {
     }
 
     /// Services that began in this organisation, wherever in it.
-    fn own_services(&self) -> BTreeMap<String, Own> {
+    fn own_services(&self) -> BTreeMap<String, Own<'_>> {
         let state = self.state();
         let own_org = state.settings().name.org();
-        let mut all: BTreeMap<String, Own> = BTreeMap::new();
+        let mut all: BTreeMap<String, Own<'_>> = BTreeMap::new();
         // One whose check fails may have no route, and is one of ours all the same.
         for service in state.services() {
             let entry = all.entry(alloc::format!("{}.{own_org}", service.label)).or_default();
@@ -90,7 +92,7 @@ impl<S: Store> Core<S> {
                 entry.keys.push(key);
                 entry.eligible |= route.rank.eligible;
                 entry.unhealthy |= attrs.health != Health::Up;
-                entry.no_export |= attrs.well_known.has(WellKnown::NO_EXPORT);
+                entry.attrs.get_or_insert(attrs);
             }
         }
         all
@@ -101,19 +103,15 @@ impl<S: Store> Core<S> {
         &self,
         peer: &Peer,
         service: &str,
-        own: &Own,
+        own: &Own<'_>,
         announced: &BTreeSet<RouteKey>,
     ) -> Option<String> {
         let state = self.state();
-        let facts = ExportFacts {
-            to_org: peer.config.name.org(),
-            relation: peer.relation,
-            label: service.split_once('.').map_or(service, |s| s.0),
-            foreign: false,
-            no_export: own.no_export,
-        };
-        if let Err(denied) = catalyst_policy::export(state.exports(), &facts) {
-            return Some(denied.to_string());
+        let attrs = own.attrs.unwrap_or_default();
+        let facts = plugins::facts(state, peer, service, &attrs);
+        let no_export = attrs.well_known.has(WellKnown::NO_EXPORT);
+        if let Err(refused) = catalyst_policy::export(state.exports(), &facts, no_export) {
+            return Some(in_words(refused, state.exports()));
         }
         if !own.eligible {
             let why = if own.unhealthy { "unhealthy: its check fails" } else { "no usable way to it" };
@@ -140,6 +138,16 @@ impl<S: Store> Core<S> {
         None
     }
 
+    /// Why a route of a neighbour is not used.
+    fn unused(&self, peer: &Peer, service: &str, attrs: &[u8]) -> String {
+        let Ok(attrs) = Attrs::read(attrs) else { return String::new() };
+        match plugins::judge(self.state(), peer, service, &attrs) {
+            Verdict::Keep { refused: Some(refused), .. } => in_words(refused, self.state().imports()),
+            _ if attrs.health != Health::Up => "unhealthy: its check fails".to_string(),
+            _ => "no usable way to it".to_string(),
+        }
+    }
+
     /// The services that a neighbour announces, and those of it that were refused.
     fn theirs(&self, peer: &Peer, rows: &mut Vec<VisibilityRow>) {
         let state = self.state();
@@ -152,14 +160,13 @@ impl<S: Store> Core<S> {
         while let Some(key) = state.table().next_of(peer.sym, after) {
             after = Some(key);
             let Some(route) = state.table().route(key, peer.sym) else { continue };
+            let service = state.table().text(key.service);
             let why = if route.rank.eligible {
                 String::new()
-            } else if Attrs::read(route.attrs.as_ref()).is_ok_and(|a| a.health != Health::Up) {
-                "unhealthy: its check fails".to_string()
             } else {
-                Denied::NotImported.to_string()
+                self.unused(peer, service, route.attrs.as_ref())
             };
-            let entry = seen.entry(state.table().text(key.service)).or_insert_with(|| why.clone());
+            let entry = seen.entry(service).or_insert_with(|| why.clone());
             if why.is_empty() {
                 entry.clear();
             }
@@ -168,6 +175,14 @@ impl<S: Store> Core<S> {
             }
         }
         rows.extend(seen.into_iter().map(|(service, why)| row(service, peer, false, why)));
+    }
+}
+
+/// Why policy keeps a route in or out, with the name of the rule.
+fn in_words(refused: Refused, rules: &RuleList) -> String {
+    match refused.rule {
+        Some(place) => alloc::format!("rejected by '{}'", rules.name(usize::from(place))),
+        None => refused.why.to_string(),
     }
 }
 

@@ -10,7 +10,7 @@ use catalyst_identity::{
     Credentials, Date, IdentityError, Limits as Pem, NodeKey, PeerVerifier, TrustBundle, TrustStore, Validity,
 };
 use catalyst_names::{NodeName, OrgId, ServiceLabel};
-use catalyst_policy::{ExportRule, ImportRule, Pattern};
+use catalyst_policy::{Pattern, Rule};
 use catalyst_store::{Opened, RedbStore, Store, StoreError, Table};
 use catalyst_transport::{DialTarget, LinkProfile, Via};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -157,8 +157,8 @@ fn bundle(path: &Path, key: &'static str, org: &OrgId) -> Result<TrustBundle, No
 
 fn pattern(selector: &Selector) -> Pattern {
     match selector {
-        Selector::All => Pattern::Any,
-        Selector::One(label) => Pattern::Label(label.clone()),
+        Selector::All => Pattern::any(),
+        Selector::One(label) => Pattern::from(label),
     }
 }
 
@@ -184,9 +184,8 @@ fn check_own(credentials: &Credentials, verifier: &PeerVerifier, config: &Config
 
 /// The rules of the configuration, as the core takes them.
 pub(crate) fn policy(config: &Config) -> Event {
-    let export = |e: &catalyst_config::Export| ExportRule { service: pattern(&e.service), to: e.to.clone() };
-    let import =
-        |i: &catalyst_config::Import| ImportRule { service: pattern(&i.service), from: i.from.clone() };
+    let export = |e: &catalyst_config::Export| Rule::new(pattern(&e.service), e.to.clone());
+    let import = |i: &catalyst_config::Import| Rule::new(pattern(&i.service), i.from.clone());
     Event::PolicyChanged {
         exports: config.exports.iter().map(export).collect(),
         imports: config.imports.iter().map(import).collect(),

@@ -347,5 +347,6 @@ fn log(notice: Notice) {
         }
         Notice::ServiceRefused(service, why) => warn!(%service, why, "a service was not taken"),
         Notice::PluginConflict(what) => warn!("{what}"),
+        Notice::PolicyRefused(why) => warn!("the new rules are not taken, the old ones stay: {why}"),
     }
 }

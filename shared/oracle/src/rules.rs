@@ -1,27 +1,24 @@
 //! The rules between organisations, read anew from the design: default deny, and roles into local_pref.
 
-use catalyst_policy::{Agreement, ExportRule, ImportRule, Pattern, Role};
+use catalyst_policy::{Agreement, Role, Rule};
 
 /// local_pref of a service of one's own organisation.
 pub const OWN: u32 = 400;
 
-fn speaks_of(pattern: &Pattern, label: &str) -> bool {
-    match pattern {
-        Pattern::Any => true,
-        Pattern::Label(named) => named.as_str() == label,
-    }
+fn speaks_of(rule: &Rule, label: &str) -> bool {
+    matches!(rule.service.as_str(), "*") || rule.service.as_str() == label
 }
 
 /// Whether an export rule names this service for that organisation.
 #[must_use]
-pub fn exported(rules: &[ExportRule], label: &str, to: &str) -> bool {
-    rules.iter().any(|rule| rule.to.as_str() == to && speaks_of(&rule.service, label))
+pub fn exported(rules: &[Rule], label: &str, to: &str) -> bool {
+    rules.iter().any(|rule| rule.neighbour.as_str() == to && speaks_of(rule, label))
 }
 
 /// Whether an import rule names this service of that organisation.
 #[must_use]
-pub fn imported(rules: &[ImportRule], label: &str, from: &str) -> bool {
-    rules.iter().any(|rule| rule.from.as_str() == from && speaks_of(&rule.service, label))
+pub fn imported(rules: &[Rule], label: &str, from: &str) -> bool {
+    rules.iter().any(|rule| rule.neighbour.as_str() == from && speaks_of(rule, label))
 }
 
 /// local_pref of what `own` learns from `other` under this agreement; nothing if it is not theirs.

@@ -1,7 +1,7 @@
 //! Small networks whose routes are worked out by hand.
 
 use catalyst_names::{NodeName, OriginId, Protocol};
-use catalyst_policy::{Agreement, ExportRule, ImportRule, Party, Pattern, Role};
+use catalyst_policy::{Agreement, Neighbour, Party, Pattern, Role, Rule};
 
 use crate::{Key, Link, Node, Service, Table, World, solve};
 
@@ -99,11 +99,10 @@ fn two_orgs(roles: [Role; 2], exported: bool, imported: bool) -> Vec<Table> {
     let mut a = node("a.acme.example", &[("s", 3)]);
     let mut b = node("b.beta.example", &[]);
     if exported {
-        a.exports = vec![ExportRule { service: Pattern::Any, to: "beta.example".parse().unwrap() }];
+        a.exports = vec![Rule::new(Pattern::any(), Neighbour::parse("beta.example").unwrap())];
     }
     if imported {
-        let service = Pattern::Label("s".parse().unwrap());
-        b.imports = vec![ImportRule { service, from: "acme.example".parse().unwrap() }];
+        b.imports = vec![Rule::new(Pattern::parse("s").unwrap(), Neighbour::parse("acme.example").unwrap())];
     }
     let c = node("c.beta.example", &[("s", 1)]);
     let border = Link { ends: [0, 1], agreement: Some(agreement(roles)) };

@@ -1,7 +1,7 @@
 //! What the solver is given.
 
 use catalyst_names::{NodeName, Protocol, ServiceLabel};
-use catalyst_policy::{Agreement, ExportRule, ImportRule};
+use catalyst_policy::{Agreement, Rule};
 
 /// A service as its node offers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +28,9 @@ pub struct Node {
     /// What it offers.
     pub services: Vec<Service>,
     /// What it announces to other organisations.
-    pub exports: Vec<ExportRule>,
+    pub exports: Vec<Rule>,
     /// What it accepts of other organisations.
-    pub imports: Vec<ImportRule>,
+    pub imports: Vec<Rule>,
 }
 
 /// An established session.

@@ -46,3 +46,72 @@ impl fmt::Display for AgreementError {
 }
 
 impl core::error::Error for AgreementError {}
+
+/// Text that is no rule, or a list that holds together badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleError {
+    /// The service is no pattern.
+    Service,
+    /// The neighbour is neither an organisation, nor a node, nor `*`.
+    Neighbour,
+    /// An element of the path is neither an organisation nor `*` nor `**`.
+    Path,
+    /// The path has more elements than [`Limits::PATH_PATTERN`].
+    PathLong,
+    /// A tag is not `org:tag`.
+    Tag,
+    /// More tags than [`Limits::RULE_TAGS`].
+    Tags,
+    /// The name is empty, too long, or holds other characters than letters, digits and `-_./:`.
+    Name,
+    /// The name stands at this earlier place already.
+    Twice(usize),
+    /// local_pref reaches that of own services.
+    LocalPref,
+    /// local_pref on export.
+    LocalPrefExport,
+    /// A rule that rejects sets something.
+    RejectSets,
+    /// More rules than [`Limits::RULES`].
+    Rules,
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RuleError::Service => f.write_str(
+                "a service is a label such as 'orders', a pattern such as 'inv*' or '*', or a full name such as \
+                 'orders.initech.example', '*.initech.example' or '*.*'",
+            ),
+            RuleError::Neighbour => f.write_str(
+                "a neighbour is an organisation such as 'globex.example', a node such as 'cloud-1.globex.example', or '*'",
+            ),
+            RuleError::Path => f.write_str(
+                "a path is a list of organisations, nearest first, with '*' for one of them and '**' for any number",
+            ),
+            RuleError::PathLong => write!(f, "a path has at most {} elements", Limits::PATH_PATTERN),
+            RuleError::Tag => f.write_str("a tag is 'organisation:label', such as 'acme.example:gold'"),
+            RuleError::Tags => write!(f, "a rule adds or removes at most {} tags", Limits::RULE_TAGS),
+            RuleError::Name => write!(
+                f,
+                "a rule's name has 1 to {} letters, digits and '-', '_', '.', '/', ':'",
+                Limits::RULE_NAME
+            ),
+            RuleError::Twice(first) => {
+                write!(f, "the rule at place {first} has this name already; names are unique in a list")
+            }
+            RuleError::LocalPref => write!(
+                f,
+                "local_pref must be below {}, the rank of one's own services",
+                crate::role::LocalPref::OWN
+            ),
+            RuleError::LocalPrefExport => {
+                f.write_str("local_pref never leaves the organisation; set 'cost' on export, local_pref on import")
+            }
+            RuleError::RejectSets => f.write_str("a rule that rejects sets nothing; remove 'set' or the action"),
+            RuleError::Rules => write!(f, "a list has at most {} rules", Limits::RULES),
+        }
+    }
+}
+
+impl core::error::Error for RuleError {}

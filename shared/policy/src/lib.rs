@@ -1,12 +1,14 @@
 //! Agreements, roles, default deny, export and import rules.
 //!
 //! Two organisations exchange services only when three things hold: both sides hold the same
-//! [`Agreement`], the owner has an [`ExportRule`] for the service, and the other side has an
-//! [`ImportRule`] for it (RFC 8212: no policy, no routes). The agreement is shared and its digest is
+//! [`Agreement`], the exporter has a [`Rule`] that lets the service out, and the other side has one
+//! that lets it in (RFC 8212: no policy, no routes). The agreement is shared and its digest is
 //! confirmed in OPEN; the rules are each side's private business.
 //!
 //! Everything here is a pure function of its arguments.
 #![no_std]
+
+extern crate alloc;
 
 #[macro_use]
 mod mutant;
@@ -16,16 +18,18 @@ mod decide;
 mod error;
 mod limits;
 mod origin;
+mod pattern;
 mod role;
 mod rules;
 
 pub use agreement::{Agreement, Digest, Fingerprint, Party};
-pub use decide::{Denied, ExportFacts, ImportFacts, export, import};
-pub use error::AgreementError;
+pub use decide::{Accepted, Denied, Facts, Refused, export, import, mark_on_export, mark_on_import};
+pub use error::{AgreementError, RuleError};
 pub use limits::Limits;
 pub use origin::border_origin;
+pub use pattern::{Neighbour, PathPattern, Pattern, Tag};
 pub use role::{LocalPref, Relation, Role};
-pub use rules::{ExportRule, ImportRule, Pattern};
+pub use rules::{Action, DelTags, Direction, Rule, RuleList, Set};
 
 #[cfg(test)]
 extern crate std;

@@ -1,10 +1,12 @@
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use catalyst_names::{OrgId, ServiceLabel};
+use catalyst_names::OrgId;
 use proptest::prelude::*;
 
 use crate::*;
+
+mod decide;
 
 fn party(org: &str, role: Role) -> Party {
     Party {
@@ -81,85 +83,6 @@ fn a_change_of_any_term_changes_the_digest() {
     differs(&|p| p.bundle.clear());
     differs(&|p| p.contact.clear());
     differs(&|p| p.org = "acme2.example".parse().unwrap());
-}
-
-fn facts<'a>(relation: Option<Relation>, path: &'a [&'a str], service_org: &'a str) -> ImportFacts<'a> {
-    ImportFacts {
-        own_org: "acme.example",
-        neighbour_org: "globex.example",
-        relation,
-        label: "orders",
-        service_org,
-        first_org: path.first().copied(),
-        last_org: path.last().copied(),
-        local_pref: None,
-    }
-}
-
-fn allow(label: &str) -> [ImportRule; 1] {
-    [ImportRule {
-        service: Pattern::Label(ServiceLabel::parse(label).unwrap()),
-        from: "globex.example".parse().unwrap(),
-    }]
-}
-
-#[test]
-fn import_denies_by_default() {
-    let peer = Some(Relation::External(Role::Peer));
-    let ok = facts(peer, &["globex.example"], "globex.example");
-    assert_eq!(import(&[], &ok), Err(Denied::NotImported));
-    assert_eq!(import(&allow("stock"), &ok), Err(Denied::NotImported));
-    assert_eq!(import(&allow("orders"), &ok), Ok(200));
-    assert_eq!(import(&allow("orders"), &ImportFacts { relation: None, ..ok }), Err(Denied::NoAgreement));
-}
-
-#[test]
-fn import_refuses_forged_paths() {
-    let peer = Some(Relation::External(Role::Peer));
-    let rules = [ImportRule { service: Pattern::Any, from: "globex.example".parse().unwrap() }];
-    let cases: [(&[&str], &str, Denied); 4] = [
-        (&[], "acme.example", Denied::ForgedPath),
-        (&[], "globex.example", Denied::ForgedPath),
-        (&["globex.example"], "acme.example", Denied::ForgedPath),
-        (&["globex.example", "initech.example"], "initech.example", Denied::NoTransit),
-    ];
-    for (path, org, want) in cases {
-        assert_eq!(import(&rules, &facts(peer, path, org)), Err(want), "{path:?} {org}");
-    }
-}
-
-#[test]
-fn local_pref_follows_the_role() {
-    for (role, pref) in [(Role::Customer, 300), (Role::Peer, 200), (Role::Provider, 100)] {
-        let mut f = facts(Some(Relation::External(role)), &["globex.example"], "globex.example");
-        // What a stranger says of local_pref counts for nothing.
-        f.local_pref = Some(9999);
-        assert_eq!(import(&allow("orders"), &f), Ok(pref));
-    }
-    let mut own = facts(Some(Relation::Internal), &[], "acme.example");
-    assert_eq!(import(&[], &own), Ok(400));
-    own.local_pref = Some(150);
-    assert_eq!(import(&[], &own), Ok(150));
-}
-
-#[test]
-fn export_denies_by_default() {
-    let rule = [ExportRule { service: Pattern::Any, to: "globex.example".parse().unwrap() }];
-    let base = ExportFacts {
-        to_org: "globex.example",
-        relation: Some(Relation::External(Role::Peer)),
-        label: "inventory",
-        foreign: false,
-        no_export: false,
-    };
-    assert_eq!(export(&[], &base), Err(Denied::NotExported));
-    assert_eq!(export(&rule, &base), Ok(()));
-    assert_eq!(export(&rule, &ExportFacts { to_org: "initech.example", ..base }), Err(Denied::NotExported));
-    assert_eq!(export(&rule, &ExportFacts { foreign: true, ..base }), Err(Denied::NoTransit));
-    assert_eq!(export(&rule, &ExportFacts { no_export: true, ..base }), Err(Denied::NoExport));
-    assert_eq!(export(&rule, &ExportFacts { relation: None, ..base }), Err(Denied::NoAgreement));
-    let internal = ExportFacts { relation: Some(Relation::Internal), foreign: true, no_export: true, ..base };
-    assert_eq!(export(&[], &internal), Ok(()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use catalyst_control::LocalService;
 use catalyst_names::ServiceLabel;
-use catalyst_policy::{ExportRule, ImportRule};
+use catalyst_policy::Rule;
 
 use crate::link::Side;
 
@@ -38,7 +38,7 @@ pub enum Fault {
     /// A health check changes its mind.
     Health(usize, ServiceLabel, bool),
     /// A node's rules change.
-    Policy(usize, Vec<ExportRule>, Vec<ImportRule>),
+    Policy(usize, Vec<Rule>, Vec<Rule>),
     /// The connections of a link are lost; it can be dialled again at once.
     Lose(usize, Noticed),
     /// As above, and dials fail for so many milliseconds.

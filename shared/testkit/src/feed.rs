@@ -93,7 +93,7 @@ impl Net {
         self.note(|net| format!("{}: {notice:?}", net.nodes[node].plan.name));
         match &notice {
             Notice::PeerUp(peer, session) => self.session_established(node, peer, *session),
-            Notice::MalformedRoute(..) | Notice::PluginConflict(_) => {
+            Notice::MalformedRoute(..) | Notice::PluginConflict(_) | Notice::PolicyRefused(_) => {
                 self.violated(node, &format!("{notice:?}"));
             }
             _ => {}

@@ -2,7 +2,7 @@
 
 use catalyst_control::LocalService;
 use catalyst_names::{OrgId, Protocol, ServiceLabel};
-use catalyst_policy::{ExportRule, ImportRule, Pattern};
+use catalyst_policy::{Pattern, Rule};
 
 use crate::rng::Rng;
 
@@ -28,11 +28,11 @@ pub(crate) fn label(rng: &mut Rng) -> &'static str {
 }
 
 /// Rules of a node towards all other organisations: everything, some services, or nothing.
-pub(crate) fn rules(rng: &mut Rng, orgs: &[OrgId], own: &str) -> (Vec<ExportRule>, Vec<ImportRule>) {
+pub(crate) fn rules(rng: &mut Rng, orgs: &[OrgId], own: &str) -> (Vec<Rule>, Vec<Rule>) {
     let (mut exports, mut imports) = (Vec::new(), Vec::new());
     for other in orgs.iter().filter(|o| o.as_str() != own) {
-        exports.extend(patterns(rng).into_iter().map(|service| ExportRule { service, to: other.clone() }));
-        imports.extend(patterns(rng).into_iter().map(|service| ImportRule { service, from: other.clone() }));
+        exports.extend(patterns(rng).into_iter().map(|service| Rule::new(service, other.clone())));
+        imports.extend(patterns(rng).into_iter().map(|service| Rule::new(service, other.clone())));
     }
     (exports, imports)
 }
@@ -40,12 +40,8 @@ pub(crate) fn rules(rng: &mut Rng, orgs: &[OrgId], own: &str) -> (Vec<ExportRule
 fn patterns(rng: &mut Rng) -> Vec<Pattern> {
     match rng.below(10) {
         0 => Vec::new(),
-        1..6 => vec![Pattern::Any],
-        _ => LABELS
-            .iter()
-            .filter(|_| rng.percent(50))
-            .filter_map(|l| ServiceLabel::parse(l).ok().map(Pattern::Label))
-            .collect(),
+        1..6 => vec![Pattern::any()],
+        _ => LABELS.iter().filter(|_| rng.percent(50)).filter_map(|l| Pattern::parse(l).ok()).collect(),
     }
 }
 

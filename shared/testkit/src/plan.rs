@@ -2,7 +2,7 @@
 
 use catalyst_control::{Limits, LocalService};
 use catalyst_names::NodeName;
-use catalyst_policy::{ExportRule, ImportRule};
+use catalyst_policy::Rule;
 
 use crate::any::StoreKind;
 use crate::fault::Fault;
@@ -24,9 +24,9 @@ pub struct NodePlan {
     /// Its services.
     pub services: Vec<LocalService>,
     /// Its export rules.
-    pub exports: Vec<ExportRule>,
+    pub exports: Vec<Rule>,
     /// Its import rules.
-    pub imports: Vec<ImportRule>,
+    pub imports: Vec<Rule>,
 }
 
 impl NodePlan {

@@ -317,10 +317,12 @@ fn a_peer_can_speak_only_for_itself() {
     // By another's path, by a path through us, of another organisation, of no path at all.
     hand.update("s.acme.example", "b", "c");
     hand.update("s.acme.example", "b", "a");
-    hand.update("s.beta.example", "b", "b");
     assert_eq!(hand.core.look(See).stored, 0);
+    hand.update("s.beta.example", "b", "b");
+    // Well-formed, so it is kept for who asks why; it is not used.
+    assert_eq!((hand.core.look(See).stored, hand.core.look(See).loc_rib.len()), (1, 0));
     hand.update("s.acme.example", "b", "b");
-    assert_eq!(hand.core.look(See).stored, 1);
+    assert_eq!((hand.core.look(See).stored, hand.core.look(See).loc_rib.len()), (2, 1));
     // A withdrawal of what is ours touches only what it told itself.
     hand.feed(&Event::ServiceUp(service("t", 0)));
     let (mut key, mut buf) = ([0; 64], [0; 128]);

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use catalyst_names::OrgId;
+use catalyst_names::{NodeName, OrgId};
 use catalyst_policy::{Digest, Relation};
 use catalyst_route_table::{RouteKey, Sym};
 use catalyst_wire::{Full, HEADER, Limits as WireLimits, Reader, UpdateWriter, Writer};
@@ -24,10 +24,12 @@ pub enum GroupKind {
         relation: Relation,
         /// The agreement.
         agreement: Digest,
+        /// The one node, where an export rule names it and not its whole organisation.
+        node: Option<NodeName>,
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     version: u64,
     /// The first version of this key since it was last forgotten: a cursor before it holds nothing of the key.
@@ -112,6 +114,28 @@ impl Group {
     pub(crate) fn join(&mut self, session: SessionId, peer: Sym) {
         self.cursors.insert(session, Cursor { peer, at: 0, sync: None });
         self.of_peer.insert(peer, session);
+    }
+
+    /// A group of one of the cursors alone, which holds all that this one holds.
+    pub(crate) fn fork(&self, session: SessionId, node: &NodeName) -> Option<Self> {
+        let cursor = *self.cursors.get(&session)?;
+        let mut forked = Group::new(self.kind.clone());
+        forked.name_node(node);
+        forked.head = self.head;
+        forked.entries = self.entries.clone();
+        forked.journal = self.journal.clone();
+        forked.tombstones = self.tombstones.clone();
+        forked.peak = self.peak;
+        forked.cursors.insert(session, cursor);
+        forked.of_peer.insert(cursor.peer, session);
+        Some(forked)
+    }
+
+    /// From now on a group of this node alone.
+    pub(crate) fn name_node(&mut self, name: &NodeName) {
+        if let GroupKind::External { node, .. } = &mut self.kind {
+            *node = Some(name.clone());
+        }
     }
 
     /// The full table is in the journal: END_OF_RIB is due when the cursor has passed what stands there now.

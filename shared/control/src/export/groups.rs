@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use catalyst_names::NodeName;
 use catalyst_route_table::{RouteKey, RouteTable, Store, Sym};
 
 use crate::event::SessionId;
@@ -75,6 +76,34 @@ impl Groups {
         self.of_session.insert(session, id);
         self.refresh_info(id);
         (id, build)
+    }
+
+    /// Gives a session of another organisation a group of its own, because a rule names its node. What it has heard
+    /// stays heard.
+    pub(crate) fn fork<S: Store>(&mut self, session: SessionId, name: &NodeName, table: &mut RouteTable<S>) {
+        let Some(old) = self.of_session.get(&session).copied() else { return };
+        let Some(group) = self.groups.get_mut(&old) else { return };
+        match &group.kind {
+            GroupKind::External { node: None, .. } => {}
+            GroupKind::Internal | GroupKind::External { .. } => return,
+        }
+        if group.sessions().count() == 1 {
+            group.name_node(name);
+            return self.refresh_info(old);
+        }
+        let Some(forked) = group.fork(session, name) else { return };
+        forked.keys().for_each(|key| table.retain(key));
+        group.leave(session);
+        group.sweep().into_iter().for_each(|key| table.release(key));
+        self.next = self.next.wrapping_add(1);
+        let id = GroupId::new(self.next);
+        self.groups.insert(id, forked);
+        self.of_session.insert(session, id);
+        let grants = (old, Sym(0))..=(old, Sym(u32::MAX));
+        let grants: Vec<(Sym, u32)> = self.grants.range(grants).map(|((_, s), n)| (*s, *n)).collect();
+        self.grants.extend(grants.into_iter().map(|(service, count)| ((id, service), count)));
+        self.refresh_info(old);
+        self.refresh_info(id);
     }
 
     /// The full table is in the group's journal.

@@ -24,13 +24,14 @@ pub struct Mark {
 pub struct Marks<'a> {
     groups: &'a [GroupInfo],
     pub(crate) list: Vec<Mark>,
+    pub(crate) matched: Vec<u16>,
 }
 
 impl<'a> Marks<'a> {
     /// No wishes yet.
     #[must_use]
     pub fn new(groups: &'a [GroupInfo]) -> Self {
-        Marks { groups, list: Vec::new() }
+        Marks { groups, list: Vec::new(), matched: Vec::new() }
     }
 
     /// The groups that have at least one established session.
@@ -49,9 +50,14 @@ impl<'a> Marks<'a> {
         self.list.push(Mark { group, key, announce: None });
     }
 
-    /// The wishes that count: of several for one key of one group, the last. The others must not even pass by, or
+    /// Counts a decision of the export rule at this place.
+    pub fn matched(&mut self, rule: u16) {
+        self.matched.push(rule);
+    }
+
+    /// The rules that have decided, and the wishes that count: of several for one key of one group, the last. The others must not even pass by, or
     /// a service that a plugin holds back would be granted for a moment.
-    pub(crate) fn settle(self) -> Vec<Mark> {
+    pub(crate) fn settle(self) -> (Vec<u16>, Vec<Mark>) {
         let mut list = self.list;
         let mut last = BTreeMap::new();
         for (at, mark) in list.iter().enumerate() {
@@ -65,6 +71,6 @@ impl<'a> Marks<'a> {
                 keep
             });
         }
-        list
+        (self.matched, list)
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use catalyst_names::{OriginId, Protocol, ServiceName};
 use catalyst_policy::LocalPref;
 use catalyst_route_table::{Best, Rank, Route, RouteKey, Store, Sym};
-use catalyst_wire::{Attrs, Health, Limits as WireLimits, Path, Reader, Writer};
+use catalyst_wire::{Attrs, Health, Limits as WireLimits, Writer};
 
 use crate::changes::Changes;
 use crate::config::LocalService;
@@ -16,6 +16,7 @@ use crate::delta::{Delta, Write};
 use crate::effect::{Effect, Endpoint, Forward, NextHop};
 use crate::event::Event;
 use crate::plugin::ServicePlugin;
+use crate::plugins::overlay::path;
 use crate::state::State;
 
 /// Announces the services of this node and tells the data plane where flows go.
@@ -23,12 +24,9 @@ use crate::state::State;
 pub struct LocalServices;
 
 fn encode(service: &LocalService) -> Option<(Vec<u8>, Rank)> {
-    let mut list = vec![0; WireLimits::ENTRY];
-    let mut out = Writer::new(&mut list);
-    out.u64(service.tags.len() as u64).ok()?;
-    service.tags.iter().try_for_each(|tag| out.text(tag)).ok()?;
-    let tags =
-        Path::read(&mut Reader::new(out.written()), WireLimits::TAGS, WireLimits::TAG, |_| true).ok()?;
+    let mut list = Vec::new();
+    let tags: Vec<&str> = service.tags.iter().map(String::as_str).collect();
+    let tags = path(&tags, &mut list)?;
     let attrs = Attrs {
         protocol: service.protocol,
         cost: service.cost,

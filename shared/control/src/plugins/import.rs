@@ -4,13 +4,14 @@ use alloc::borrow::Cow;
 use alloc::string::ToString;
 
 use catalyst_names::{NodeName, Protocol};
-use catalyst_policy::{Denied, ImportFacts, Relation};
+use catalyst_policy::{Denied, Refused, Relation, RuleList};
 use catalyst_route_table::{Rank, Store, Sym};
 use catalyst_wire::{Announced, Attrs, Frame, FrameType, RouteEntry, Update, Withdrawn};
 
 use crate::delta::{Count, Delta, Write};
 use crate::event::Event;
 use crate::plugin::RouteTablePlugin;
+use crate::plugins::overlay::facts;
 use crate::state::{Peer, State};
 
 /// Takes routes in.
@@ -20,43 +21,70 @@ pub struct Routes;
 /// What import says of one entry.
 pub(crate) enum Verdict {
     /// Keep it, with this rank.
-    Keep(Rank),
+    Keep {
+        /// The rank; not eligible where it was refused.
+        rank: Rank,
+        /// Why it may not be used.
+        refused: Option<Refused>,
+        /// The rule that accepts it.
+        rule: Option<u16>,
+    },
     /// Do not keep it, and count this.
     Drop(Count),
 }
 
-/// Import: may the route stay, and how does it rank? Pure, so that a change of policy can ask again.
+impl Verdict {
+    /// The rule that decided.
+    pub(crate) fn rule(&self) -> Option<u16> {
+        match self {
+            Verdict::Keep { refused: Some(refused), .. } => refused.rule,
+            Verdict::Keep { rule, .. } => *rule,
+            Verdict::Drop(_) => None,
+        }
+    }
+}
+
+/// Import: may the route stay, and how does it rank? Pure, so that a change of policy can ask again. What is well-formed
+/// stays in Adj-RIB-In even if it may not be used: a later rule finds it there, and so does who asks why.
 pub(crate) fn judge<S: Store>(state: &State<S>, peer: &Peer, service: &str, attrs: &Attrs<'_>) -> Verdict {
+    judge_by(&state.imports.list, state, peer, service, attrs)
+}
+
+/// The same under other rules.
+pub(crate) fn judge_by<S: Store>(
+    rules: &RuleList,
+    state: &State<S>,
+    peer: &Peer,
+    service: &str,
+    attrs: &Attrs<'_>,
+) -> Verdict {
     let own = &state.settings.name;
     let internal = peer.relation == Some(Relation::Internal);
     let drop_malformed = |why: &str| Verdict::Drop(Count::Malformed(why.to_string()));
-    if attrs.org_path.contains(own.org())
-        || (internal && attrs.node_path.contains(own.node()) && !mutant!(SampleNoInnerLoopCheck))
-    {
-        return Verdict::Drop(Count::Looped);
-    }
     if internal && attrs.node_path.first() != Some(peer.config.name.node()) {
         return drop_malformed("node_path does not begin with the neighbour");
     }
     if !internal && !attrs.node_path.is_empty() {
         return drop_malformed("node_path crossed a border");
     }
-    let (label, service_org) = service.split_once('.').unwrap_or((service, ""));
-    let facts = ImportFacts {
-        own_org: own.org(),
-        neighbour_org: peer.config.name.org(),
-        relation: peer.relation,
-        label,
-        service_org,
-        first_org: attrs.org_path.first(),
-        last_org: attrs.org_path.last(),
-        local_pref: attrs.local_pref,
+    let looped = internal && attrs.node_path.contains(own.node()) && !mutant!(SampleNoInnerLoopCheck);
+    let decision = match catalyst_policy::import(rules, &facts(state, peer, service, attrs), attrs.local_pref)
+    {
+        Ok(_) if looped => Err(Denied::Looped.into()),
+        other => other,
     };
-    match catalyst_policy::import(&state.imports, &facts) {
-        Ok(pref) => Verdict::Keep(Rank::of(attrs, pref, false)),
-        // Kept in Adj-RIB-In, so that a later import rule finds it; never used until then.
-        Err(Denied::NotImported) => Verdict::Keep(Rank { eligible: false, ..Rank::of(attrs, 0, false) }),
-        Err(_) => Verdict::Drop(Count::Denied),
+    match decision {
+        Ok(accepted) => {
+            let rank = Rank::of(attrs, accepted.local_pref, false);
+            let cost = accepted.rule.and_then(|(_, rule)| rule.set.cost).unwrap_or(rank.cost);
+            let rule = accepted.rule.map(|(place, _)| place);
+            Verdict::Keep { rank: Rank { cost, ..rank }, refused: None, rule }
+        }
+        Err(Refused { why: Denied::NoAgreement, .. }) => Verdict::Drop(Count::Denied),
+        Err(refused) => {
+            let rank = Rank { eligible: false, ..Rank::of(attrs, 0, false) };
+            Verdict::Keep { rank, refused: Some(refused), rule: None }
+        }
     }
 }
 
@@ -80,14 +108,27 @@ fn update<'e, S: Store>(state: &State<S>, peer: &Peer, update: &Update<'e>, delt
     let sym = peer.sym;
     for element in update.announced() {
         match element {
-            Announced::Route(entry) => match judge(state, peer, entry.service, &entry.attrs) {
-                Verdict::Keep(rank) => delta.push(announce(sym, &entry, rank, entry.attrs.protocol)),
-                Verdict::Drop(count) => {
-                    // What it announced before under this key is no longer what it announces.
-                    delta.push(withdraw(sym, entry.service, entry.origin));
-                    delta.push(Write::Count(sym, count));
+            Announced::Route(entry) => {
+                let verdict = judge(state, peer, entry.service, &entry.attrs);
+                if let Some(rule) = verdict.rule() {
+                    delta.matched(rule);
                 }
-            },
+                match verdict {
+                    Verdict::Keep { rank, refused, .. } => {
+                        delta.push(announce(sym, &entry, rank, entry.attrs.protocol));
+                        match refused.map(|r| r.why) {
+                            None | Some(Denied::NotImported) => {}
+                            Some(Denied::Looped) => delta.push(Write::Count(sym, Count::Looped)),
+                            Some(_) => delta.push(Write::Count(sym, Count::Denied)),
+                        }
+                    }
+                    Verdict::Drop(count) => {
+                        // What it announced before under this key is no longer what it announces.
+                        delta.push(withdraw(sym, entry.service, entry.origin));
+                        delta.push(Write::Count(sym, count));
+                    }
+                }
+            }
             Announced::Malformed { service, origin, why } => {
                 delta.push(withdraw(sym, service, origin));
                 let text = alloc::format!("{service} from {origin}: {why}");

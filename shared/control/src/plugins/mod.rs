@@ -2,10 +2,12 @@
 
 mod forward;
 mod import;
+mod overlay;
 mod propagate;
 
 pub use forward::LocalServices;
 pub(crate) use forward::check_service;
 pub use import::Routes;
 pub(crate) use import::{Verdict, judge};
+pub(crate) use overlay::facts;
 pub use propagate::Propagate;

@@ -163,6 +163,6 @@ fn the_routes_of_a_session_that_is_gone_go_though_plugins_quarrel() {
 fn rules_of_a_dropped_change_do_not_count() {
     let mut bench = meddled(|e| matches!(e, Event::PolicyChanged { .. }));
     bench.feed(rules(&["*>globex.example"]));
-    assert!(bench.core.state().exports().is_empty());
+    assert!(bench.core.state().exports().rules().is_empty());
     assert_eq!(bench.core.state().counters().plugin_conflicts, 1);
 }

@@ -6,7 +6,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use catalyst_names::{NodeName, OrgId, Protocol, ServiceLabel};
-use catalyst_policy::{Agreement, ExportRule, ImportRule, Party, Pattern, Role};
+use catalyst_policy::{Agreement, Party, Pattern, Role, Rule};
 use catalyst_route_table::{Heap, Limits as TableLimits, Store};
 use catalyst_wire::{
     Announced, Attrs, Frame, FrameType, Notify, NotifyCode, Open, Path, Refused, Update, UpdateWriter,
@@ -75,16 +75,13 @@ pub(super) fn local(label: &str) -> LocalService {
 
 /// Rules in short: `inventory>globex.example` and `*<globex.example`.
 pub(super) fn rules(texts: &[&str]) -> Event {
-    let pattern = |text: &str| match text {
-        "*" => Pattern::Any,
-        label => Pattern::Label(label.parse().unwrap()),
-    };
+    let pattern = |text: &str| Pattern::parse(text).unwrap();
     let (mut exports, mut imports) = (Vec::new(), Vec::new());
     for text in texts {
         if let Some((service, to)) = text.split_once('>') {
-            exports.push(ExportRule { service: pattern(service), to: org(to) });
+            exports.push(Rule::new(pattern(service), org(to)));
         } else if let Some((service, from)) = text.split_once('<') {
-            imports.push(ImportRule { service: pattern(service), from: org(from) });
+            imports.push(Rule::new(pattern(service), org(from)));
         }
     }
     Event::PolicyChanged { exports, imports }

@@ -99,7 +99,7 @@ fn an_unhealthy_service_is_kept_and_not_used() {
 }
 
 #[test]
-fn a_route_that_passed_here_is_dropped_and_counted() {
+fn a_route_that_passed_here_is_not_used_and_counted() {
     let mut list = [0u8; 64];
     let mut out = Writer::new(&mut list);
     out.u64(3).unwrap();
@@ -109,7 +109,7 @@ fn a_route_that_passed_here_is_dropped_and_counted() {
     bench.internal(1, "b.acme.example");
     bench.announce(1, &[("x.acme.example", "c", through("b"))]);
     bench.announce(1, &[("x.acme.example", "c", Attrs { node_path: path, ..Attrs::default() })]);
-    assert!(bench.rows().is_empty(), "what stood there is no longer what the neighbour says");
+    assert_eq!(bench.rows()[0].2, "ineligible", "what stood there is no longer what the neighbour says");
     assert_eq!(bench.peer("b.acme.example").looped, 1);
     let own = Attrs { org_path: Path::one("acme.example"), ..through("b") };
     bench.announce(1, &[("y.acme.example", "c", own)]);

@@ -3,7 +3,7 @@
 
 use catalyst_control::{LocalService, Notice};
 use catalyst_names::{NodeName, Protocol};
-use catalyst_policy::{Agreement, ExportRule, ImportRule, Party, Pattern, Role};
+use catalyst_policy::{Agreement, Neighbour, Party, Pattern, Role, Rule};
 use catalyst_testkit::{Fault, LinkPlan, Net, NodePlan, Side};
 
 pub fn node(name: &str) -> NodePlan {
@@ -91,12 +91,12 @@ pub fn agreement(first: &str, second: &str, role: Role, max_services: u32) -> Ag
     Agreement::new(party(first, role), party(second, role.complement())).unwrap()
 }
 
-pub fn export(to: &str) -> Vec<ExportRule> {
-    vec![ExportRule { service: Pattern::Any, to: to.parse().unwrap() }]
+pub fn export(to: &str) -> Vec<Rule> {
+    vec![Rule::new(Pattern::any(), Neighbour::parse(to).unwrap())]
 }
 
-pub fn import(from: &str) -> Vec<ImportRule> {
-    vec![ImportRule { service: Pattern::Any, from: from.parse().unwrap() }]
+pub fn import(from: &str) -> Vec<Rule> {
+    vec![Rule::new(Pattern::any(), Neighbour::parse(from).unwrap())]
 }
 
 /// A link over a border; each side holds its own copy.
