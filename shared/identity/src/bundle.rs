@@ -8,6 +8,8 @@ use std::fmt;
 
 use catalyst_names::OrgId;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
+use x509_parser::extensions::{BasicConstraints, KeyUsage};
+use x509_parser::oid_registry::{OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_KEY_USAGE};
 
 use crate::error::IdentityError;
 use crate::fingerprint::Fingerprint;
@@ -117,13 +119,14 @@ impl fmt::Debug for TrustBundle {
 /// Checks that a certificate can be a root and returns the organisation it names.
 pub(crate) fn root_org(der: &CertificateDer<'_>) -> Result<OrgId, IdentityError> {
     let cert = x509::parse(der, WHAT)?;
-    if !cert.is_ca() {
+    let constraints = x509::extension(&cert, &OID_X509_EXT_BASIC_CONSTRAINTS);
+    if !matches!(constraints, Ok(Some(BasicConstraints { ca: true, .. }))) {
         let reason = "it is not a CA certificate (basicConstraints CA:TRUE); a bundle holds the organisation's \
                       root, not the certificate of a node";
         return Err(IdentityError::NotARoot { reason: reason.to_owned() });
     }
-    match cert.key_usage() {
-        Ok(Some(usage)) if !usage.value.key_cert_sign() => {
+    match x509::extension::<KeyUsage>(&cert, &OID_X509_EXT_KEY_USAGE) {
+        Ok(Some(usage)) if !usage.key_cert_sign() => {
             let reason = "its keyUsage does not allow signing certificates".to_owned();
             return Err(IdentityError::NotARoot { reason });
         }

@@ -38,7 +38,7 @@ impl Credentials {
             return Err(IdentityError::KeyMismatch { name: name.to_string() });
         }
         let validity = x509::span(&parsed);
-        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pair().serialized_der().to_vec()));
+        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pair().pkcs8().to_vec()));
         let certified = CertifiedKey::from_der(chain, der, &provider(false))
             .map_err(|e| IdentityError::Crypto { doing: "load the private key", reason: e.to_string() })?;
         Ok(Credentials { name, validity, certified: Arc::new(certified) })

@@ -3,10 +3,15 @@
 use std::fmt;
 
 use catalyst_names::{NodeId, OrgId, SpiffeId};
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
-use rustls_pki_types::PrivatePkcs8KeyDer;
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
+    SignatureAlgorithm, SigningKey,
+};
+use ring::error::Unspecified;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use rustls_pki_types::pem::SectionKind;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::error::IdentityError;
 use crate::pem_text;
@@ -34,7 +39,43 @@ impl fmt::Debug for SecretPem {
 
 /// A private key on P-256. Its `Debug` never shows the key.
 pub struct NodeKey {
-    pair: KeyPair,
+    pair: Pair,
+}
+
+/// A key pair of one kind alone: that of the certificate library knows RSA too, and brings all of its code.
+pub(crate) struct Pair {
+    ring: EcdsaKeyPair,
+    pkcs8: Zeroizing<Vec<u8>>,
+}
+
+impl Pair {
+    /// PKCS #8, in DER.
+    pub(crate) fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, String> {
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der, &SystemRandom::new())
+            .map(|ring| Pair { ring, pkcs8: Zeroizing::new(der.to_vec()) })
+            .map_err(|e| format!("Key rejected by ring: {e}"))
+    }
+}
+
+impl PublicKeyData for Pair {
+    fn der_bytes(&self) -> &[u8] {
+        self.ring.public_key().as_ref()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl SigningKey for Pair {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signed = self.ring.sign(&SystemRandom::new(), message);
+        signed.map(|s| s.as_ref().to_vec()).map_err(|Unspecified| rcgen::Error::RingUnspecified)
+    }
 }
 
 impl NodeKey {
@@ -43,8 +84,10 @@ impl NodeKey {
     /// # Errors
     /// When the system has no randomness to give.
     pub fn generate() -> Result<Self, IdentityError> {
-        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
-            .map_err(|e| IdentityError::Crypto { doing: "make a key", reason: e.to_string() })?;
+        let failed = |reason: String| IdentityError::Crypto { doing: "make a key", reason };
+        let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())
+            .map_err(|Unspecified| failed(rcgen::Error::RingUnspecified.to_string()))?;
+        let pair = Pair::from_pkcs8(der.as_ref()).map_err(failed)?;
         Ok(NodeKey { pair })
     }
 
@@ -77,24 +120,20 @@ impl NodeKey {
             }
             None => return Err(IdentityError::Missing { what: WHAT, label: LABEL }),
         };
-        let pair = KeyPair::from_pkcs8_der_and_sign_algo(
-            &PrivatePkcs8KeyDer::from(der.as_slice()),
-            &PKCS_ECDSA_P256_SHA256,
-        )
-        .map_err(|e| IdentityError::Key { reason: e.to_string() })?;
+        let pair = Pair::from_pkcs8(&der).map_err(|reason| IdentityError::Key { reason })?;
         Ok(NodeKey { pair })
     }
 
     /// The key as PKCS#8 PEM.
     #[must_use]
     pub fn to_pem(&self) -> SecretPem {
-        SecretPem(Zeroizing::new(pem_text::write(LABEL, self.pair.serialized_der())))
+        SecretPem(Zeroizing::new(pem_text::write(LABEL, self.pair.pkcs8())))
     }
 
     /// The public point, 65 bytes, uncompressed (SEC 1 section 2.3.3).
     #[must_use]
     pub fn public_point(&self) -> &[u8] {
-        self.pair.public_key_raw()
+        self.pair.der_bytes()
     }
 
     /// A signing request (PKCS#10, RFC 2986) for the name `spiffe://ORG/node/NODE`, as PEM.
@@ -115,14 +154,8 @@ impl NodeKey {
     }
 
     /// The key pair for signing and for TLS.
-    pub(crate) fn pair(&self) -> &KeyPair {
+    pub(crate) fn pair(&self) -> &Pair {
         &self.pair
-    }
-}
-
-impl Drop for NodeKey {
-    fn drop(&mut self) {
-        self.pair.zeroize();
     }
 }
 

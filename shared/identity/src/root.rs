@@ -10,14 +10,14 @@ use rcgen::{
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls_pki_types::CertificateDer;
 use x509_parser::der_parser::asn1_rs::Tag;
-use x509_parser::extensions::ParsedExtension;
-use x509_parser::oid_registry::OID_X509_COMMON_NAME;
+use x509_parser::extensions::KeyIdentifier;
+use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_EXT_SUBJECT_KEY_IDENTIFIER};
 
 use crate::bundle::{self, TrustBundle};
 use crate::csr;
 use crate::date::Date;
 use crate::error::IdentityError;
-use crate::key::{NodeKey, SecretPem};
+use crate::key::{NodeKey, Pair, SecretPem};
 use crate::pem_text;
 use crate::x509::{self, Validity};
 
@@ -83,7 +83,7 @@ impl OrgRoot {
     }
 
     /// The key, for what the root signs beside certificates.
-    pub(crate) fn signer(&self) -> &rcgen::KeyPair {
+    pub(crate) fn signer(&self) -> &Pair {
         self.key.pair()
     }
 
@@ -211,12 +211,8 @@ fn issuer_params(
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, value);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let key_id = cert.iter_extensions().find_map(|e| match e.parsed_extension() {
-        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-        _ => None,
-    });
-    if let Some(id) = key_id {
-        params.key_identifier_method = KeyIdMethod::PreSpecified(id);
+    if let Ok(Some(id)) = x509::extension::<KeyIdentifier<'_>>(cert, &OID_X509_EXT_SUBJECT_KEY_IDENTIFIER) {
+        params.key_identifier_method = KeyIdMethod::PreSpecified(id.0.to_vec());
     }
     Ok(params)
 }

@@ -6,7 +6,10 @@
 use catalyst_names::{NodeName, OrgId, SpiffeId};
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
-use x509_parser::certificate::X509Certificate;
+use x509_parser::certificate::{X509Certificate, X509CertificateParser};
+use x509_parser::der_parser::asn1_rs::{FromDer, Oid};
+use x509_parser::error::X509Error;
+use x509_parser::nom::Parser;
 
 use crate::error::IdentityError;
 use crate::fingerprint::Fingerprint;
@@ -88,15 +91,31 @@ pub(crate) fn trust_domain(uri: &str) -> Option<OrgId> {
     uri.strip_prefix("spiffe://").and_then(|org| OrgId::parse(org).ok())
 }
 
-/// Parses a certificate that an operator gave us; nothing may follow it.
+/// Parses a certificate that an operator gave us; nothing may follow it. Its extensions stay bytes, for [`extension`]:
+/// the parsers of all the others are then no part of the program.
 pub(crate) fn parse<'a>(
     der: &'a CertificateDer<'_>,
     what: &'static str,
 ) -> Result<X509Certificate<'a>, IdentityError> {
-    match x509_parser::parse_x509_certificate(der) {
+    match X509CertificateParser::new().with_deep_parse_extensions(false).parse(der) {
         Ok(([], cert)) => Ok(cert),
         Ok(_) => Err(IdentityError::Damaged { what, reason: "bytes follow the certificate".to_owned() }),
         Err(e) => Err(IdentityError::Damaged { what, reason: e.to_string() }),
+    }
+}
+
+/// One extension of a parsed certificate; `None` when it has none with this identifier.
+///
+/// # Errors
+/// When it is malformed, or there are several.
+pub(crate) fn extension<'a, T: FromDer<'a, X509Error>>(
+    cert: &X509Certificate<'a>,
+    oid: &Oid<'_>,
+) -> Result<Option<T>, X509Error> {
+    match cert.get_extension_unique(oid)?.map(|e| T::from_der(e.value)) {
+        None => Ok(None),
+        Some(Ok((_, value))) => Ok(Some(value)),
+        Some(Err(_)) => Err(X509Error::InvalidExtensions),
     }
 }
 
@@ -106,5 +125,41 @@ pub(crate) fn span(cert: &X509Certificate<'_>) -> Validity {
     Validity {
         not_before: seconds(cert.validity().not_before.timestamp()),
         not_after: seconds(cert.validity().not_after.timestamp()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, CustomExtension, IsCa, KeyPair};
+    use x509_parser::extensions::{BasicConstraints, KeyUsage};
+    use x509_parser::oid_registry::{OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_KEY_USAGE};
+
+    use super::*;
+
+    #[test]
+    fn an_extension_is_there_once_or_not_or_wrong() {
+        let made = |key_usages: &[&[u8]]| {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::ExplicitNoCa;
+            let extension =
+                |content: &&[u8]| CustomExtension::from_oid_content(&[2, 5, 29, 15], content.to_vec());
+            params.custom_extensions = key_usages.iter().map(extension).collect();
+            params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+        };
+        let usage = |key_usages: &[&[u8]]| {
+            let der = made(key_usages);
+            let cert = parse(&der, "certificate").unwrap();
+            extension::<KeyUsage>(&cert, &OID_X509_EXT_KEY_USAGE).map(|u| u.map(|u| u.key_cert_sign()))
+        };
+        let (signs, does_not, no_bits): (&[u8], &[u8], &[u8]) = (&[3, 2, 2, 0x04], &[3, 2, 7, 0x80], &[5, 0]);
+        assert_eq!(usage(&[]), Ok(None));
+        assert_eq!(usage(&[signs]), Ok(Some(true)));
+        assert_eq!(usage(&[does_not]), Ok(Some(false)));
+        assert_eq!(usage(&[no_bits]), Err(X509Error::InvalidExtensions));
+        assert_eq!(usage(&[signs, does_not]), Err(X509Error::DuplicateExtensions));
+        let der = made(&[]);
+        let cert = parse(&der, "certificate").unwrap();
+        let constraints = extension::<BasicConstraints>(&cert, &OID_X509_EXT_BASIC_CONSTRAINTS);
+        assert_eq!(constraints, Ok(Some(BasicConstraints { ca: false, path_len_constraint: None })));
     }
 }
