@@ -32,6 +32,7 @@ mod mesh_edges;
 mod mesh_envoy;
 mod mesh_lines;
 mod mesh_orgs;
+mod mesh_revoked;
 mod migration;
 mod odd_files;
 mod offline;

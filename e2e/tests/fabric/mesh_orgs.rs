@@ -19,7 +19,7 @@ const BANNER: &[u8] = b"220 banner\n";
 const CUT: Duration = Duration::from_secs(1);
 
 /// Sends its banner, then all that it gets.
-fn greeter() -> Service {
+pub(crate) fn greeter() -> Service {
     Service::start(|mut stream| {
         if stream.write_all(BANNER).is_err() {
             return;
@@ -82,10 +82,10 @@ fn three() -> Three {
 }
 
 /// A flow of TCP whose both ways are open.
-struct Flow(TcpStream);
+pub(crate) struct Flow(TcpStream);
 
 impl Flow {
-    fn open(at: SocketAddr) -> Option<Flow> {
+    pub(crate) fn open(at: SocketAddr) -> Option<Flow> {
         let mut stream = tcp::try_connect(at).ok()?;
         let mut banner = [0; BANNER.len()];
         stream.read_exact(&mut banner).ok()?;
@@ -93,12 +93,12 @@ impl Flow {
     }
 
     #[track_caller]
-    fn wait(at: SocketAddr) -> Flow {
+    pub(crate) fn wait(at: SocketAddr) -> Flow {
         wait::until(&format!("a greeting at {at}"), SOON, || Flow::open(at))
     }
 
     #[track_caller]
-    fn goes_on(&mut self) {
+    pub(crate) fn goes_on(&mut self) {
         self.0.write_all(b"still?").unwrap();
         let mut back = [0; 6];
         self.0.read_exact(&mut back).unwrap();
@@ -106,7 +106,7 @@ impl Flow {
     }
 
     /// Whether it ends within this time; the client says nothing.
-    fn is_cut(&mut self, limit: Duration) -> bool {
+    pub(crate) fn is_cut(&mut self, limit: Duration) -> bool {
         self.0.set_read_timeout(Some(limit)).unwrap();
         match self.0.read(&mut [0]) {
             Ok(n) => n == 0,

@@ -29,6 +29,7 @@ mod limits;
 mod pem_text;
 mod provider;
 mod root;
+mod serial;
 mod statement;
 mod tls;
 mod token;

@@ -5,9 +5,8 @@ use std::fmt;
 use catalyst_names::{NodeId, OrgId, SpiffeKind};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyUsagePurpose, SanType, SerialNumber,
+    Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData, SanType,
 };
-use ring::rand::{SecureRandom, SystemRandom};
 use rustls_pki_types::CertificateDer;
 use x509_parser::der_parser::asn1_rs::Tag;
 use x509_parser::extensions::KeyIdentifier;
@@ -19,6 +18,7 @@ use crate::date::Date;
 use crate::error::IdentityError;
 use crate::key::{NodeKey, Pair, SecretPem};
 use crate::pem_text;
+use crate::serial;
 use crate::x509::{self, Validity};
 
 /// How long a node's certificate lasts unless told otherwise: 90 days, in seconds.
@@ -50,7 +50,7 @@ impl OrgRoot {
         let mut params = CertificateParams::default();
         (params.not_before, params.not_after) =
             dates(now_unix.saturating_sub(BACKDATE_SECS), now_unix.saturating_add(ROOT_SECS))?;
-        params.serial_number = Some(random_serial()?);
+        params.serial_number = Some(serial::random()?);
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, org.as_str());
         let uri = format!("spiffe://{org}").try_into().map_err(fail)?;
@@ -147,7 +147,7 @@ impl OrgRoot {
         }
         let mut params = CertificateParams::default();
         (params.not_before, params.not_after) = self.leaf_dates(now_unix, lifetime_secs)?;
-        params.serial_number = Some(random_serial()?);
+        params.serial_number = Some(serial::of_key(key.der_bytes())?);
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, node.as_str());
         params.subject_alt_names = vec![SanType::URI(id.to_string().try_into().map_err(fail)?)];
@@ -222,17 +222,6 @@ fn dates(from: u64, to: u64) -> Result<(time::OffsetDateTime, time::OffsetDateTi
         (Some(from), Some(to)) => Ok((from, to)),
         _ => Err(IdentityError::Lifetime { reason: "it would end after the year 9999".to_owned() }),
     }
-}
-
-/// 128 random bits (RFC 5280 section 4.1.2.2 allows 20 bytes, and wants them positive).
-fn random_serial() -> Result<SerialNumber, IdentityError> {
-    let mut bytes = [0_u8; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| IdentityError::Crypto {
-        doing: "make a serial number",
-        reason: "the system has no randomness".to_owned(),
-    })?;
-    bytes[0] = (bytes[0] & 0x7f) | 0x40;
-    Ok(SerialNumber::from_slice(&bytes))
 }
 
 fn fail(e: rcgen::Error) -> IdentityError {

@@ -90,6 +90,12 @@ impl TrustStore {
         revoked.get(name).is_some_and(|except| *except != Some(Fingerprint::of(public_point)))
     }
 
+    /// Whether a node was revoked, and if so, the fingerprint of the one public point that it may use again.
+    #[must_use]
+    pub fn revoked(&self, name: &NodeName) -> Option<Option<Fingerprint>> {
+        self.revoked.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+
     /// The bundle of exactly this organisation.
     #[must_use]
     pub fn bundle(&self, org: &OrgId) -> Option<Arc<TrustBundle>> {

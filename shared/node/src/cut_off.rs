@@ -69,6 +69,9 @@ impl<S: RouteStore> Engine<S> {
             self.revocations.list.iter().filter(|(name, except)| old.list.get(*name) != Some(*except));
         let changed: Vec<NodeName> = changed.map(|(name, _)| name.clone()).collect();
         changed.iter().for_each(|name| self.cut(name));
+        // Who is not named any more may use any key.
+        let kept = &self.revocations.list;
+        old.list.keys().filter(|name| !kept.contains_key(*name)).for_each(|name| self.tell_neighbour(name));
         self.feed(&Event::TrustChanged { frame: self.revocations.frame.clone() });
         self.unsaved = self.revocations.save();
     }
@@ -90,6 +93,6 @@ impl<S: RouteStore> Engine<S> {
         self.feed(&event);
         self.transport.set_peer(dial);
         // Not admitted by who carries flows either, until a session with it stands again.
-        self.tables.mesh().tell(Change::Neighbour { peer: name, mesh_address: None });
+        self.tables.mesh().tell(Change::Neighbour { peer: name, mesh_address: None, key: None });
     }
 }

@@ -272,9 +272,17 @@ impl<S: RouteStore> Engine<S> {
 impl<S: RouteStore> Engine<S> {
     /// Who carries flows hears where a neighbour's mesh port is, or that there is no such neighbour.
     pub(crate) fn tell_neighbour(&self, peer: &NodeName) {
-        let state = self.core.state();
-        let mesh_address = state.peer(peer).map(|known| known.mesh_address.as_str());
-        self.tables.mesh().tell(Change::Neighbour { peer, mesh_address });
+        if self.tables.mesh().get().is_none() {
+            return;
+        }
+        let known = self.core.state().peer(peer).map(|known| known.mesh_address.as_str());
+        let (mesh_address, key) = match self.facts.trust.revoked(peer) {
+            // It stays configured, but it is nobody.
+            Some(None) => (None, None),
+            Some(key) => (known, key),
+            None => (known, None),
+        };
+        self.tables.mesh().tell(Change::Neighbour { peer, mesh_address, key });
     }
 
     /// Who carries flows hears what a node starts with.

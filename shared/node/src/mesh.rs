@@ -12,7 +12,7 @@ use async_channel::Sender;
 use async_channel::bounded;
 use catalyst_config::HostPort;
 use catalyst_control::Forward;
-use catalyst_identity::{Credentials, TrustBundle};
+use catalyst_identity::{Credentials, Fingerprint, TrustBundle};
 #[cfg(feature = "mesh")]
 use catalyst_names::ServiceLabel;
 use catalyst_names::{NodeName, Protocol, ServiceName};
@@ -55,6 +55,8 @@ pub enum Change<'a> {
         peer: &'a NodeName,
         /// `host:port`, as the neighbour wrote it.
         mesh_address: Option<&'a str>,
+        /// It was revoked once, and this is the one key that it may use again.
+        key: Option<Fingerprint>,
     },
     /// A local TCP port of a service.
     Port {

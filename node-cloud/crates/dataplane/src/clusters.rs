@@ -173,10 +173,10 @@ pub(crate) fn local(service: &str, protocol: Protocol) -> cluster::Cluster {
 
 /// A neighbour's mesh port. It is asked whether it answers, so that what stands still is found without the node. While no
 /// other way is better it is tried all the same (panic mode): a port that is new has not answered yet.
-pub(crate) fn peer(peer: &NodeName) -> cluster::Cluster {
+pub(crate) fn peer(own: &NodeName, peer: &NodeName) -> cluster::Cluster {
     use core::health_check::{HealthChecker, HttpHealthCheck};
     let mut cluster = by_eds(base(&names::peer(peer), Speaks::Http2, true, Towards::Node));
-    cluster.transport_socket = tls::towards(peer);
+    cluster.transport_socket = tls::towards(own, peer);
     cluster.health_checks = vec![core::HealthCheck {
         timeout: duration(Limits::ANSWER),
         interval: duration(Limits::CHECK),

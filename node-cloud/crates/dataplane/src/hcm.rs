@@ -26,11 +26,16 @@ pub(crate) struct Manager<'a> {
 impl Manager<'_> {
     /// The last filter of a chain.
     pub(crate) fn filter(&self, door: Door<'_>) -> listener::Filter {
-        let mut filters = Vec::new();
-        if door == Door::Mesh {
-            filters.push(health());
-            filters.push(neighbours());
-        }
+        self.behind(Vec::new(), door)
+    }
+
+    /// The last filter of a chain of the mesh: for these callers, or for those of a list that changes without the listener.
+    pub(crate) fn mesh(&self, callers: Option<ext::filters::http::rbac::v3::Rbac>) -> listener::Filter {
+        let callers = callers.map_or_else(neighbours, |rules| http(names::NEIGHBOURS, any(rules)));
+        self.behind(vec![health(), callers], Door::Mesh)
+    }
+
+    fn behind(&self, mut filters: Vec<manager::HttpFilter>, door: Door<'_>) -> listener::Filter {
         if !door.is_client() {
             filters.push(http(LOOP, any(self.no_loop())));
         }
@@ -140,10 +145,17 @@ const RBAC: &str = "envoy.filters.http.rbac";
 const LOOP: &str = "loop";
 
 /// `catalyst.caller` from this text; `shared` with the internal listener behind.
-pub(crate) fn caller(text: &str, handshake: bool, shared: bool) -> listener::Filter {
-    let value = state_value(names::CALLER, text, shared);
-    let (early, late) = if handshake { (vec![], vec![value]) } else { (vec![value], vec![]) };
-    set_state(early, late)
+pub(crate) fn caller(text: &str, shared: bool) -> listener::Filter {
+    set_state(vec![state_value(names::CALLER, text, shared)], vec![])
+}
+
+/// Caller and serial number, of the certificate that a neighbour shows.
+pub(crate) fn from_certificate() -> listener::Filter {
+    let values = vec![
+        state_value(names::CALLER, "%DOWNSTREAM_PEER_URI_SAN%", false),
+        state_value(names::SERIAL, "%DOWNSTREAM_PEER_SERIAL%", false),
+    ];
+    set_state(vec![], values)
 }
 
 /// Caller and service of a stream from the tunnel, of what the PROXY protocol brought. By way of the filter state, for the
@@ -253,7 +265,7 @@ fn health() -> manager::HttpFilter {
     http("envoy.filters.http.health_check", any(filter))
 }
 
-/// Only configured neighbours: a list of its own that changes without the listener.
+/// Only those of a list that changes without the listener.
 fn neighbours() -> manager::HttpFilter {
     let source = core::ExtensionConfigSource {
         config_source: ads(),

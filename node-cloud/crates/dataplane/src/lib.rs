@@ -22,6 +22,7 @@
 //! A [`Planner`] is fed with what the node knows and drained of [`catalyst_xds::Changes`]. It does no I/O.
 
 mod answers;
+mod callers;
 mod clusters;
 mod door;
 mod hcm;
@@ -36,6 +37,7 @@ mod service;
 mod site;
 mod tls;
 
+pub use callers::{Caller, KeyMark, key_mark};
 pub use limits::Limits;
 pub use planner::Planner;
 pub use service::{Service, Target, Via, Way};

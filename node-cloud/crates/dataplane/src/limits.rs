@@ -29,6 +29,9 @@ impl Limits {
     pub const RETRIES: u32 = 4_096;
     /// Tries of one request beside the first. When full: the client gets the last answer.
     pub const TRIES: u32 = 3;
+    /// Neighbours that have a part of the mesh port for themselves. When full: the others share one, and connections in it
+    /// are made anew when one of them goes.
+    pub const CALLERS: usize = 256;
     /// Ways to one service. When full: the worst are left out.
     pub const WAYS: usize = 8;
     /// Former ways of a grant that keep their live flows. When full: the oldest way's flows are cut.

@@ -1,15 +1,16 @@
 //! Listeners. None of them is ever changed in place, for that would cut its flows: what varies is in scopes, secrets and
-//! clusters.
+//! clusters. The one exception is the mesh port, whose parts for single neighbours come and go.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
-use catalyst_names::{Protocol, ServiceName};
+use catalyst_names::{NodeName, Protocol, ServiceName};
 
 use crate::answers;
+use crate::callers::{Callers, KeyMark, caller, only};
 use crate::clusters::http2;
 use crate::door::Door;
-use crate::hcm::{Manager, caller, from_proxy, network, router, upgrade};
+use crate::hcm::{Manager, from_certificate, from_proxy, network, router, upgrade};
 use crate::limits::Limits;
 use crate::proto::{any, core, duration, ext, listener, number, pipe, route, socket};
 use crate::site::{Site, names};
@@ -44,29 +45,27 @@ fn manager(site: &Site) -> Manager<'_> {
     Manager { via: &site.via, access_log: &site.access_log }
 }
 
-/// All that a node has from its start.
+/// All that a node has from its start, but for the mesh.
 pub(crate) fn fixed(site: &Site) -> Vec<listener::Listener> {
-    let mut all = vec![mesh(site), inner(site), terminate()];
+    let mut all = vec![inner(site), terminate()];
     all.push(streams(site));
     all.push(http_streams(site));
     all
 }
 
-/// Neighbours, by HTTP/2 over mutual TLS.
-fn mesh(site: &Site) -> listener::Listener {
-    let filters = vec![caller("%DOWNSTREAM_PEER_URI_SAN%", true, false), manager(site).filter(Door::Mesh)];
-    let chain = listener::FilterChain {
-        filters,
-        transport_socket: tls::mesh(),
-        transport_socket_connect_timeout: duration(Limits::CONNECT),
-        // Who asks for anything else is turned away before a handshake.
-        filter_chain_match: Some(listener::FilterChainMatch {
-            application_protocols: vec!["h2".into()],
-            ..Default::default()
-        }),
+/// Neighbours, by HTTP/2 over mutual TLS. Nothing of it ever changes but the chains: Envoy then ends the connections of
+/// chains that go or are others now, and leaves all others alone.
+pub(crate) fn mesh(site: &Site, callers: &Callers) -> listener::Listener {
+    let mut chains: Vec<listener::FilterChain> =
+        callers.alone().map(|(peer, key)| own_chain(site, peer, key)).collect();
+    chains.push(mesh_chain(site, &format!("others|{}", callers.moves()), Vec::new(), None));
+    let mut listener = listener::Listener {
+        name: names::MESH.to_owned(),
+        address: Some(socket(site.mesh)),
+        filter_chains: chains,
+        per_connection_buffer_limit_bytes: number(Limits::BUFFER),
         ..Default::default()
     };
-    let mut listener = base("mesh", Some(socket(site.mesh)), chain);
     listener.listener_filters = vec![listener::ListenerFilter {
         name: "envoy.filters.listener.tls_inspector".into(),
         config_type: Some(listener::listener_filter::ConfigType::TypedConfig(any(
@@ -76,6 +75,33 @@ fn mesh(site: &Site) -> listener::Listener {
     }];
     listener.listener_filters_timeout = duration(Limits::HEADERS);
     listener
+}
+
+/// The part of one neighbour: with it, all that came from the neighbour goes.
+fn own_chain(site: &Site, peer: &NodeName, key: Option<&KeyMark>) -> listener::FilterChain {
+    let allowed = only(vec![caller(peer, key)]);
+    mesh_chain(site, peer.as_str(), vec![names::server_name(peer, &site.own)], Some(allowed))
+}
+
+fn mesh_chain(
+    site: &Site,
+    name: &str,
+    server_names: Vec<String>,
+    allowed: Option<ext::filters::http::rbac::v3::Rbac>,
+) -> listener::FilterChain {
+    listener::FilterChain {
+        name: name.to_owned(),
+        filters: vec![from_certificate(), manager(site).mesh(allowed)],
+        transport_socket: tls::mesh(),
+        transport_socket_connect_timeout: duration(Limits::CONNECT),
+        // Who asks for anything else is turned away before a handshake.
+        filter_chain_match: Some(listener::FilterChainMatch {
+            server_names,
+            application_protocols: vec!["h2".into()],
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
 }
 
 /// Where `CONNECT` of ports and of the tunnel finds its way. The caller comes along with the connection.
@@ -228,5 +254,5 @@ fn tunnel(cluster: &str, authority: &str) -> listener::Filter {
 
 /// A local client speaks as this node.
 fn own(site: &Site, shared: bool) -> listener::Filter {
-    caller(&names::spiffe(&site.own), false, shared)
+    crate::hcm::caller(&names::spiffe(&site.own), shared)
 }

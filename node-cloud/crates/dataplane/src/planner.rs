@@ -8,10 +8,11 @@ use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
 use catalyst_xds::{Changes, Kind, Resource};
 
 use crate::answers;
+use crate::callers::{Caller, Callers};
 use crate::clusters::{self, Speaks, Towards};
 use crate::limits::Limits;
 use crate::listeners;
-use crate::proto::{any, exactly, ext, rbac, state};
+use crate::proto::any;
 use crate::routes::{Lead, Scope};
 use crate::service::{Service, Target, Via, Way};
 use crate::site::{Site, names};
@@ -23,6 +24,7 @@ pub struct Planner {
     site: Site,
     services: BTreeMap<ServiceName, Known>,
     neighbours: BTreeMap<NodeName, Vec<SocketAddr>>,
+    callers: Callers,
     ports: BTreeMap<ServiceName, BTreeSet<SocketAddr>>,
     /// Under these names the ingress is the node itself, if no service has one of them.
     hosts: BTreeSet<String>,
@@ -61,16 +63,15 @@ impl Planner {
             clusters::node(&site.node_socket),
         ];
         changes.set.extend(fixed.iter().map(Resource::cluster));
-        let mut planner = Planner {
+        Planner {
             site,
             services: BTreeMap::new(),
             neighbours: BTreeMap::new(),
+            callers: Callers::default(),
             ports: BTreeMap::new(),
             hosts: BTreeSet::new(),
             changes,
-        };
-        planner.admit();
-        planner
+        }
     }
 
     /// Whether Envoy is to hold this resource of a service.
@@ -82,6 +83,11 @@ impl Planner {
 
     /// What differs since the last call.
     pub fn drain(&mut self) -> Changes {
+        if self.callers.tell() {
+            let listed = extension(names::NEIGHBOURS, any(self.callers.listed()));
+            self.changes.set.push(Resource::filter(&listed));
+            self.changes.set.push(Resource::listener(&listeners::mesh(&self.site, &self.callers)));
+        }
         std::mem::take(&mut self.changes)
     }
 
@@ -107,39 +113,22 @@ impl Planner {
             if self.neighbours.remove(peer).is_some() {
                 self.changes.remove.push((Kind::Cluster, name.clone()));
                 self.changes.remove.push((Kind::Endpoints, name));
-                self.admit();
+                self.callers.set(peer, None);
             }
             return;
         };
         self.changes.set.push(Resource::endpoints(&clusters::endpoints(&name, &addresses)));
         if self.neighbours.insert(peer.clone(), addresses).is_none() {
-            self.changes.set.push(Resource::cluster(&clusters::peer(peer)));
-            self.admit();
+            self.changes.set.push(Resource::cluster(&clusters::peer(&self.site.own, peer)));
+            self.callers.set(peer, Some(Caller::default()));
         }
     }
 
-    /// The neighbours that the mesh lets in.
-    fn admit(&mut self) {
-        use rbac::{permission, principal};
-        let caller = |peer: &NodeName| rbac::Principal {
-            identifier: Some(principal::Identifier::FilterState(state(
-                names::CALLER,
-                exactly(&names::spiffe(peer)),
-            ))),
-        };
-        let policy = rbac::Policy {
-            permissions: vec![rbac::Permission { rule: Some(permission::Rule::Any(true)) }],
-            principals: self.neighbours.keys().map(caller).collect(),
-            ..Default::default()
-        };
-        // A policy needs a principal; without a neighbour nobody is let in.
-        let policies = match self.neighbours.is_empty() {
-            true => Default::default(),
-            false => [("neighbours".to_owned(), policy)].into(),
-        };
-        let rules = rbac::Rbac { action: rbac::rbac::Action::Allow as i32, policies, ..Default::default() };
-        let filter = ext::filters::http::rbac::v3::Rbac { rules: Some(rules), ..Default::default() };
-        self.changes.set.push(Resource::filter(&extension(names::NEIGHBOURS, any(filter))));
+    /// What is to be known of a neighbour as somebody who calls. Connections of it that this does not let in end at once.
+    pub fn set_caller(&mut self, peer: &NodeName, caller: Caller) {
+        if self.neighbours.contains_key(peer) {
+            self.callers.set(peer, Some(caller));
+        }
     }
 
     /// The ways to a service changed.

@@ -38,6 +38,7 @@ pub mod names {
     use std::net::{IpAddr, Ipv4Addr};
 
     use catalyst_names::{NodeName, OrgId, SpiffeId};
+    use sha2::{Digest, Sha256};
 
     use crate::service::Via;
 
@@ -47,6 +48,8 @@ pub mod names {
     pub const TRUST: &str = "trust";
     /// The certificate of the HTTPS ingress.
     pub const INGRESS: &str = "ingress";
+    /// The listener where neighbours come in.
+    pub const MESH: &str = "mesh";
     /// The filter that lets only neighbours into the mesh.
     pub const NEIGHBOURS: &str = "neighbours";
     /// The internal listener in which `CONNECT` of exposed ports and of the tunnel finds its way.
@@ -57,6 +60,8 @@ pub mod names {
     pub const NODE: &str = "node";
     /// The filter state that holds the caller's SPIFFE ID.
     pub const CALLER: &str = "catalyst.caller";
+    /// The filter state that holds the serial number of a neighbour's certificate.
+    pub const SERIAL: &str = "catalyst.serial";
     /// The filter state that holds the service of a stream from the tunnel.
     pub const SERVICE: &str = "catalyst.service";
     /// The caller's SPIFFE ID, for services. What a client sends under this name is removed.
@@ -104,6 +109,16 @@ pub mod names {
     #[must_use]
     pub fn peer(peer: &NodeName) -> String {
         format!("peer|{peer}")
+    }
+
+    /// The server name by which a neighbour asks for its own part of a mesh port. It can be read on the way, so that it says
+    /// no names. It proves nothing: the certificate does.
+    #[must_use]
+    pub fn server_name(caller: &NodeName, called: &NodeName) -> String {
+        let names =
+            Sha256::new().chain_update(caller.as_str()).chain_update([0]).chain_update(called.as_str());
+        let digits: String = names.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("n{digits}")
     }
 
     /// The listener, and the cluster that leads into it, of what an organisation may use by one way.

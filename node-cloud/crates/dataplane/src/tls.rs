@@ -75,7 +75,7 @@ pub(crate) fn mesh() -> Option<core::TransportSocket> {
 }
 
 /// To this neighbour and to no other.
-pub(crate) fn towards(peer: &NodeName) -> Option<core::TransportSocket> {
+pub(crate) fn towards(own: &NodeName, peer: &NodeName) -> Option<core::TransportSocket> {
     let default = tls::CertificateValidationContext {
         match_typed_subject_alt_names: vec![tls::SubjectAltNameMatcher {
             san_type: tls::subject_alt_name_matcher::SanType::Uri as i32,
@@ -92,6 +92,7 @@ pub(crate) fn towards(peer: &NodeName) -> Option<core::TransportSocket> {
     let validation = tls::common_tls_context::ValidationContextType::CombinedValidationContext(combined);
     let context = tls::UpstreamTlsContext {
         common_tls_context: common(validation),
+        sni: names::server_name(own, peer),
         max_session_keys: crate::proto::number(0),
         ..Default::default()
     };

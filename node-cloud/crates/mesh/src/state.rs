@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use catalyst_config::HostPort;
-use catalyst_dataplane::{Bundle, Identity, Planner, Site};
+use catalyst_dataplane::{Bundle, Caller, Identity, Planner, Site, key_mark};
 use catalyst_identity::TrustBundle;
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_node::mesh::Change;
@@ -112,7 +112,15 @@ impl State {
                 };
                 return self.place(owner, target);
             }
-            Change::Neighbour { peer, mesh_address } => return self.neighbour(peer, *mesh_address),
+            Change::Neighbour { peer, mesh_address, key } => {
+                let met = self.neighbours.contains(*peer);
+                let resolve = self.neighbour(peer, *mesh_address);
+                // One that was there and still has no mesh port is an edge node, most likely.
+                let silent = met && mesh_address.is_some_and(str::is_empty);
+                let key = key.map(|key| key_mark(&key.serial_prefix()));
+                self.planner.set_caller(peer, Caller { key, silent });
+                return resolve;
+            }
             Change::Port { service, at, open: true } => self.planner.open_port(service, *at),
             Change::Port { service, at, open: false } => self.planner.close_port(service, *at),
             Change::Identity(credentials) => {

@@ -41,6 +41,16 @@ pub fn tls(
     identity: Option<&Identity>,
     alpn: &[&str],
 ) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    tls_to(at, None, identity, alpn)
+}
+
+/// The same for somebody who asks for a server name.
+pub fn tls_to(
+    at: SocketAddr,
+    server_name: Option<String>,
+    identity: Option<&Identity>,
+    alpn: &[&str],
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -55,7 +65,8 @@ pub fn tls(
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let name = ServerName::IpAddress(at.ip().into());
+    let by_address = ServerName::IpAddress(at.ip().into());
+    let name = server_name.map_or(by_address, |name| name.try_into().unwrap());
     let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = TcpStream::connect(at)?;
     stream.set_read_timeout(Some(PATIENCE))?;

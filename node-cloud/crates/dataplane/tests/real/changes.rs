@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use catalyst_dataplane::Via;
+use catalyst_dataplane::{Caller, Via, key_mark};
 use catalyst_names::Protocol;
 
 use crate::http1::Http1;
@@ -261,4 +261,72 @@ fn flows_of_former_ways_live_on_and_end_with_their_grant() {
         cut(answer, told);
     }
     assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+}
+
+/// `b`, `c` and `d` of one organisation, and `g` of another, call services of `a`.
+fn star() -> (Lab, Node, Vec<Node>, Vec<Served>) {
+    let lab = Lab::new(&["acme.example", "globex.example"]);
+    let mut a = lab.node(1, "a.acme.example");
+    let callers = ["b.acme.example", "c.acme.example", "d.acme.example", "g.globex.example"];
+    let mut callers: Vec<Node> = (2..).zip(callers).map(|(at, name)| lab.node(at, name)).collect();
+    let mut kept = Vec::new();
+    for (name, protocol) in [(WEB, Protocol::Http), (DB, Protocol::Tcp)] {
+        let name = service(name);
+        let here = if protocol == Protocol::Tcp { greeter(a.ip, "db") } else { ticker(a.ip) };
+        a.planner.set_target(&name, Some(vec![here.at]));
+        a.planner.set_service(&name, ways(protocol, &[Via::Local]));
+        kept.push(here);
+        for node in &mut callers {
+            node.planner.set_service(&name, ways(protocol, &[a.via()]));
+        }
+        a.planner.set_grant(&callers[3].name, &name, true);
+    }
+    for node in &mut callers {
+        node.planner.open_port(&service(DB), node.at(9002));
+        join(&mut a, node);
+        lab.settled(node);
+    }
+    lab.settled(&a);
+    (lab, a, callers, kept)
+}
+
+#[test]
+fn a_neighbour_that_goes_or_whose_key_is_another_loses_all_its_flows_and_others_lose_none() {
+    let (lab, mut a, callers, _served) = star();
+    let mut flows: Vec<TcpStream> = callers.iter().map(held).collect();
+    let mut answers: Vec<Http1> = callers.iter().map(ticking).collect();
+    let hammer = Hammer::on(&callers[2..].iter().map(|node| node.at(8080)).collect::<Vec<_>>());
+    let key = key_mark(&[0x4B; 12]);
+    let forget: fn(&mut Node, &Node, &str) = |a, b, _| a.planner.set_neighbour(&b.name, None);
+    let rekey: fn(&mut Node, &Node, &str) =
+        |a, b, key| a.planner.set_caller(&b.name, Caller { key: Some(key.to_owned()), silent: false });
+    for (at, what) in [forget, rekey].into_iter().enumerate() {
+        let (mut flow, mut answer) = (flows.remove(0), answers.remove(0));
+        what(&mut a, &callers[at], &key);
+        let told = Instant::now();
+        a.tell();
+        assert_eq!(flow.read(&mut [0; 8]).unwrap_or(0), 0, "the flow ends");
+        let flow_took = told.elapsed();
+        let answer_took = cut(&mut answer, told);
+        println!("cut: a flow after {flow_took:?}, an answer after {answer_took:?}");
+        assert!(flow_took < Duration::from_secs(1), "{flow_took:?}");
+        assert!(answer_took < Duration::from_secs(1), "{answer_took:?}");
+        lab.settled(&a);
+        assert!(greeted(callers[at].at(9002), "220 db\n").is_none());
+        assert_eq!(Http1::dial(callers[at].at(8080)).get(WEB, "/", "").unwrap().status(), 403);
+        flows.iter_mut().enumerate().for_each(|(n, flow)| assert!(echoes(flow), "{n}"));
+        answers.iter_mut().for_each(|answer| assert!(dots(answer) > 0));
+    }
+    // So they do when somebody comes.
+    let new = "n.acme.example".parse().unwrap();
+    a.planner.set_neighbour(&new, Some(Vec::new()));
+    a.planner.set_caller(&new, Caller { key: None, silent: true });
+    a.tell();
+    lab.settled(&a);
+    flows.iter_mut().for_each(|flow| assert!(echoes(flow)));
+    answers.iter_mut().for_each(|answer| assert!(dots(answer) > 0));
+    let done = hammer.end();
+    assert!(done > 50, "{done}");
+    let stats = lab.stats(&a, "listener_manager.listener_(modified|in_place_updated)");
+    assert!(stats.values().sum::<u64>() >= 2, "{stats:?}");
 }

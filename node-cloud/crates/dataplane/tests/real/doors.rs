@@ -7,10 +7,10 @@ use std::path::Path;
 use catalyst_dataplane::{Identity, Via};
 use catalyst_names::{NodeName, Protocol};
 
-use crate::certs::tls;
+use crate::certs::{tls, tls_to};
 use crate::http1::{Http1, Message};
 use crate::http2::{Answer, Http2};
-use crate::lab::{Lab, Node, PATIENCE, pair, service, ways};
+use crate::lab::{Lab, Node, PATIENCE, pair, server_name, service, ways};
 use crate::peers::{Served, echoes, greeted, greeter, http};
 
 const HOST: &str = "web.acme.example";
@@ -48,7 +48,9 @@ fn house() -> House {
 
 impl House {
     fn mesh(&self, identity: &Identity) -> Http2 {
-        let stream = tls(self.a.site.mesh, Some(identity), &["h2"]).unwrap();
+        let caller = if *identity == self.friend { "x.acme.example" } else { "g.globex.example" };
+        let asked = server_name(caller, &self.a.name);
+        let stream = tls_to(self.a.site.mesh, Some(asked), Some(identity), &["h2"]).unwrap();
         Http2::over(Box::new(stream)).unwrap()
     }
 }

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use catalyst_dataplane::{Bundle, Identity, Planner, Service, Site, Via, Way, via};
+use catalyst_dataplane::{Bundle, Identity, KeyMark, Planner, Service, Site, Via, Way, key_mark, names, via};
 use catalyst_envoy::{Admin, BootstrapSpec, Place, Stats, print_bootstrap};
-use catalyst_identity::{NodeKey, OrgRoot};
+use catalyst_identity::{NodeKey, OrgRoot, public_key};
 use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
 use catalyst_xds::{Limits, Publisher, serve};
 use nix::sys::signal::{Signal, kill};
@@ -42,6 +42,11 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
 
 pub fn service(name: &str) -> ServiceName {
     ServiceName::parse(name).unwrap()
+}
+
+/// What this caller's Envoy asks a node for.
+pub fn server_name(caller: &str, called: &NodeName) -> String {
+    names::server_name(&caller.parse().unwrap(), called)
 }
 
 pub fn way(via: Via) -> Way {
@@ -86,8 +91,23 @@ impl Lab {
 
     /// The certificate of a node, whatever node it is.
     pub fn identity(&self, name: &NodeName) -> Identity {
+        self.issue(name, &NodeKey::generate().unwrap())
+    }
+
+    /// The same, and the mark of its key.
+    pub fn identity_with_key(&self, name: &NodeName) -> (Identity, KeyMark) {
+        let identity = self.identity(name);
+        let mark = key_mark(&public_key(&identity.chain).unwrap().serial_prefix());
+        (identity, mark)
+    }
+
+    /// Another certificate for the key of this one.
+    pub fn renewed(&self, name: &NodeName, identity: &Identity) -> Identity {
+        self.issue(name, &NodeKey::from_pem(&identity.key).unwrap())
+    }
+
+    fn issue(&self, name: &NodeName, key: &NodeKey) -> Identity {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let key = NodeKey::generate().unwrap();
         let csr = key.csr(&name.org_id(), &name.node_id()).unwrap();
         let root = &self.roots[name.org()];
         let chain = root.sign_csr(&csr, None, now, 86_400).unwrap();

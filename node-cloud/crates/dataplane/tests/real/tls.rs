@@ -1,25 +1,26 @@
 //! The mesh port lets in neighbours with their own certificates, and nobody else; and a neighbour is called by nothing but
 //! its name. Certificates and roots change under load.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use catalyst_dataplane::{Bundle, Identity, Via};
+use catalyst_dataplane::{Bundle, Caller, Identity, Via};
 use catalyst_names::Protocol;
 use time::Duration;
 
-use crate::certs::{hello_of_1_2, odd, tls};
+use crate::certs::{hello_of_1_2, odd, tls, tls_to};
 use crate::http1::Http1;
 use crate::http2::{Answer, Http2};
-use crate::lab::{Lab, Node, join, pair, service, until, ways};
+use crate::lab::{Lab, Node, join, pair, server_name, service, until, ways};
 use crate::peers::{echoes, get, greeted, greeter, http};
 
 const HOST: &str = "web.acme.example";
 
-/// What somebody with this certificate gets for a request on a mesh port.
-fn asks(at: SocketAddr, identity: Option<&Identity>) -> Answer {
-    let said = tls(at, identity, &["h2"]).and_then(|stream| Http2::over(Box::new(stream)));
+/// What somebody with this certificate gets for a request on a mesh port, who asks for the part of this neighbour.
+fn asks(a: &Node, part: Option<&str>, identity: Option<&Identity>) -> Answer {
+    let part = part.map(|caller| server_name(caller, &a.name));
+    let said = tls_to(a.site.mesh, part, identity, &["h2"]);
+    let said = said.and_then(|stream| Http2::over(Box::new(stream)));
     match said {
         Ok(mut client) => client.get(HOST, "/", &[]),
         Err(why) => Answer { closed: Some(why.to_string()), ..Answer::default() },
@@ -46,15 +47,15 @@ fn only_neighbours_with_their_own_certificates_come_in() {
     let lab = Lab::new(&["acme.example", "globex.example"]);
     let foreign = Lab::new(&["acme.example"]);
     let (a, page, known) = guarded(&lab);
-    let at = a.site.mesh;
-    assert_eq!(asks(at, Some(&known)).status, 200, "{}", a.log_text());
+    let part = Some("known.acme.example");
+    assert_eq!(asks(&a, part, Some(&known)).status, 200, "{}", a.log_text());
     let before = page.taken();
     let root = lab.root("acme.example");
     let day = Duration::days(1);
     let own = |uris: &[&str]| odd(root, uris, day);
     let (node, other) = ("spiffe://acme.example/node/known", "spiffe://acme.example/node/other");
     // That the certificates that are made here can be right.
-    assert_eq!(asks(at, Some(&own(&[node]))).status, 200, "{}", a.log_text());
+    assert_eq!(asks(&a, part, Some(&own(&[node]))).status, 200, "{}", a.log_text());
     let wrong = [
         ("no certificate", None),
         ("a foreign root of the same name", Some(foreign.identity(&"known.acme.example".parse().unwrap()))),
@@ -73,9 +74,15 @@ fn only_neighbours_with_their_own_certificates_come_in() {
         ("no name", Some(own(&[]))),
     ];
     for (what, identity) in wrong {
-        let answer = asks(at, identity.as_ref());
-        assert!(answer.status == 403 || answer.status == 0, "{what}: {answer:?}");
-        assert!(answer.status != 0 || answer.closed.is_some(), "{what}: {answer:?}");
+        for part in [part, None, Some("other.acme.example")] {
+            let answer = asks(&a, part, identity.as_ref());
+            assert!(answer.status == 403 || answer.status == 0, "{what}: {answer:?}");
+            assert!(answer.status != 0 || answer.closed.is_some(), "{what}: {answer:?}");
+        }
+    }
+    // The neighbour itself, in the part of nobody or of another.
+    for part in [None, Some("other.acme.example")] {
+        assert_eq!(asks(&a, part, Some(&known)).status, 403);
     }
     assert_eq!(page.taken(), before, "the service saw somebody");
 }
@@ -94,7 +101,7 @@ fn the_mesh_port_speaks_tls_1_3_and_http2_alone() {
     // Bytes without TLS.
     assert_eq!(get(a.site.mesh, HOST, "/", "").0, 0);
     assert_eq!(page.taken(), 0);
-    assert_eq!(asks(a.site.mesh, Some(&known)).status, 200);
+    assert_eq!(asks(&a, Some("known.acme.example"), Some(&known)).status, 200);
 }
 
 #[test]
@@ -201,18 +208,43 @@ fn a_root_that_is_no_longer_trusted_lets_nobody_in() {
     a.tell();
     lab.settled(&a);
     let identity = lab.identity(&g);
-    assert_eq!(asks(a.site.mesh, Some(&identity)).status, 200, "{}", a.log_text());
+    assert_eq!(asks(&a, Some("g.globex.example"), Some(&identity)).status, 200, "{}", a.log_text());
     let without: Vec<Bundle> =
         lab.bundles().into_iter().filter(|b| b.org.as_str() == "acme.example").collect();
     a.planner.set_trust(&without);
     a.tell();
     lab.settled(&a);
     let before = page.taken();
-    let answer = asks(a.site.mesh, Some(&identity));
+    let answer = asks(&a, Some("g.globex.example"), Some(&identity));
     assert!(answer.status == 0 && answer.closed.is_some(), "{answer:?}");
     assert_eq!(page.taken(), before);
     a.planner.set_trust(&lab.bundles());
     a.tell();
     lab.settled(&a);
-    assert_eq!(asks(a.site.mesh, Some(&identity)).status, 200, "{}", a.log_text());
+    assert_eq!(asks(&a, Some("g.globex.example"), Some(&identity)).status, 200, "{}", a.log_text());
+}
+
+#[test]
+fn of_a_name_that_came_back_with_another_key_only_the_new_key_comes_in() {
+    let lab = Lab::new(&["acme.example"]);
+    let (mut a, page, old) = guarded(&lab);
+    let known = "known.acme.example".parse().unwrap();
+    let (new, key) = lab.identity_with_key(&known);
+    let asks = |a: &Node, identity: &Identity| {
+        [Some("known.acme.example"), None].map(|part| asks(a, part, Some(identity)).status)
+    };
+    assert_eq!((asks(&a, &old), asks(&a, &new)), ([200, 403], [200, 403]));
+    // In a part of its own, then among others.
+    for silent in [false, true] {
+        a.planner.set_caller(&known, Caller { key: Some(key.clone()), silent });
+        a.tell();
+        lab.settled(&a);
+        let before = page.taken();
+        assert!(asks(&a, &old).iter().all(|status| *status != 200), "{silent}");
+        assert_eq!(page.taken(), before);
+        assert!(asks(&a, &new).contains(&200), "{silent}: {}", a.log_text());
+        // A certificate that is renewed is one of the same key.
+        let renewed = lab.renewed(&known, &new);
+        assert!(asks(&a, &renewed).contains(&200), "{silent}: {}", a.log_text());
+    }
 }
