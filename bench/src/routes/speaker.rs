@@ -4,10 +4,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Told, Sender as Tell, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use async_channel::bounded;
+use async_channel::{Sender, bounded};
 use bytes::Bytes;
 use catalyst_names::NodeName;
 use catalyst_transport::{
@@ -18,7 +19,7 @@ use catalyst_wire::{
     Announced, Attrs, Frame, FrameType, HEADER, Limits as WireLimits, Notify, NotifyCode, Open, Path, Reader,
     Update, UpdateWriter, Withdrawn, Writer, small, update::write_entry,
 };
-use tokio::runtime::Runtime;
+use futures_lite::future;
 
 use super::seen::{Seen, Watch};
 use crate::org::Org;
@@ -32,7 +33,9 @@ pub struct Speaker {
     session: SessionId,
     credit: Told<usize>,
     left: usize,
-    runtime: Option<Runtime>,
+    /// Ends the thread that all of this runs on.
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// The service of this number.
@@ -83,7 +86,8 @@ fn show(body: &[u8], watch: &mut Watch) {
 impl Speaker {
     /// Dials the node `middle`, and waits for its OPEN; what comes is shown to `watch`.
     pub fn connect(org: &Org, name: &str, middle: SocketAddr, mut watch: Watch) -> Result<Speaker> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        // One thread, so that what is measured is the node and not how these tasks find each other.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (events, inputs) = bounded(256);
         let own = org.name(name)?;
         let config = TransportConfig {
@@ -112,7 +116,7 @@ impl Speaker {
         let (credit_in, credit): (Tell<usize>, Told<usize>) = channel();
         let (up, is_up) = channel();
         let (sending, hello) = (transport.clone(), open(&own)?);
-        runtime.spawn(async move {
+        let work = async move {
             while let Ok(input) = inputs.recv().await {
                 // Whoever waits for these has gone when the measurement is over.
                 match input {
@@ -127,10 +131,16 @@ impl Speaker {
                     _ => {}
                 }
             }
+        };
+        let (stop, stopped) = bounded::<()>(1);
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(future::or(work, async { drop(stopped.recv().await) }));
         });
         let session = is_up.recv_timeout(PATIENCE).context("no session")?;
         let hello = open(&own)?.len();
-        let mut speaker = Speaker { name: own, transport, session, credit, left: 0, runtime: Some(runtime) };
+        let ends = (Some(stop), Some(thread));
+        let mut speaker =
+            Speaker { name: own, transport, session, credit, left: 0, stop: ends.0, thread: ends.1 };
         speaker.left = speaker.credit.recv_timeout(PATIENCE)?.saturating_sub(hello);
         // Its table is complete: there is nothing in it yet.
         let mut buf = [0; 16];
@@ -213,8 +223,10 @@ impl Speaker {
 
 impl Drop for Speaker {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_secs(1));
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed.
+            let _ = thread.join();
         }
     }
 }

@@ -57,7 +57,7 @@ impl Ours {
         let config = json!({
             "listen": "127.0.0.1:0",
             "peers": [{ "node": "source" }, { "node": "sink" }],
-            "limits": { "routes": 1_000_000, "routes_per_peer": 1_000_000 },
+            "limits": { "routes": 2_000_000, "routes_per_peer": 2_000_000 },
         });
         let middle = Daemon::start((binary, "up"), &org, "middle", &folder.path().join("middle"), config)?;
         let address = middle.address()?;

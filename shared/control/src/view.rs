@@ -41,12 +41,22 @@ impl<S: Store> State<S> {
     /// All routes, services in the order of their names, best first within a key.
     #[must_use]
     pub fn route_rows(&self) -> Vec<RouteRow> {
+        self.rows_of(self.by_sym.keys().copied().chain([self.own]), usize::MAX)
+    }
+
+    /// So many routes of neighbours, or fewer, in the same order: not the first of all, but found without a look at all.
+    #[must_use]
+    pub fn some_heard_rows(&self, most: usize) -> Vec<RouteRow> {
+        self.rows_of(self.by_sym.keys().copied(), most)
+    }
+
+    fn rows_of(&self, senders: impl Iterator<Item = Sym>, most: usize) -> Vec<RouteRow> {
         let mut rows: Vec<RouteRow> = Vec::new();
-        let mut senders: Vec<Sym> = self.by_sym.keys().copied().collect();
-        senders.push(self.own);
         for sender in senders {
             let mut after = None;
-            while let Some(key) = self.table.next_of(sender, after) {
+            while rows.len() < most
+                && let Some(key) = self.table.next_of(sender, after)
+            {
                 rows.extend(self.row(key, sender));
                 after = Some(key);
             }

@@ -206,11 +206,16 @@ impl<S: RouteStore> Engine<S> {
         core.into_iter().chain(self.remembered.due()).chain(self.renewal.due()).chain(seen).min()
     }
 
-    /// Carries out all effects, then sends all frames that credit allows.
-    pub(crate) fn drain(&mut self) {
+    /// Carries out all effects. After every event of a batch: those of 256 frames together would be tens of megabytes.
+    pub(crate) fn act(&mut self) {
         while let Some(effect) = self.core.poll_effect() {
             self.carry_out(effect);
         }
+    }
+
+    /// Carries out all effects, then sends all frames that credit allows.
+    pub(crate) fn drain(&mut self) {
+        self.act();
         while let Some((session, frame)) = self.core.poll_transmit() {
             if let Err(error) = self.transport.send(Link(session.0), Bytes::from(frame)) {
                 // Its SessionDown is on the way.

@@ -56,6 +56,11 @@ impl Remembered {
         self.due
     }
 
+    /// How many rows are written at most.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
     /// Keeps what came from neighbours of which `out` is true: they have not told their tables since the start.
     pub(crate) fn keep(&mut self, out: impl Fn(&str) -> bool) {
         self.rows.retain(|row| out(&row.via));

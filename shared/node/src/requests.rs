@@ -164,9 +164,8 @@ impl<S: RouteStore> Engine<S> {
         if !last && due > std::time::Instant::now() {
             return None;
         }
-        let own = self.core.state().settings().name.to_string();
         self.forget_told();
-        let rows = self.core.state().route_rows().into_iter().filter(|row| row.via != own);
+        let rows = self.core.state().some_heard_rows(self.remembered.most());
         self.remembered.save(rows, self.clocks.now().wall)
     }
 

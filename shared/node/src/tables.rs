@@ -166,7 +166,7 @@ impl Tables {
             return None;
         }
         let endpoint = |e: &catalyst_control::Endpoint| Endpoint {
-            origin: e.origin.clone(),
+            origin: Arc::new(e.origin.clone()),
             next: match &e.next {
                 Hop::Local => NextHop::Local,
                 Hop::Peer(peer) => NextHop::Peer(Arc::new(peer.clone())),
@@ -265,7 +265,7 @@ impl Tables {
         }
         let step = |e: &Endpoint| match &e.next {
             NextHop::Local => inner.targets.get(service).cloned().map(Step::Target),
-            NextHop::Peer(peer) => Some(Step::Peer(NodeName::clone(peer), e.origin.clone())),
+            NextHop::Peer(peer) => Some(Step::Peer(NodeName::clone(peer), OriginId::clone(&e.origin))),
         };
         let ways = std::iter::once(choice.best).chain(choice.alternatives());
         let steps: Vec<Step> = ways.filter_map(step).take(tries).collect();

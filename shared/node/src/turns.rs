@@ -104,7 +104,10 @@ impl<Sh: Shell> Around<'_, Sh> {
                     spawn(&*plane.shell, converse(stream, desk, self.ask.clone()));
                 }
             }
-            input => engine.transport(input),
+            input => {
+                engine.transport(input);
+                engine.act();
+            }
         }
     }
 

@@ -1,22 +1,21 @@
 //! The store of a cloud node: grows on the heap up to its limits.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::sync::Arc;
-use core::ops::Bound;
+use alloc::boxed::Box;
 
+use crate::dense::DenseMap;
 use crate::error::Refusal;
 use crate::interner::Interner;
 use crate::key::{RouteKey, Slot, Sym};
 use crate::limits::Limits;
 use crate::store::{Best, Route, Store};
 
-/// Routes, bests and names in trees. Every operation costs the depth of a tree.
+/// Routes, bests and names, each in order. Every operation costs a search.
 #[derive(Clone, Debug)]
 pub struct Heap {
     limits: Limits,
-    routes: BTreeMap<Slot, Route<Arc<[u8]>>>,
-    by_neighbour: BTreeSet<(Sym, RouteKey)>,
-    bests: BTreeMap<RouteKey, Best>,
+    routes: DenseMap<Slot, Route<Box<[u8]>>>,
+    by_neighbour: DenseMap<(Sym, RouteKey), ()>,
+    bests: DenseMap<RouteKey, Best>,
     names: Interner,
 }
 
@@ -26,19 +25,19 @@ impl Heap {
     pub fn new(limits: Limits) -> Self {
         Heap {
             limits,
-            routes: BTreeMap::new(),
-            by_neighbour: BTreeSet::new(),
-            bests: BTreeMap::new(),
+            routes: DenseMap::new(),
+            by_neighbour: DenseMap::new(),
+            bests: DenseMap::new(),
             names: Interner::new(limits.names),
         }
     }
 }
 
 impl Store for Heap {
-    type Attrs = Arc<[u8]>;
+    type Attrs = Box<[u8]>;
 
     fn attrs(&self, bytes: &[u8]) -> Result<Self::Attrs, Refusal> {
-        if bytes.len() > self.limits.attrs { Err(Refusal::Attrs) } else { Ok(Arc::from(bytes)) }
+        if bytes.len() > self.limits.attrs { Err(Refusal::Attrs) } else { Ok(Box::from(bytes)) }
     }
 
     fn route(&self, slot: Slot) -> Option<&Route<Self::Attrs>> {
@@ -51,7 +50,7 @@ impl Store for Heap {
         }
         let old = self.routes.insert(slot, route);
         if old.is_none() {
-            self.by_neighbour.insert((slot.neighbour, slot.key));
+            self.by_neighbour.insert((slot.neighbour, slot.key), ());
         }
         Ok(old)
     }
@@ -66,16 +65,19 @@ impl Store for Heap {
 
     fn candidates(&self, key: RouteKey) -> impl Iterator<Item = (Sym, &Route<Self::Attrs>)> {
         let (low, high) = Slot::range(key);
-        self.routes.range(low..=high).map(|(slot, route)| (slot.neighbour, route))
+        self.routes
+            .from(&low)
+            .take_while(move |(slot, _)| **slot <= high)
+            .map(|(slot, route)| (slot.neighbour, route))
     }
 
     fn of_neighbour(&self, neighbour: Sym, after: Option<RouteKey>) -> Option<RouteKey> {
-        let low = match after {
-            Some(key) => Bound::Excluded((neighbour, key)),
-            None => Bound::Included((neighbour, RouteKey { service: Sym(0), origin: Sym(0) })),
+        let first = (neighbour, RouteKey { service: Sym(0), origin: Sym(0) });
+        let next = match after {
+            Some(key) => self.by_neighbour.after(Some(&(neighbour, key))).next(),
+            None => self.by_neighbour.from(&first).next(),
         };
-        let (who, key) = self.by_neighbour.range((low, Bound::Unbounded)).next()?;
-        (*who == neighbour).then_some(*key)
+        next.filter(|((who, _), ())| *who == neighbour).map(|((_, key), ())| *key)
     }
 
     fn len(&self) -> usize {
@@ -95,12 +97,11 @@ impl Store for Heap {
 
     fn bests_of(&self, service: Sym) -> impl Iterator<Item = (RouteKey, Best)> {
         let (low, high) = RouteKey::range(service);
-        self.bests.range(low..=high).map(|(key, best)| (*key, *best))
+        self.bests.from(&low).take_while(move |(key, _)| **key <= high).map(|(key, best)| (*key, *best))
     }
 
     fn best_after(&self, after: Option<RouteKey>) -> Option<(RouteKey, Best)> {
-        let low = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.bests.range((low, Bound::Unbounded)).next().map(|(key, best)| (*key, *best))
+        self.bests.after(after.as_ref()).next().map(|(key, best)| (*key, *best))
     }
 
     fn find(&self, text: &str) -> Option<Sym> {

@@ -1,26 +1,34 @@
 //! Interned names on the heap.
 
-use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::dense::DenseMap;
 use crate::error::Refusal;
 use crate::key::Sym;
+use crate::texts::{Place, Texts};
 
 #[derive(Clone, Debug)]
 struct Name {
-    text: Arc<str>,
+    /// [`Place::NONE`] in a slot that is free.
+    place: Place,
     refs: u32,
 }
 
 /// Names with reference counts; numbers of forgotten names are used again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interner {
-    slots: Vec<Option<Name>>,
+    slots: Vec<Name>,
+    texts: Texts,
     free: Vec<Sym>,
     unused: Vec<Sym>,
-    by_text: BTreeMap<Arc<str>, Sym>,
+    /// In the order of their texts.
+    by_text: DenseMap<Sym, ()>,
     max: usize,
+}
+
+/// The text of a slot; nothing for one that is not there.
+fn text_of<'a>(slots: &[Name], texts: &'a Texts, sym: Sym) -> &'a str {
+    slots.get(sym.0 as usize).map_or("", |name| texts.get(name.place))
 }
 
 impl Interner {
@@ -28,16 +36,12 @@ impl Interner {
         Interner { max, ..Interner::default() }
     }
 
-    fn slot(&mut self, sym: Sym) -> Option<&mut Name> {
-        self.slots.get_mut(sym.0 as usize)?.as_mut()
-    }
-
     pub(crate) fn find(&self, text: &str) -> Option<Sym> {
-        self.by_text.get(text).copied()
+        self.by_text.get_by(|sym| self.text(*sym).cmp(text)).map(|(sym, ())| *sym)
     }
 
     pub(crate) fn text(&self, sym: Sym) -> &str {
-        self.slots.get(sym.0 as usize).and_then(Option::as_ref).map_or("", |n| &n.text)
+        text_of(&self.slots, &self.texts, sym)
     }
 
     pub(crate) fn intern(&mut self, text: &str) -> Result<Sym, Refusal> {
@@ -48,33 +52,28 @@ impl Interner {
         if self.by_text.len() >= self.max {
             return Err(Refusal::Names);
         }
-        let text: Arc<str> = Arc::from(text);
-        let name = Some(Name { text: text.clone(), refs: 1 });
-        let sym = match self.free.pop() {
-            Some(sym) => {
-                if let Some(slot) = self.slots.get_mut(sym.0 as usize) {
-                    *slot = name;
-                }
-                sym
-            }
-            None => {
-                let number = u32::try_from(self.slots.len()).map_err(|_| Refusal::Names)?;
-                self.slots.push(name);
-                Sym(number)
-            }
-        };
-        self.by_text.insert(text, sym);
+        let fresh = u32::try_from(self.slots.len()).map(Sym).map_err(|_| Refusal::Names)?;
+        let sym = self.free.last().copied().unwrap_or(fresh);
+        let name = Name { place: self.texts.add(sym, text).ok_or(Refusal::Names)?, refs: 1 };
+        self.free.pop();
+        match self.slots.get_mut(sym.0 as usize) {
+            Some(slot) => *slot = name,
+            None => self.slots.push(name),
+        }
+        let (slots, texts) = (&self.slots, &self.texts);
+        self.by_text.insert_by(sym, (), |other| text_of(slots, texts, *other).cmp(text));
+        self.clear();
         Ok(sym)
     }
 
     pub(crate) fn retain(&mut self, sym: Sym) {
-        if let Some(name) = self.slot(sym) {
+        if let Some(name) = self.slots.get_mut(sym.0 as usize) {
             name.refs += 1;
         }
     }
 
     pub(crate) fn release(&mut self, sym: Sym) {
-        let Some(name) = self.slot(sym) else { return };
+        let Some(name) = self.slots.get_mut(sym.0 as usize) else { return };
         name.refs = name.refs.saturating_sub(1);
         if name.refs == 0 {
             self.unused.push(sym);
@@ -83,16 +82,88 @@ impl Interner {
 
     pub(crate) fn collect(&mut self) {
         while let Some(sym) = self.unused.pop() {
-            let Some(slot) = self.slots.get_mut(sym.0 as usize) else { continue };
             // It may have come back into use, or stand in the list twice.
-            if let Some(name) = slot.take_if(|n| n.refs == 0) {
-                self.by_text.remove(&name.text);
-                self.free.push(sym);
+            let gone = self.slots.get(sym.0 as usize).filter(|n| n.refs == 0 && !n.place.is_none());
+            let Some(place) = gone.map(|name| name.place) else { continue };
+            let (slots, texts) = (&self.slots, &self.texts);
+            let text = texts.get(place);
+            self.by_text.remove_by(|other| text_of(slots, texts, *other).cmp(text));
+            if let Some(slot) = self.slots.get_mut(sym.0 as usize) {
+                slot.place = Place::NONE;
+            }
+            self.free.push(sym);
+            self.texts.remove(place);
+            self.clear();
+        }
+    }
+
+    /// Clears a page of texts whose texts have mostly gone.
+    fn clear(&mut self) {
+        let Some(page) = self.texts.ripe() else { return };
+        let mut moved = Vec::new();
+        let slots = &self.slots;
+        let here = |sym: Sym, place: Place| slots.get(sym.0 as usize).is_some_and(|name| name.place == place);
+        self.texts.clear(page, here, |sym, place| moved.push((sym, place)));
+        for (sym, place) in moved {
+            if let Some(slot) = self.slots.get_mut(sym.0 as usize) {
+                slot.place = place;
             }
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.by_text.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::string::String;
+    use std::format;
+
+    use super::*;
+
+    #[test]
+    fn names_stay_what_they_are_while_others_come_and_go() {
+        let mut names = Interner::new(usize::MAX);
+        let mut model: BTreeMap<String, (Sym, u32)> = BTreeMap::new();
+        let mut seed = 9u64;
+        for turn in 0..60_000u32 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let number = (seed >> 33) % 4_000;
+            let text =
+                format!("service-{number}.{}.example", "x".repeat(usize::try_from(number % 90).unwrap()));
+            // Grows, shrinks, grows.
+            if ((seed >> 20) % 10 < 6) == (turn % 20_000 < 12_000) {
+                let sym = names.intern(&text).unwrap();
+                let known = model.entry(text).or_insert((sym, 0));
+                assert_eq!(known.0, sym);
+                known.1 += 1;
+            } else if let Some((sym, refs)) = model.get_mut(&text) {
+                names.release(*sym);
+                *refs -= 1;
+                if *refs == 0 {
+                    model.remove(&text);
+                }
+            }
+            if turn % 7 == 0 {
+                names.collect();
+            }
+            if turn % 1_000 == 0 {
+                names.collect();
+                assert_eq!(names.len(), model.len());
+                for (text, (sym, _)) in &model {
+                    assert_eq!((names.text(*sym), names.find(text)), (&**text, Some(*sym)));
+                }
+            }
+        }
+        let bytes: usize = model.keys().map(|text| text.len() + 5).sum();
+        assert!(names.texts.bytes() <= 3 * bytes + 3 * 4096, "{} bytes for {bytes}", names.texts.bytes());
+        for (sym, refs) in model.values() {
+            (0..*refs).for_each(|_| names.release(*sym));
+        }
+        names.collect();
+        assert_eq!((names.len(), names.find("service-1.x.example")), (0, None));
     }
 }

@@ -16,6 +16,7 @@ extern crate alloc;
 mod mutant;
 
 mod arena;
+mod dense;
 mod error;
 mod fixed;
 mod heap;
@@ -25,7 +26,9 @@ mod limits;
 pub mod rank;
 mod store;
 mod table;
+mod texts;
 
+pub use dense::DenseMap;
 pub use error::Refusal;
 pub use fixed::Fixed;
 pub use heap::Heap;

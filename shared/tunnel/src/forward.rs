@@ -18,8 +18,8 @@ use crate::refusal::Refusal;
 /// One way to reach a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The origin that it leads to.
-    pub origin: OriginId,
+    /// The origin that it leads to. The table keeps one copy of it for all endpoints.
+    pub origin: Arc<OriginId>,
     /// The next step towards it.
     pub next: NextHop,
     /// Its share of the flows among equals. One of 0 gets none while others are there.
@@ -87,6 +87,7 @@ pub struct ForwardTable {
     /// By name; as long as the name is, for a tree keeps room for eleven keys at once.
     services: BTreeMap<Box<str>, Entry>,
     peers: BTreeSet<Arc<NodeName>>,
+    origins: BTreeSet<Arc<OriginId>>,
     grants: BTreeMap<NodeName, BTreeSet<ServiceName>>,
     grant_count: usize,
 }
@@ -94,7 +95,7 @@ pub struct ForwardTable {
 #[derive(Clone, Debug)]
 struct Entry {
     protocol: Protocol,
-    endpoints: Vec<Endpoint>,
+    endpoints: Box<[Endpoint]>,
 }
 
 /// The endpoints that a flow may use, best first; there is at least one.
@@ -122,7 +123,7 @@ struct Filter<'a> {
 
 impl Filter<'_> {
     fn passes(&self, endpoint: &Endpoint) -> bool {
-        self.origin.is_none_or(|o| *o == endpoint.origin)
+        self.origin.is_none_or(|o| *o == *endpoint.origin)
             && match &endpoint.next {
                 NextHop::Local => true,
                 NextHop::Peer(peer) => self.may_go_on && self.from != Some(&**peer),
@@ -146,6 +147,7 @@ impl ForwardTable {
             limits,
             services: BTreeMap::new(),
             peers: BTreeSet::new(),
+            origins: BTreeSet::new(),
             grants: BTreeMap::new(),
             grant_count: 0,
         }
@@ -171,14 +173,31 @@ impl ForwardTable {
             if let NextHop::Peer(peer) = &mut endpoint.next {
                 *peer = self.one_copy(peer);
             }
+            match self.origins.get(&*endpoint.origin) {
+                Some(known) => endpoint.origin = Arc::clone(known),
+                None => drop(self.origins.insert(Arc::clone(&endpoint.origin))),
+            }
         }
         let left_out = endpoints.count();
-        let entry = Entry { protocol, endpoints: kept };
+        let entry = Entry { protocol, endpoints: kept.into_boxed_slice() };
         match self.services.get_mut(service.as_str()) {
-            Some(known) => *known = entry,
+            Some(known) => {
+                let old = core::mem::replace(known, entry);
+                self.forget(old);
+            }
             None => drop(self.services.insert(Box::from(service.as_str()), entry)),
         }
         Ok(left_out)
+    }
+
+    /// Forgets the origins that only this entry named.
+    fn forget(&mut self, old: Entry) {
+        for endpoint in old.endpoints {
+            // The set's own, and this one.
+            if Arc::strong_count(&endpoint.origin) <= 2 {
+                self.origins.remove(&*endpoint.origin);
+            }
+        }
     }
 
     /// The copy of a neighbour's name that all its endpoints share.
@@ -194,7 +213,10 @@ impl ForwardTable {
 
     /// Takes a service away. Its grants stay: they are about permission, not about reachability.
     pub fn remove(&mut self, service: &ServiceName) -> bool {
-        self.services.remove(service.as_str()).is_some()
+        let old = self.services.remove(service.as_str());
+        let was = old.is_some();
+        old.into_iter().for_each(|old| self.forget(old));
+        was
     }
 
     /// Allows a neighbour of another organisation to use a service, known or not yet. `false` if it was already.
@@ -239,7 +261,7 @@ impl ForwardTable {
 
     /// The services of the table, by name, with protocol and endpoints.
     pub fn services(&self) -> impl Iterator<Item = (&str, Protocol, &[Endpoint])> {
-        self.services.iter().map(|(name, entry)| (&**name, entry.protocol, entry.endpoints.as_slice()))
+        self.services.iter().map(|(name, entry)| (&**name, entry.protocol, &*entry.endpoints))
     }
 
     /// Finds the endpoints for a flow: the best of the ranking that does not lead back to where the flow came
@@ -265,7 +287,7 @@ impl ForwardTable {
         }
         let entry = self.services.get(service.as_str()).ok_or(Refusal::NoSuchService)?;
         let filter = Filter { from: from.neighbour(), origin, may_go_on: hop_limit > 0 };
-        let all = entry.endpoints.as_slice();
+        let all = &*entry.endpoints;
         if let Some((at, best)) = drawn(all, filter, draw) {
             let hop_limit = hop_limit.saturating_sub(1);
             return Ok(Choice { protocol: entry.protocol, best, hop_limit, all, at, filter });

@@ -1,12 +1,12 @@
 //! One export group: table, journal, cursors.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use catalyst_names::{NodeName, OrgId};
 use catalyst_policy::{Digest, Relation};
-use catalyst_route_table::{RouteKey, Sym};
+use catalyst_route_table::{DenseMap, RouteKey, Sym};
 use catalyst_wire::{Full, HEADER, Limits as WireLimits, Reader, UpdateWriter, Writer};
 
 use crate::event::SessionId;
@@ -38,7 +38,7 @@ struct Entry {
     /// The cursor of `source` may hold what this key was under another source: it needs a withdrawal.
     moved: bool,
     withdrawn: bool,
-    element: Arc<[u8]>,
+    element: Box<[u8]>,
 }
 
 /// Until END_OF_RIB is sent.
@@ -73,8 +73,8 @@ pub(crate) enum Fill<'b> {
 pub(crate) struct Group {
     pub(crate) kind: GroupKind,
     head: u64,
-    entries: BTreeMap<RouteKey, Entry>,
-    journal: BTreeMap<u64, RouteKey>,
+    entries: DenseMap<RouteKey, Entry>,
+    journal: DenseMap<u64, RouteKey>,
     tombstones: BTreeSet<u64>,
     /// The most keys that were announced at one time since there were last no tombstones.
     peak: usize,
@@ -83,7 +83,7 @@ pub(crate) struct Group {
 }
 
 /// The withdrawal element of an announcement element: its two leading texts with a length of their own.
-fn key_element(announcement: &[u8]) -> Option<Arc<[u8]>> {
+fn key_element(announcement: &[u8]) -> Option<Box<[u8]>> {
     let mut outer = Reader::new(announcement);
     let body = outer.bytes(WireLimits::ENTRY).ok()?;
     let mut inner = Reader::new(body);
@@ -93,7 +93,7 @@ fn key_element(announcement: &[u8]) -> Option<Arc<[u8]>> {
     let mut buf = [0u8; 512];
     let mut out = Writer::new(&mut buf);
     out.bytes(key).ok()?;
-    Some(Arc::from(out.written()))
+    Some(Box::from(out.written()))
 }
 
 impl Group {
@@ -101,8 +101,8 @@ impl Group {
         Group {
             kind,
             head: 0,
-            entries: BTreeMap::new(),
-            journal: BTreeMap::new(),
+            entries: DenseMap::new(),
+            journal: DenseMap::new(),
             tombstones: BTreeSet::new(),
             peak: 0,
             cursors: BTreeMap::new(),
@@ -223,7 +223,7 @@ impl Group {
     }
 
     /// Puts an announcement into the table. Returns whether the key is new, and whether anything changed.
-    pub(crate) fn announce(&mut self, key: RouteKey, source: Sym, element: Arc<[u8]>) -> (bool, bool) {
+    pub(crate) fn announce(&mut self, key: RouteKey, source: Sym, element: Box<[u8]>) -> (bool, bool) {
         let old = self.entries.get(&key);
         if old.is_some_and(|e| !e.withdrawn && e.source == source && e.element == element) {
             return (false, false);
@@ -243,7 +243,7 @@ impl Group {
         let (old, born, source) = (entry.version, entry.born, entry.source);
         let moved = self.may_hold(source, entry);
         // An element that was announced is readable; an empty withdrawal would be ignored by every receiver.
-        let element = key_element(&entry.element).unwrap_or_else(|| Arc::from(&[0u8][..]));
+        let element = key_element(&entry.element).unwrap_or_else(|| Box::from(&[0u8][..]));
         let version = self.stamp(key, Some(old));
         self.tombstones.insert(version);
         // As if it had been forgotten and came anew: nobody is told.
@@ -276,7 +276,7 @@ impl Group {
     fn end_of_rib(&mut self, session: SessionId) -> bool {
         let Some(cursor) = self.cursors.get_mut(&session) else { return false };
         let Some(sync) = cursor.sync else { return false };
-        match self.journal.range(cursor.at + 1..).next() {
+        match self.journal.after(Some(&cursor.at)).next() {
             Some((next, _)) if *next <= sync.until => return false,
             Some(_) if !sync.second => {
                 cursor.sync = Some(Sync { until: self.head, second: true });
@@ -313,7 +313,7 @@ impl Group {
         let mut announced: Vec<&[u8]> = Vec::new();
         let mut withdrawn: Vec<&[u8]> = Vec::new();
         let mut blocked = false;
-        for (version, key) in self.journal.range(cursor.at + 1..) {
+        for (version, key) in self.journal.after(Some(&cursor.at)) {
             let Some(entry) = self.entries.get(key) else { continue };
             if let Some(withdrawal) = Self::speak(&cursor, entry) {
                 if used + entry.element.len() > room {

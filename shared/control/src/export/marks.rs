@@ -1,7 +1,7 @@
 //! What phase 2 wants neighbours to hear.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use catalyst_route_table::{RouteKey, Sym};
@@ -16,7 +16,7 @@ pub struct Mark {
     /// The key.
     pub key: RouteKey,
     /// The neighbour whose route it is, and the encoded announcement; nothing to withdraw.
-    pub announce: Option<(Sym, Arc<[u8]>)>,
+    pub announce: Option<(Sym, Box<[u8]>)>,
 }
 
 /// The wishes so far, and the groups there are. A later wish for the same key of the same group wins.
@@ -42,7 +42,7 @@ impl<'a> Marks<'a> {
 
     /// The group shall hear `element` of `key`, which is a route of `source`.
     pub fn announce(&mut self, group: GroupId, key: RouteKey, source: Sym, element: &[u8]) {
-        self.list.push(Mark { group, key, announce: Some((source, Arc::from(element))) });
+        self.list.push(Mark { group, key, announce: Some((source, Box::from(element))) });
     }
 
     /// The group shall no longer hear of `key`. Costs nothing if it never did.

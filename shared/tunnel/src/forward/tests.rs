@@ -20,12 +20,12 @@ fn service(name: &str) -> ServiceName {
 }
 
 fn local(origin: &str) -> Endpoint {
-    Endpoint { origin: origin.parse().unwrap(), next: NextHop::Local, weight: 1, equal: false }
+    Endpoint { origin: Arc::new(origin.parse().unwrap()), next: NextHop::Local, weight: 1, equal: false }
 }
 
 fn via(origin: &str, peer: &str) -> Endpoint {
     Endpoint {
-        origin: origin.parse().unwrap(),
+        origin: Arc::new(origin.parse().unwrap()),
         next: NextHop::Peer(Arc::new(node(peer))),
         weight: 1,
         equal: false,

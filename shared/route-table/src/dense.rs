@@ -1,0 +1,246 @@
+//! An ordered map that wastes little: sorted runs, each an array.
+//!
+//! A tree that is filled in ascending order, as journals and new keys are, stays half empty. Here a run that is full
+//! stays full when the next key comes behind it. A change costs a search and the move of half a run; when a run is split
+//! or dropped, the list of runs moves up: 24 bytes for every run of [`RUN`], some microseconds for a million keys.
+
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+/// Entries of a full run.
+const RUN: usize = 128;
+
+/// Keys and values in the order of the keys. Bounded by its owner.
+#[derive(Clone, Debug)]
+pub struct DenseMap<K, V> {
+    /// None of them is empty.
+    runs: Vec<Vec<(K, V)>>,
+    len: usize,
+}
+
+impl<K, V> Default for DenseMap<K, V> {
+    fn default() -> Self {
+        DenseMap::new()
+    }
+}
+
+impl<K, V> DenseMap<K, V> {
+    /// Without entries.
+    #[must_use]
+    pub const fn new() -> Self {
+        DenseMap { runs: Vec::new(), len: 0 }
+    }
+
+    /// How many entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All entries, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.runs.iter().flatten().map(|(k, v)| (k, v))
+    }
+
+    /// All keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.runs.iter().flatten().map(|(k, _)| k)
+    }
+
+    /// All values, in the order of their keys.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.runs.iter().flatten().map(|(_, v)| v)
+    }
+}
+
+/// The same where the order of the keys is known only to the caller: `order` says how a key of the map stands to the one
+/// that is meant.
+impl<K, V> DenseMap<K, V> {
+    /// The run of a key and its place in it, or the place where it would stand.
+    fn find_by(&self, order: impl Fn(&K) -> Ordering) -> (usize, Result<usize, usize>) {
+        let not_behind = |run: &Vec<(K, V)>| run.first().is_some_and(|(k, _)| order(k).is_le());
+        let at = self.runs.partition_point(not_behind).saturating_sub(1);
+        let place = self.runs.get(at).map_or(Err(0), |run| run.binary_search_by(|(k, _)| order(k)));
+        (at, place)
+    }
+
+    /// The entry of a key.
+    pub(crate) fn get_by(&self, order: impl Fn(&K) -> Ordering) -> Option<&(K, V)> {
+        let (run, Ok(at)) = self.find_by(order) else { return None };
+        self.runs.get(run)?.get(at)
+    }
+
+    /// Sets the value of a key; gives back the one that was there.
+    pub(crate) fn insert_by(&mut self, key: K, value: V, order: impl Fn(&K) -> Ordering) -> Option<V> {
+        let (mut run, place) = self.find_by(order);
+        let mut at = match place {
+            Ok(at) => {
+                let (_, old) = self.runs.get_mut(run)?.get_mut(at)?;
+                return Some(core::mem::replace(old, value));
+            }
+            Err(at) => at,
+        };
+        self.len += 1;
+        if self.runs.get(run).is_none_or(|r| r.len() >= RUN) {
+            if self.runs.get(run).is_none_or(|r| at == r.len()) {
+                // Behind a full run: a new one, so that the full one stays full.
+                run = if self.runs.is_empty() { 0 } else { run + 1 };
+                at = 0;
+                self.runs.insert(run, Vec::new());
+            } else if let Some(full) = self.runs.get_mut(run) {
+                let upper = full.split_off(RUN / 2);
+                self.runs.insert(run + 1, upper);
+                if at > RUN / 2 {
+                    (run, at) = (run + 1, at - RUN / 2);
+                }
+            }
+        }
+        if let Some(r) = self.runs.get_mut(run) {
+            r.insert(at, (key, value));
+        }
+        None
+    }
+
+    /// Takes a key out.
+    pub(crate) fn remove_by(&mut self, order: impl Fn(&K) -> Ordering) -> Option<V> {
+        let (run, Ok(at)) = self.find_by(order) else { return None };
+        let this = self.runs.get_mut(run)?;
+        let (_, value) = this.remove(at);
+        self.len -= 1;
+        let left = this.len();
+        if left == 0 {
+            self.runs.remove(run);
+        } else if left < RUN / 4 {
+            self.merge(run);
+        }
+        Some(value)
+    }
+
+    /// Puts a run that has become short together with the one behind it or before it, if both fill no more than half of one.
+    fn merge(&mut self, run: usize) {
+        let len = |at: usize| self.runs.get(at).map(Vec::len);
+        let fits = |at: usize| len(at).zip(len(at + 1)).is_some_and(|(a, b)| a + b <= RUN / 2);
+        let Some(at) = [Some(run), run.checked_sub(1)].into_iter().flatten().find(|at| fits(*at)) else {
+            return;
+        };
+        let mut next = self.runs.remove(at + 1);
+        if let Some(this) = self.runs.get_mut(at) {
+            this.append(&mut next);
+        }
+    }
+}
+
+impl<K: Ord + Copy, V> DenseMap<K, V> {
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.get_by(|k| k.cmp(key)).map(|(_, v)| v)
+    }
+
+    /// The value of a key, to change.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let (run, Ok(at)) = self.find_by(|k| k.cmp(key)) else { return None };
+        self.runs.get_mut(run)?.get_mut(at).map(|(_, v)| v)
+    }
+
+    /// Whether there is such a key.
+    #[must_use]
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Sets the value of a key; gives back the one that was there.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        self.insert_by(key, value, |k| k.cmp(&key))
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.remove_by(|k| k.cmp(key))
+    }
+
+    /// The entries from a key on, that one included.
+    pub fn from<'s>(&'s self, key: &K) -> impl Iterator<Item = (&'s K, &'s V)> + use<'s, K, V> {
+        let (run, Ok(at) | Err(at)) = self.find_by(|k| k.cmp(key));
+        let first = self.runs.get(run).and_then(|r| r.get(at..)).unwrap_or_default();
+        let rest = self.runs.get(run + 1..).unwrap_or_default();
+        first.iter().chain(rest.iter().flatten()).map(|(k, v)| (k, v))
+    }
+
+    /// The entries behind a key; all of them for none.
+    pub fn after<'s>(&'s self, key: Option<&K>) -> impl Iterator<Item = (&'s K, &'s V)> + use<'s, K, V> {
+        let (run, at) = match key.map(|key| self.find_by(|k| k.cmp(key))) {
+            None => (0, 0),
+            Some((run, Ok(at))) => (run, at + 1),
+            Some((run, Err(at))) => (run, at),
+        };
+        let first = self.runs.get(run).and_then(|r| r.get(at..)).unwrap_or_default();
+        let rest = self.runs.get(run + 1..).unwrap_or_default();
+        first.iter().chain(rest.iter().flatten()).map(|(k, v)| (k, v))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+
+    use super::*;
+
+    /// Every run has its place, and no two neighbours could be one.
+    fn check(dense: &DenseMap<u32, u64>, model: &BTreeMap<u32, u64>) {
+        assert_eq!(dense.len(), model.len());
+        assert!(dense.iter().eq(model.iter()));
+        assert!(dense.runs.iter().all(|run| !run.is_empty() && run.len() <= RUN));
+    }
+
+    #[test]
+    fn it_is_what_a_tree_is() {
+        let (mut dense, mut model) = (DenseMap::new(), BTreeMap::new());
+        let mut seed = 5u64;
+        let mut draw = |most: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            u32::try_from((seed >> 33) % most).unwrap()
+        };
+        for turn in 0..40_000u64 {
+            // Grows, then shrinks to nearly nothing, twice.
+            let grows = turn % 20_000 < 10_000;
+            let key = draw(6_000);
+            if (draw(10) < 7) == grows {
+                assert_eq!(dense.insert(key, turn), model.insert(key, turn));
+            } else {
+                assert_eq!(dense.remove(&key), model.remove(&key));
+            }
+            let other = draw(6_000);
+            assert_eq!(dense.get(&other), model.get(&other));
+            assert_eq!(dense.contains_key(&key), model.contains_key(&key));
+            assert_eq!(dense.get_mut(&key).copied(), model.get(&key).copied());
+            assert!(dense.from(&other).take(200).eq(model.range(other..).take(200)));
+            let behind = model.range(other..).filter(|(k, _)| **k != other).take(200);
+            assert!(dense.after(Some(&other)).take(200).eq(behind));
+            if turn % 500 == 0 {
+                check(&dense, &model);
+                assert!(dense.after(None).eq(model.iter()));
+            }
+        }
+        for key in model.keys().copied().collect::<Vec<_>>() {
+            assert!(dense.remove(&key).is_some());
+        }
+        assert!(dense.is_empty() && dense.runs.is_empty());
+    }
+
+    #[test]
+    fn what_comes_in_order_leaves_no_gaps_and_what_is_thinned_out_is_joined() {
+        let mut dense = DenseMap::new();
+        (0..100_000u32).for_each(|key| assert_eq!(dense.insert(key, 0u64), None));
+        assert_eq!(dense.runs.len(), 100_000usize.div_ceil(RUN));
+        (0..100_000u32).filter(|key| key % 100 != 0).for_each(|key| assert_eq!(dense.remove(&key), Some(0)));
+        assert_eq!(dense.len(), 1_000);
+        assert!(dense.runs.len() < 100, "{} runs for 1,000 entries", dense.runs.len());
+    }
+}
