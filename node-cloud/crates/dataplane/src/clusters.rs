@@ -13,8 +13,6 @@ use crate::proto::{
 use crate::site::names;
 use crate::tls;
 
-use ext::filters::network::http_connection_manager::v3 as manager;
-
 /// What a cluster's connections speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaks {
@@ -72,43 +70,12 @@ pub(crate) fn http1() -> core::Http1ProtocolOptions {
     core::Http1ProtocolOptions { enable_trailers: true, ..Default::default() }
 }
 
-/// Who is at the other end of a cluster, and so what is taken from requests on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Towards {
-    /// A service, here or behind the tunnel.
-    Service,
-    /// Another node, or this node's own process.
-    Node,
-    /// A listener of this Envoy.
-    Inside,
-}
-
-/// The filters of a cluster's requests; without any, Envoy has the last of them by itself.
-fn filters(towards: Towards) -> Vec<manager::HttpFilter> {
-    use ext::filters::http::upstream_codec::v3::UpstreamCodec;
-    let headers = match towards {
-        Towards::Service => crate::headers::to_service(),
-        Towards::Node => crate::headers::outward(),
-        Towards::Inside => return Vec::new(),
-    };
-    let filter = |name: &str, config| manager::HttpFilter {
-        name: name.to_owned(),
-        config_type: Some(manager::http_filter::ConfigType::TypedConfig(config)),
-        ..Default::default()
-    };
-    vec![
-        filter("envoy.filters.http.header_mutation", headers),
-        filter("envoy.filters.http.upstream_codec", any(UpstreamCodec::default())),
-    ]
-}
-
-fn base(name: &str, speaks: Speaks, ping: bool, towards: Towards) -> cluster::Cluster {
+fn base(name: &str, speaks: Speaks, ping: bool) -> cluster::Cluster {
     use ext::upstreams::http::v3::{HttpProtocolOptions, http_protocol_options as options};
     let explicit = |config| {
         let config = options::ExplicitHttpConfig { protocol_config: Some(config) };
         let options = HttpProtocolOptions {
             upstream_protocol_options: Some(options::UpstreamProtocolOptions::ExplicitHttpConfig(config)),
-            http_filters: filters(towards),
             ..Default::default()
         };
         ("envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(), any(options))
@@ -168,14 +135,14 @@ pub(crate) fn endpoints(name: &str, addresses: &[SocketAddr]) -> endpoint::Clust
 
 /// A service of this node.
 pub(crate) fn local(service: &str, protocol: Protocol) -> cluster::Cluster {
-    by_eds(base(&names::local(service), Speaks::of(protocol), false, Towards::Service))
+    by_eds(base(&names::local(service), Speaks::of(protocol), false))
 }
 
 /// A neighbour's mesh port. It is asked whether it answers, so that what stands still is found without the node. While no
 /// other way is better it is tried all the same (panic mode): a port that is new has not answered yet.
 pub(crate) fn peer(own: &NodeName, peer: &NodeName) -> cluster::Cluster {
     use core::health_check::{HealthChecker, HttpHealthCheck};
-    let mut cluster = by_eds(base(&names::peer(peer), Speaks::Http2, true, Towards::Node));
+    let mut cluster = by_eds(base(&names::peer(peer), Speaks::Http2, true));
     cluster.transport_socket = tls::towards(own, peer);
     cluster.health_checks = vec![core::HealthCheck {
         timeout: duration(Limits::ANSWER),
@@ -207,14 +174,14 @@ pub(crate) fn peer(own: &NodeName, peer: &NodeName) -> cluster::Cluster {
 
 /// The node process.
 pub(crate) fn node(path: &Path) -> cluster::Cluster {
-    fixed(base(names::NODE, Speaks::Http2, false, Towards::Node), pipe(path, 0))
+    fixed(base(names::NODE, Speaks::Http2, false), pipe(path, 0))
 }
 
 /// Into a listener of this Envoy. Filter state that is marked for it goes along.
-pub(crate) fn into(name: &str, listener: &str, speaks: Speaks, towards: Towards) -> cluster::Cluster {
+pub(crate) fn into(name: &str, listener: &str, speaks: Speaks) -> cluster::Cluster {
     use ext::transport_sockets::internal_upstream::v3::InternalUpstreamTransport;
     use ext::transport_sockets::raw_buffer::v3::RawBuffer;
-    let mut cluster = fixed(base(name, speaks, false, towards), internal(listener));
+    let mut cluster = fixed(base(name, speaks, false), internal(listener));
     let raw = transport("envoy.transport_sockets.raw_buffer", any(RawBuffer::default()));
     let through = InternalUpstreamTransport { transport_socket: raw, ..Default::default() };
     cluster.transport_socket = transport("envoy.transport_sockets.internal_upstream", any(through));
@@ -246,7 +213,7 @@ mod tests {
     #[test]
     fn as_many_retries_go_over_several_ways_as_over_one() {
         let several = in_order("ways|web.acme.example|0", vec!["peer|b.acme.example".into()]);
-        let one = base("peer|b.acme.example", Speaks::Http2, true, Towards::Node);
+        let one = base("peer|b.acme.example", Speaks::Http2, true);
         assert_eq!(several.circuit_breakers, one.circuit_breakers);
         let retries = several.circuit_breakers.unwrap().thresholds[0].max_retries;
         assert_eq!(retries, number(Limits::RETRIES));

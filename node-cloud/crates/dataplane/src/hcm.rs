@@ -39,7 +39,6 @@ impl Manager<'_> {
         if !door.is_client() {
             filters.push(http(LOOP, any(self.no_loop())));
         }
-        filters.push(http("envoy.filters.http.header_mutation", any(headers::request(door, self.via))));
         // Clients of this node may do what it may: for them, what is not there is not found rather than forbidden.
         if !matches!(door, Door::Ingress | Door::Port(_)) {
             filters.push(http(RBAC, any(deny_all())));

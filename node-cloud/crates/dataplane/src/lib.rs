@@ -31,6 +31,7 @@ mod limits;
 mod listeners;
 mod log_line;
 mod planner;
+mod ports;
 mod proto;
 mod routes;
 mod service;

@@ -29,6 +29,10 @@ impl Limits {
     pub const RETRIES: u32 = 4_096;
     /// Tries of one request beside the first. When full: the client gets the last answer.
     pub const TRIES: u32 = 3;
+    /// Before a second try, at most.
+    pub const AGAIN: Duration = Duration::from_millis(2);
+    /// Before each later one, at most.
+    pub const AGAIN_MOST: Duration = Duration::from_millis(20);
     /// Neighbours that have a part of the mesh port for themselves. When full: the others share one, and connections in it
     /// are made anew when one of them goes.
     pub const CALLERS: usize = 256;

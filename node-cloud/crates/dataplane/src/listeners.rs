@@ -1,5 +1,5 @@
-//! Listeners. None of them is ever changed in place, for that would cut its flows: what varies is in scopes, secrets and
-//! clusters. The one exception is the mesh port, whose parts for single neighbours come and go.
+//! Listeners. None of them is ever changed in place, for that would cut its flows: what varies is in scopes, secrets,
+//! clusters and filters. The one exception is the mesh port, whose parts for single neighbours come and go.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,6 +12,7 @@ use crate::clusters::http2;
 use crate::door::Door;
 use crate::hcm::{Manager, from_certificate, from_proxy, network, router, upgrade};
 use crate::limits::Limits;
+use crate::ports;
 use crate::proto::{any, core, duration, ext, listener, number, pipe, route, socket};
 use crate::site::{Site, names};
 use crate::tls;
@@ -185,7 +186,7 @@ pub(crate) fn port(
 ) -> listener::Listener {
     let name = port_name(service, at);
     let filters = match protocol {
-        Protocol::Tcp | Protocol::Udp => vec![own(site, true), tunnel(names::INNER, &format!("{service}:1"))],
+        Protocol::Tcp | Protocol::Udp => vec![own(site, true), ports::discovered(service)],
         _ => vec![own(site, false), manager(site).filter(Door::Port(service.as_str()))],
     };
     base(&name, Some(socket(at)), chain(filters))
@@ -239,17 +240,7 @@ pub(crate) fn grant(name: &str, cluster: &str) -> listener::Listener {
 
 /// Puts a connection's bytes into a `CONNECT`.
 fn tunnel(cluster: &str, authority: &str) -> listener::Filter {
-    let config = proxy::TcpProxy {
-        stat_prefix: "port".into(),
-        idle_timeout: duration(std::time::Duration::ZERO),
-        cluster_specifier: Some(proxy::tcp_proxy::ClusterSpecifier::Cluster(cluster.to_owned())),
-        tunneling_config: Some(proxy::tcp_proxy::TunnelingConfig {
-            hostname: authority.to_owned(),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    network("envoy.filters.network.tcp_proxy", any(config))
+    network("envoy.filters.network.tcp_proxy", any(ports::tunnel(cluster, authority)))
 }
 
 /// A local client speaks as this node.

@@ -9,9 +9,10 @@ use catalyst_xds::{Changes, Kind, Resource};
 
 use crate::answers;
 use crate::callers::{Caller, Callers};
-use crate::clusters::{self, Speaks, Towards};
+use crate::clusters::{self, Speaks};
 use crate::limits::Limits;
 use crate::listeners;
+use crate::ports;
 use crate::proto::any;
 use crate::routes::{Lead, Scope};
 use crate::service::{Service, Target, Via, Way};
@@ -58,8 +59,8 @@ impl Planner {
         let mut changes = Changes::default();
         changes.set.extend(listeners::fixed(&site).iter().map(Resource::listener));
         let fixed = [
-            clusters::into(names::INNER, names::INNER, Speaks::Http2, Towards::Inside),
-            clusters::into(names::TERMINATE, names::TERMINATE, Speaks::Http2, Towards::Inside),
+            clusters::into(names::INNER, names::INNER, Speaks::Http2),
+            clusters::into(names::TERMINATE, names::TERMINATE, Speaks::Http2),
             clusters::node(&site.node_socket),
         ];
         changes.set.extend(fixed.iter().map(Resource::cluster));
@@ -202,6 +203,15 @@ impl Planner {
         let protocol = self.services.get(service).and_then(|k| k.service.as_ref()).map(|s| s.protocol);
         let listener = listeners::port(&self.site, service, protocol.unwrap_or_default(), at);
         self.changes.set.push(Resource::listener(&listener));
+        self.lead_ports(service);
+    }
+
+    /// Where the local ports of a service lead, if it has any.
+    fn lead_ports(&mut self, service: &ServiceName) {
+        if self.ports.contains_key(service) {
+            let only = self.services.get(service).and_then(Known::only_peer);
+            self.changes.set.push(Resource::filter(&ports::filter(&self.site, service, only.as_ref())));
+        }
     }
 
     /// The port is no more; its flows end.
@@ -210,8 +220,8 @@ impl Planner {
         if ports.remove(&at) {
             self.changes.remove.push((Kind::Listener, listeners::port_name(service, at)));
         }
-        if ports.is_empty() {
-            self.ports.remove(service);
+        if ports.is_empty() && self.ports.remove(service).is_some() {
+            self.changes.remove.push((Kind::Filter, ports::filter_name(service)));
         }
     }
 
@@ -245,10 +255,20 @@ impl Planner {
         if known.service.is_none() && known.target.is_none() && known.granted.is_empty() {
             self.services.remove(name);
         }
+        self.lead_ports(name);
     }
 }
 
 impl Known {
+    /// The neighbour behind which alone this service of TCP is.
+    fn only_peer(&self) -> Option<NodeName> {
+        let service = self.service.as_ref().filter(|service| service.protocol == Protocol::Tcp)?;
+        match usable(&service.ways, self.target.is_some()).as_slice() {
+            [Way { via: Via::Peer(peer), .. }] => Some(peer.clone()),
+            _ => None,
+        }
+    }
+
     fn resources(&mut self, name: &ServiceName, site: &Site) -> Vec<Resource> {
         let mut all = Vec::new();
         if let Some(target) = &self.target
@@ -271,17 +291,13 @@ impl Known {
             granted.remember(&ways);
             for via in &granted.ways {
                 let grant = names::grant(name.as_str(), org, via);
-                let (speaks, towards) = match via {
-                    Via::Node if connect => (Speaks::Http2, Towards::Node),
-                    Via::Local | Via::Node => (Speaks::of(self.protocol), Towards::Service),
-                    Via::Peer(_) => (Speaks::Http2, Towards::Node),
-                };
+                let speaks = if to_service(via, connect) { Speaks::of(self.protocol) } else { Speaks::Http2 };
                 let listener = match via {
                     Via::Node if !connect => listeners::tunnelled(&grant, name),
                     _ => listeners::grant(&grant, &direct(via)),
                 };
                 all.push(Resource::listener(&listener));
-                all.push(Resource::cluster(&clusters::into(&grant, &grant, speaks, towards)));
+                all.push(Resource::cluster(&clusters::into(&grant, &grant, speaks)));
             }
         }
         if ways.is_empty() {
@@ -291,17 +307,23 @@ impl Known {
             let tunnelled = names::tunnelled(name.as_str());
             all.push(Resource::listener(&listeners::tunnelled(&tunnelled, name)));
             let speaks = Speaks::of(self.protocol);
-            let cluster = clusters::into(&tunnelled, &tunnelled, speaks, Towards::Service);
-            all.push(Resource::cluster(&cluster));
+            all.push(Resource::cluster(&clusters::into(&tunnelled, &tunnelled, speaks)));
         }
-        let internal = lead(&format!("ways|{name}"), &ways, connect, &direct, &mut all);
+        let internal = lead(name.as_str(), &ways, connect, &direct, &mut all);
         let mut external = BTreeMap::new();
         for (org, granted) in &self.granted {
             let through = |via: &Via| names::grant(name.as_str(), org, via);
-            let lead = lead(&format!("ways|{name}|{org}"), &ways, connect, &through, &mut all);
+            let lead = lead(&format!("{name}|{org}"), &ways, connect, &through, &mut all);
             external.insert(org.clone(), (granted.nodes.clone(), lead));
         }
-        let scope = Scope { service: name, protocol: self.protocol, own: site.own.org(), internal, external };
+        let scope = Scope {
+            service: name,
+            protocol: self.protocol,
+            own: site.own.org(),
+            via: &site.via,
+            internal,
+            external,
+        };
         all.push(Resource::scope(&scope.resource()));
         all
     }
@@ -336,19 +358,29 @@ fn usable(ways: &[Way], has_target: bool) -> Vec<Way> {
     all
 }
 
+/// Whether the service itself is at the other end of what Envoy opens for this way, and no other node.
+fn to_service(via: &Via, connect: bool) -> bool {
+    match via {
+        Via::Local => true,
+        Via::Node => !connect,
+        Via::Peer(_) => false,
+    }
+}
+
 /// The clusters that callers of one kind are led to. Where there are several ways, each of the best has a cluster that
 /// begins with it and goes on with all others.
 fn lead(
-    prefix: &str,
+    suffix: &str,
     ways: &[Way],
     connect: bool,
     cluster: &impl Fn(&Via) -> String,
     all: &mut Vec<Resource>,
 ) -> Lead {
     let local = ways.iter().find(|way| way.via == Via::Local).map(|way| cluster(&way.via));
+    let to_service = ways.iter().all(|way| to_service(&way.via, connect));
     if let [way] = ways {
         let clusters = vec![(cluster(&way.via), 1)];
-        return Lead { clusters, ends: connect && local.is_some(), local: None, others: false };
+        return Lead { clusters, ends: connect && local.is_some(), local: None, to_service, others: false };
     }
     // Among several ways a CONNECT goes on as what it is; that to a service of this node ends one listener further.
     let member = |way: &Way| match way.via {
@@ -365,9 +397,9 @@ fn lead(
         }
         let mut order: Vec<String> = ways.iter().map(member).collect();
         order.get_mut(..equals).unwrap_or_default().rotate_left(at);
-        let name = format!("{prefix}|{at}");
+        let name = format!("ways|{suffix}|{at}");
         all.push(Resource::cluster(&clusters::in_order(&name, order)));
         clusters.push((name, share));
     }
-    Lead { clusters, ends: false, local: if connect { local } else { None }, others: true }
+    Lead { clusters, ends: false, local: local.filter(|_| connect), to_service, others: true }
 }

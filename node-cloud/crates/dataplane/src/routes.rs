@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
 
 use crate::limits::Limits;
-use crate::proto::{any, beginning, duration, exactly, ext, number, one_of, rbac, route, set_header, state};
+use crate::proto::{
+    add_header, any, beginning, duration, exactly, ext, number, one_of, rbac, route, set_header, state,
+};
 use crate::site::names;
 
 /// Where callers of one kind are led.
@@ -17,6 +19,8 @@ pub(crate) struct Lead {
     pub(crate) ends: bool,
     /// The cluster that ends a `CONNECT` in [`names::TERMINATE`].
     pub(crate) local: Option<String>,
+    /// Whether the service itself is behind all clusters, and no other node.
+    pub(crate) to_service: bool,
     /// Whether there are clusters to try after the first.
     pub(crate) others: bool,
 }
@@ -27,6 +31,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) service: &'a ServiceName,
     pub(crate) protocol: Protocol,
     pub(crate) own: &'a str,
+    /// What requests carry that have passed this node.
+    pub(crate) via: &'a str,
     /// For this node's own clients and nodes of its organisation.
     pub(crate) internal: Lead,
     /// For other organisations: who of them, and where to.
@@ -49,8 +55,12 @@ impl Scope<'_> {
             typed_per_filter_config: [("envoy.filters.http.rbac".to_owned(), self.allowed(&inside))].into(),
             ..Default::default()
         };
-        let routes =
-            route::RouteConfiguration { name: name.clone(), virtual_hosts: vec![host], ..Default::default() };
+        let routes = route::RouteConfiguration {
+            name: name.clone(),
+            virtual_hosts: vec![host],
+            request_headers_to_remove: vec![names::SERVICE_HEADER.to_owned()],
+            ..Default::default()
+        };
         let fragment = key::Fragment { r#type: Some(key::fragment::Type::StringKey(name.clone())) };
         route::ScopedRouteConfiguration {
             name,
@@ -108,12 +118,20 @@ impl Scope<'_> {
             ..Default::default()
         };
         let local = lead.local.as_ref().map(|cluster| set_header(names::LOCAL_HEADER, cluster));
-        route::Route {
+        let mut route = route::Route {
             r#match: Some(matches),
             action: Some(route::route::Action::Route(self.action(connect, lead, reads))),
             request_headers_to_add: local.into_iter().collect(),
             ..Default::default()
+        };
+        if lead.to_service {
+            // The nodes that were passed are not the service's business, and its answer does not speak for the nodes.
+            route.request_headers_to_remove = vec![names::VIA_HEADER.to_owned()];
+            route.response_headers_to_remove = vec![names::UNAVAILABLE_HEADER.to_owned()];
+        } else {
+            route.request_headers_to_add.push(add_header(names::VIA_HEADER, self.via));
         }
+        route
     }
 
     fn action(&self, connect: bool, lead: &Lead, reads: bool) -> route::RouteAction {
@@ -171,8 +189,8 @@ fn retries(others: bool, reads: bool) -> route::RetryPolicy {
         retry_on: "connect-failure,refused-stream,reset-before-request".into(),
         num_retries: number(Limits::TRIES),
         retry_back_off: Some(RetryBackOff {
-            base_interval: duration(std::time::Duration::from_millis(2)),
-            max_interval: duration(std::time::Duration::from_millis(20)),
+            base_interval: duration(Limits::AGAIN),
+            max_interval: duration(Limits::AGAIN_MOST),
         }),
         ..Default::default()
     };

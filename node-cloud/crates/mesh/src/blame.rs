@@ -29,6 +29,7 @@ impl Blame {
         let found = match (first, second) {
             ("local" | "node" | "ways", Some(_)) => service().map(Blame::Service),
             ("grant", Some(_)) => service().map(Blame::Grant),
+            ("port", Some(_)) if kind == Kind::Filter => service().map(Blame::Service),
             ("port", Some(_)) => {
                 let at = parts.next().and_then(|text| text.parse().ok());
                 service().zip(at).map(|(service, at)| Blame::Port(service, at))
@@ -81,6 +82,7 @@ mod tests {
         assert_eq!(Blame::of(Kind::Listener, &grant), Blame::Grant(web.clone()));
         let at: SocketAddr = "[::1]:8080".parse().unwrap();
         assert_eq!(Blame::of(Kind::Listener, "port|web.acme.example|[::1]:8080"), Blame::Port(web, at));
+        assert_eq!(Blame::of(Kind::Filter, "port|web.acme.example"), service);
         assert_eq!(Blame::of(Kind::Cluster, &names::peer(&peer)), Blame::Neighbour(peer));
         assert_eq!(Blame::of(Kind::Listener, "mesh").to_string(), "the mesh port");
         assert_eq!(Blame::of(Kind::Listener, "port|?|x"), Blame::Node("this node"));

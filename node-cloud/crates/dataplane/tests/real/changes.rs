@@ -330,3 +330,83 @@ fn a_neighbour_that_goes_or_whose_key_is_another_loses_all_its_flows_and_others_
     let stats = lab.stats(&a, "listener_manager.listener_(modified|in_place_updated)");
     assert!(stats.values().sum::<u64>() >= 2, "{stats:?}");
 }
+
+/// The port of a service leads to one neighbour at once, or to where the scope says: what stands is not moved.
+#[test]
+fn connections_of_a_port_outlive_every_change_of_its_ways() {
+    let lab = Lab::new(&["acme.example"]);
+    let [mut a, mut b, mut c] =
+        [(1, "a"), (2, "b"), (3, "c")].map(|(at, n)| lab.node(at, &format!("{n}.acme.example")));
+    join(&mut a, &mut b);
+    join(&mut a, &mut c);
+    let db = service(DB);
+    let _bases = [(&mut b, "db b"), (&mut c, "db c")].map(|(node, name)| {
+        let base = greeter(node.ip, name);
+        node.planner.set_target(&db, Some(vec![base.at]));
+        node.planner.set_service(&db, ways(Protocol::Tcp, &[Via::Local]));
+        node.tell();
+        lab.settled(node);
+        base
+    });
+    let base = greeter(a.ip, "db a");
+    a.planner.open_port(&db, a.at(9002));
+    a.tell();
+    lab.settled(&a);
+    assert!(greeted(a.at(9002), "220 db\n").is_none(), "there is no way yet");
+    a.planner.set_target(&db, Some(vec![base.at]));
+    let (to_b, to_c) = (b.via(), c.via());
+    let steps: &[(&[Via], &str)] = &[
+        (std::slice::from_ref(&to_b), "220 db b\n"),
+        (std::slice::from_ref(&to_c), "220 db c\n"),
+        (&[to_b.clone(), to_c.clone()], "220 db b\n"),
+        (&[Via::Local], "220 db a\n"),
+        (&[to_c.clone(), Via::Local], "220 db c\n"),
+        (std::slice::from_ref(&to_b), "220 db b\n"),
+    ];
+    let mut held = Vec::new();
+    for (vias, greeting) in steps {
+        a.planner.set_service(&db, ways(Protocol::Tcp, vias));
+        a.tell();
+        lab.settled(&a);
+        held.push(greeted(a.at(9002), greeting).unwrap_or_else(|| panic!("{vias:?}: {}", a.log_text())));
+        assert!(held.iter_mut().all(echoes), "{vias:?}");
+    }
+    a.planner.set_service(&db, ways(Protocol::Tcp, &[]));
+    a.tell();
+    lab.settled(&a);
+    assert!(greeted(a.at(9002), "220 db b\n").is_none(), "the service is gone");
+    assert!(held.iter_mut().all(echoes), "what stands goes on");
+    // A neighbour that refuses is not asked for ever, and the log says so.
+    b.planner.set_service(&db, ways(Protocol::Tcp, &[]));
+    b.tell();
+    lab.settled(&b);
+    a.planner.set_service(&db, ways(Protocol::Tcp, &[to_b]));
+    a.tell();
+    lab.settled(&a);
+    assert!(greeted(a.at(9002), "220 db b\n").is_none());
+    until("a line about the refusal", || {
+        let log = a.access_log();
+        let mut lines = log.lines();
+        lines.any(|l| {
+            l.contains("\"door\":\"port\"")
+                && l.contains("\"status\":\"503\"")
+                && l.contains("tunnel_response:40")
+        })
+    });
+    drop(held);
+    until("a line about what went well", || {
+        let log = a.access_log();
+        let mut lines = log.lines();
+        lines.any(|l| {
+            [
+                "\"door\":\"port\"",
+                "\"status\":\"200\"",
+                "db.acme.example:1",
+                "peer|c.acme.example",
+                "spiffe://acme.example/node/c",
+            ]
+            .iter()
+            .all(|part| l.contains(part))
+        })
+    });
+}

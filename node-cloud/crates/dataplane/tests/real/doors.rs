@@ -11,7 +11,7 @@ use crate::certs::{tls, tls_to};
 use crate::http1::{Http1, Message};
 use crate::http2::{Answer, Http2};
 use crate::lab::{Lab, Node, PATIENCE, pair, server_name, service, ways};
-use crate::peers::{Served, echoes, greeted, greeter, http};
+use crate::peers::{Served, echoes, greeted, greeter, http, served};
 
 const HOST: &str = "web.acme.example";
 
@@ -135,6 +135,33 @@ fn forged_identity_reaches_no_service_by_any_door() {
     let answer = handed_in(&a.site.http_socket, &proxied(&tlvs)).get("any", "/", &forged()).unwrap();
     saw(&answer.text(), "spiffe://acme.example/node/edge");
     tells_nothing(&answer);
+}
+
+#[test]
+fn a_service_does_not_speak_for_the_nodes() {
+    let lab = Lab::new(&["acme.example"]);
+    let mut a = lab.node(1, "a.acme.example");
+    let name = service(HOST);
+    let web = served(a.ip, |stream| {
+        let mut peer = Http1::of(stream);
+        while peer.head().is_some() {
+            peer.say("HTTP/1.1 200 OK\r\nX-Catalyst-Unavailable: evil\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    a.planner.set_target(&name, Some(vec![web.at]));
+    a.planner.set_service(&name, ways(Protocol::Http, &[Via::Local]));
+    a.tell();
+    lab.settled(&a);
+    let answer = Http1::dial(a.at(8080)).get(HOST, "/", "").unwrap();
+    assert_eq!((answer.status(), answer.text().as_str()), (200, "ok"));
+    assert!(!answer.head.to_lowercase().contains("unavailable"), "{answer:?}");
+    // What the node says itself stays: the service is not there.
+    a.planner.set_target(&name, Some(vec![a.at(1)]));
+    a.tell();
+    lab.settled(&a);
+    let answer = Http1::dial(a.at(8080)).get(HOST, "/", "").unwrap();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.head.to_lowercase().contains("x-catalyst-unavailable: "), "{answer:?}");
 }
 
 #[test]
