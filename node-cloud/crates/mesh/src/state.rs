@@ -54,7 +54,7 @@ pub(crate) struct State {
     key: String,
     names: BTreeMap<Owner, Wanted>,
     /// Services of which Envoy was told since it last had everything.
-    new: BTreeSet<ServiceName>,
+    new: BTreeSet<Box<str>>,
     /// All neighbours that the node knows.
     neighbours: BTreeSet<NodeName>,
     pub(crate) troubles: Troubles,
@@ -97,7 +97,7 @@ impl State {
     pub(crate) fn tell(&mut self, change: &Change<'_>) -> bool {
         match change {
             Change::Forward(forward) => {
-                self.new.insert(forward.service.clone());
+                self.new.insert(forward.service.as_str().into());
                 let service = self.steering.forward(forward);
                 self.planner.set_service(&forward.service, service);
             }
@@ -215,7 +215,7 @@ impl State {
 
     /// Whether Envoy may not have all of a service yet.
     pub(crate) fn is_new(&self, service: &ServiceName) -> bool {
-        self.new.contains(service)
+        self.new.contains(service.as_str())
     }
 
     /// The names that are in use.

@@ -1,19 +1,44 @@
 //! Which next step each way of a service is for Envoy: this node's socket, a neighbour's mesh port, or the tunnel.
+//!
+//! There may be many services: a name takes a quarter of a kilobyte wherever it stands as such, so here it stands once and is
+//! shared.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use catalyst_control::{Forward, NextHop};
 use catalyst_dataplane::{Service, Via, Way};
-use catalyst_names::{NodeName, ServiceName};
+use catalyst_names::{NodeName, Protocol, ServiceName};
 
 /// Ways and neighbours, as the node knows them.
 #[derive(Debug, Default)]
 pub(crate) struct Steering {
-    forwards: BTreeMap<ServiceName, Forward>,
+    /// Services with a way through a neighbour. What leads nowhere else than to this node does not depend on any.
+    known: BTreeMap<Arc<str>, Known>,
     /// Services by the neighbours that their ways lead through.
-    through: BTreeMap<NodeName, BTreeSet<ServiceName>>,
+    through: BTreeMap<NodeName, Through>,
     /// Neighbours with a mesh port.
     meshed: BTreeSet<NodeName>,
+}
+
+#[derive(Debug)]
+struct Known {
+    protocol: Protocol,
+    ways: Box<[Step]>,
+}
+
+/// One way: through a neighbour, or of this node.
+#[derive(Debug)]
+struct Step {
+    peer: Option<Arc<NodeName>>,
+    weight: u32,
+    equal: bool,
+}
+
+#[derive(Debug)]
+struct Through {
+    peer: Arc<NodeName>,
+    services: BTreeSet<Arc<str>>,
 }
 
 impl Steering {
@@ -24,23 +49,51 @@ impl Steering {
 
     /// The ways to a service changed.
     pub(crate) fn forward(&mut self, forward: &Forward) -> Service {
-        let name = &forward.service;
-        let old = match forward.endpoints.is_empty() {
-            true => self.forwards.remove(name),
-            false => self.forwards.insert(name.clone(), forward.clone()),
+        let name = match self.known.remove_entry(forward.service.as_str()) {
+            Some((name, old)) => {
+                self.leave(&name, &old);
+                name
+            }
+            None => Arc::from(forward.service.as_str()),
         };
-        for peer in old.iter().flat_map(peers) {
-            if let Some(services) = self.through.get_mut(peer) {
-                services.remove(name);
-                if services.is_empty() {
+        let steps = forward.endpoints.iter().map(|endpoint| Step {
+            peer: match &endpoint.next {
+                NextHop::Local => None,
+                NextHop::Peer(peer) => Some(self.shared(peer)),
+            },
+            weight: endpoint.weight.into(),
+            equal: endpoint.equal,
+        });
+        let known = Known { protocol: forward.protocol, ways: steps.collect() };
+        let service = self.service(&known);
+        let mut through = false;
+        for peer in known.ways.iter().filter_map(|step| step.peer.as_ref()) {
+            let empty = || Through { peer: Arc::clone(peer), services: BTreeSet::new() };
+            let entry = self.through.entry((**peer).clone()).or_insert_with(empty);
+            entry.services.insert(Arc::clone(&name));
+            through = true;
+        }
+        if through {
+            self.known.insert(name, known);
+        }
+        service
+    }
+
+    /// A neighbour's name as it stands here already.
+    fn shared(&self, peer: &NodeName) -> Arc<NodeName> {
+        self.through.get(peer).map_or_else(|| Arc::new(peer.clone()), |through| Arc::clone(&through.peer))
+    }
+
+    /// A service leads through these neighbours no more.
+    fn leave(&mut self, name: &str, old: &Known) {
+        for peer in old.ways.iter().filter_map(|step| step.peer.as_deref()) {
+            if let Some(through) = self.through.get_mut(peer) {
+                through.services.remove(name);
+                if through.services.is_empty() {
                     self.through.remove(peer);
                 }
             }
         }
-        for peer in peers(forward) {
-            self.through.entry(peer.clone()).or_default().insert(name.clone());
-        }
-        self.service(forward)
     }
 
     /// A neighbour has a mesh port, or has none. Returns the services whose ways are others now.
@@ -49,30 +102,27 @@ impl Steering {
         if !changed {
             return Vec::new();
         }
-        let services = self.through.get(peer).into_iter().flatten();
-        let known = services.filter_map(|name| self.forwards.get(name));
-        known.map(|forward| (forward.service.clone(), self.service(forward))).collect()
+        let services = self.through.get(peer).into_iter().flat_map(|through| &through.services);
+        let known = services.filter_map(|name| {
+            // It was one when it came.
+            let parsed = ServiceName::parse(name).ok()?;
+            Some((parsed, self.service(self.known.get(name)?)))
+        });
+        known.collect()
     }
 
-    fn service(&self, forward: &Forward) -> Service {
-        let way = |endpoint: &catalyst_control::Endpoint| Way {
-            via: match &endpoint.next {
-                NextHop::Local => Via::Local,
-                NextHop::Peer(peer) if self.meshed.contains(peer) => Via::Peer(peer.clone()),
-                NextHop::Peer(_) => Via::Node,
+    fn service(&self, known: &Known) -> Service {
+        let way = |step: &Step| Way {
+            via: match step.peer.as_deref() {
+                None => Via::Local,
+                Some(peer) if self.meshed.contains(peer) => Via::Peer(peer.clone()),
+                Some(_) => Via::Node,
             },
-            weight: endpoint.weight.into(),
-            equal: endpoint.equal,
+            weight: step.weight,
+            equal: step.equal,
         };
-        Service { protocol: forward.protocol, ways: forward.endpoints.iter().map(way).collect() }
+        Service { protocol: known.protocol, ways: known.ways.iter().map(way).collect() }
     }
-}
-
-fn peers(forward: &Forward) -> impl Iterator<Item = &NodeName> {
-    forward.endpoints.iter().filter_map(|endpoint| match &endpoint.next {
-        NextHop::Peer(peer) => Some(peer),
-        NextHop::Local => None,
-    })
 }
 
 #[cfg(test)]
