@@ -48,5 +48,6 @@ mod sessions;
 mod stalls;
 mod starting;
 mod strangers;
+mod transit;
 mod udp;
 mod units;

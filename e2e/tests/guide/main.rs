@@ -64,3 +64,39 @@ fn my_company_and_theirs() {
     assert!(row("orders.acme.example").ends_with("yes"), "{why}");
     assert!(row("payroll.acme.example").contains("not exported"), "{why}");
 }
+
+#[test]
+fn three_organisations() {
+    let mut walk = Walk::new();
+    let (acme, globex, initech) = (walk.host("acme"), walk.host("globex"), walk.host("initech"));
+    walk.world.wire((acme, "10.4.0.1"), (globex, "10.4.0.2"));
+    walk.world.wire((globex, "10.5.0.2"), (initech, "10.5.0.3"));
+    walk.world.name("gateway.acme.example", "10.4.0.1");
+    walk.world.name("gateway.globex.example", "10.4.0.2");
+    walk.world.run(initech, "ip route add 10.4.0.2 via 10.5.0.2");
+    walk.world.name("gateway.initech.example", "10.5.0.3");
+    page(&walk.home("acme"));
+    let all = walk.walk(&blocks("routing.md", "Three organisations"));
+    assert_eq!(said(&all, "curl"), "the first byte\n");
+    let plan = said(&all, "catalyst policy plan");
+    assert_eq!(plan, "newly exposed:\n  orders.acme.example -> gateway.initech.example  ('resell')\n");
+    let explained: Vec<&String> = all
+        .iter()
+        .filter(|(line, _)| line.starts_with("catalyst route explain"))
+        .map(|(_, said)| said)
+        .collect();
+    let [at_globex, at_initech] = explained[..] else { panic!("{explained:?}") };
+    assert!(
+        at_globex.contains("-> announced to gateway.initech.example (export rule 'resell')"),
+        "{at_globex}"
+    );
+    let shown = fs::read_to_string(format!("{}/../docs/routing.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let shown = shown.rsplit("```text\n").next().unwrap().trim_end_matches("```\n");
+    // The page shows what was printed, but for the opaque origin.
+    let without_origin = |text: &str| -> Vec<String> {
+        text.lines()
+            .map(|l| if l.starts_with("origin ") { "origin".to_string() } else { l.to_string() })
+            .collect()
+    };
+    assert_eq!(without_origin(at_initech), without_origin(shown));
+}

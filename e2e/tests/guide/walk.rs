@@ -29,6 +29,8 @@ enum Kind {
     Typed,
     /// Each line is left running.
     Background,
+    /// Nothing.
+    Shown,
     /// It is the text of a file of this name.
     File(String),
 }
@@ -41,6 +43,10 @@ pub fn blocks(page: &str, section: &str) -> Vec<Block> {
     let mut inside: Option<Block> = None;
     for line in section.lines() {
         match (&mut inside, line.strip_prefix("```")) {
+            // What a command prints is for the reader.
+            (None, Some("text")) => {
+                inside = Some(Block { host: String::new(), kind: Kind::Shown, lines: vec![] })
+            }
             (None, Some(info)) => {
                 let words: Vec<&str> = info.split(' ').collect();
                 let [_, host, more @ ..] = &words[..] else { panic!("a block for nobody: {line}") };
@@ -52,7 +58,7 @@ pub fn blocks(page: &str, section: &str) -> Vec<Block> {
                 };
                 inside = Some(Block { host: (*host).into(), kind, lines: vec![] });
             }
-            (Some(_), Some(_)) => found.extend(inside.take()),
+            (Some(_), Some(_)) => found.extend(inside.take().filter(|b| !matches!(b.kind, Kind::Shown))),
             (Some(block), None) => block.lines.push(line.to_string()),
             (None, None) => {}
         }

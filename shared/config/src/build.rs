@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use catalyst_names::{OrgId, ServiceLabel};
+use catalyst_names::OrgId;
+use catalyst_policy::Direction;
 
 use crate::address::{self, HostPort};
 use crate::config::{
-    Admin, Authority, Capacities, Config, Export, Expose, Foreign, Identity, Import, LinkProfile, Peer,
-    Selector, Service,
+    Admin, Authority, Capacities, Config, Expose, Foreign, Identity, LinkProfile, Peer, Service,
 };
 use crate::local::{Check, CheckKind, Run, Variables};
+use crate::policy;
 use crate::tree::Tree;
 
 /// Of certificates, where the key is not there: on the edge.
@@ -64,8 +65,8 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
         },
         peers: list(tree, "peers", |p| peer(p, &org, profile, base)),
         services: list(tree, "services", |s| service(s, base)),
-        exports: list(tree, "exports", |e| Some(Export { service: selector(e)?, to: read(e, "to")? })),
-        imports: list(tree, "imports", |i| Some(Import { service: selector(i)?, from: read(i, "from")? })),
+        exports: list(tree, "exports", |e| policy::rule(e, Direction::Export)),
+        imports: list(tree, "imports", |i| policy::rule(i, Direction::Import)),
         expose: list(tree, "expose", |e| {
             let listen = address::listen(e.get("listen")?.text()?).ok()?;
             Some(Expose { service: read(e, "service")?, listen, protocol: read(e, "protocol")? })
@@ -152,13 +153,6 @@ fn number<T: TryFrom<u64>>(tree: &Tree, name: &str) -> Option<T> {
 
 fn list<T>(tree: &Tree, name: &str, one: impl Fn(&Tree) -> Option<T>) -> Vec<T> {
     tree.get(name).map(Tree::items).unwrap_or_default().iter().filter_map(one).collect()
-}
-
-fn selector(tree: &Tree) -> Option<Selector> {
-    match tree.get("service")?.text()? {
-        "*" => Some(Selector::All),
-        label => ServiceLabel::parse(label).ok().map(Selector::One),
-    }
 }
 
 fn peer(tree: &Tree, own: &OrgId, profile: LinkProfile, base: &Path) -> Option<Peer> {

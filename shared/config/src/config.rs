@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use catalyst_names::{NodeId, OrgId, Protocol, ServiceLabel, ServiceName};
+use catalyst_policy::Rule;
 
 use crate::address::{HostPort, PortRange};
 use crate::local::{Check, Run};
@@ -41,9 +42,9 @@ pub struct Config {
     /// Local services, each label once.
     pub services: Vec<Service>,
     /// What other organisations may learn.
-    pub exports: Vec<Export>,
+    pub exports: Vec<Rule>,
     /// What is accepted of other organisations.
-    pub imports: Vec<Import>,
+    pub imports: Vec<Rule>,
     /// Local ports for remote services.
     pub expose: Vec<Expose>,
     /// Ports that may be opened at run time; no others where a sandbox holds.
@@ -132,44 +133,6 @@ pub struct Service {
     pub run: Option<Run>,
     /// How the node finds out whether it works.
     pub check: Option<Check>,
-}
-
-/// One service or all of an organisation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Selector {
-    /// `*`
-    All,
-    /// This label.
-    One(ServiceLabel),
-}
-
-impl Selector {
-    /// Whether it takes the service of this label.
-    #[must_use]
-    pub fn matches(&self, label: &str) -> bool {
-        match self {
-            Selector::All => true,
-            Selector::One(own) => own.as_str() == label,
-        }
-    }
-}
-
-/// Permission for another organisation to learn a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Export {
-    /// Which services of the own organisation.
-    pub service: Selector,
-    /// Who may learn them.
-    pub to: OrgId,
-}
-
-/// Permission to accept a service of another organisation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Import {
-    /// Which services of that organisation.
-    pub service: Selector,
-    /// Whose services.
-    pub from: OrgId,
 }
 
 /// A local port for a remote service.

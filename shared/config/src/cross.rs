@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 
 use catalyst_names::Protocol;
+use catalyst_policy::{Direction, Rule};
 
 use crate::address::comes_back;
 use crate::compiled::Build;
 #[cfg(feature = "cloud")]
 use crate::config::EnvoyMode;
-use crate::config::{Config, Selector, Service};
+use crate::config::{Config, Service};
 use crate::error::{Report, Wrong};
 use crate::limits::Limits;
+use crate::policy;
 use crate::print;
 use crate::programs;
 use crate::tree::Tree;
@@ -46,8 +48,8 @@ pub(crate) fn check(config: &Config, tree: &Tree, build: Build, report: &mut Rep
     let mut all = Sections { config, tree, report, build, clean: &clean };
     all.peers();
     all.services();
-    all.exports();
-    all.imports();
+    all.rules(Direction::Export, &config.exports);
+    all.rules(Direction::Import, &config.imports);
     all.expose();
     all.http();
     #[cfg(feature = "cloud")]
@@ -183,36 +185,22 @@ impl Sections<'_, '_, '_> {
         self.add(format!("/services/{i}/target"), "the address of a server", found, help);
     }
 
-    fn exports(&mut self) {
-        let orgs: Vec<_> =
-            self.config.exports.iter().map(|e| (selector(&e.service), e.to.to_string())).collect();
-        self.rules("exports", "to", "exported", &orgs);
-    }
-
-    fn imports(&mut self) {
-        let orgs: Vec<_> =
-            self.config.imports.iter().map(|i| (selector(&i.service), i.from.to_string())).collect();
-        self.rules("imports", "from", "imported", &orgs);
-    }
-
-    fn rules(&mut self, list: &str, name: &str, done: &str, rules: &[(String, String)]) {
+    fn rules(&mut self, direction: Direction, rules: &[Rule]) {
+        let list = direction.list();
         if !["/org", "/peers"].iter().all(|s| (self.clean)(s)) || !(self.clean)(&format!("/{list}")) {
             return;
         }
-        let pairs = rules.iter().map(|(service, org)| format!("\"{service}\" {name} \"{org}\"")).collect();
-        self.twice(&format!("/{list}"), "", "rule", pairs);
-        let config = self.config;
-        for (i, (_, org)) in rules.iter().enumerate() {
-            let at = format!("/{list}/{i}/{name}");
-            if *org == config.org.as_str() {
-                let help = "nodes of one organisation share everything: remove this rule";
-                self.add(at, "another organisation", format!("the own one, \"{org}\""), help);
-            } else if !config.peers.iter().any(|p| p.org.as_str() == org && p.foreign.is_some()) {
-                let found = format!("\"{org}\", which no peer belongs to");
-                let help = format!(
-                    "nothing can be {done}: add a peer with \"org\": \"{org}\", its bundle and the agreement"
-                );
-                self.add(at, "the organisation of a peer", found, help);
+        let others: Vec<(String, String)> = (self.config.peers.iter())
+            .filter(|p| p.foreign.is_some())
+            .map(|p| (p.org.to_string(), format!("{}.{}", p.node, p.org)))
+            .collect();
+        let mut whole = policy::check(direction, rules);
+        for (place, rule) in rules.iter().enumerate() {
+            if let Some((_, key, wrong)) = whole.take_if(|(at, ..)| *at == place) {
+                self.wrong(format!("/{list}/{place}{key}"), wrong);
+            }
+            if let Some(wrong) = policy::neighbour(rule, &self.config.org, &others, direction) {
+                self.wrong(format!("/{list}/{place}/{}", policy::who(direction)), wrong);
             }
         }
     }
@@ -346,13 +334,6 @@ impl Sections<'_, '_, '_> {
                 "give a shorter admin.socket, or a shorter state_dir",
             );
         }
-    }
-}
-
-fn selector(service: &Selector) -> String {
-    match service {
-        Selector::All => "*".to_owned(),
-        Selector::One(label) => label.to_string(),
     }
 }
 

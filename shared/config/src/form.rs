@@ -2,6 +2,8 @@
 
 use catalyst_names::{NameError, NodeId, OrgId, Protocol, Reason, ServiceLabel, ServiceName, check};
 
+use catalyst_policy::{Neighbour, PathPattern, Pattern};
+
 use crate::address::{self, HostPort};
 use crate::limits::Limits;
 
@@ -14,8 +16,16 @@ pub enum Form {
     Node,
     /// The first label of a service's name.
     Service,
-    /// As above, or `*`.
-    ServiceOrAll,
+    /// Which services a rule speaks of.
+    ServicePattern,
+    /// With whom a rule deals: an organisation, a node, or `*`.
+    Neighbour,
+    /// The name of a rule.
+    RuleName,
+    /// An element of a pattern for paths.
+    PathElement,
+    /// `org:tag`, or `*`.
+    TagOrAll,
     /// A service's full name.
     ServiceName,
     /// A protocol or one of its aliases.
@@ -48,7 +58,13 @@ impl Form {
             Form::Org => "an organisation such as \"acme.example\"",
             Form::Node => "a node's name such as \"edge-1\"",
             Form::Service => "a service's label such as \"inventory\"",
-            Form::ServiceOrAll => "a service's label such as \"inventory\", or \"*\" for all",
+            Form::ServicePattern => {
+                "services such as \"inventory\", \"inv*\", \"*\" or \"orders.initech.example\""
+            }
+            Form::Neighbour => "an organisation such as \"globex.example\", one of its nodes, or \"*\"",
+            Form::RuleName => "a name such as \"partner-orders\"",
+            Form::PathElement => "an organisation, \"*\" or \"**\"",
+            Form::TagOrAll => "a tag such as \"acme.example:gold\", or \"*\"",
             Form::ServiceName => "a service's full name such as \"orders.globex.example\"",
             Form::Protocol => "one of tcp, udp, http, http:graphql, http:grpc",
             Form::Address => "host:port such as \"gateway.acme.example:7443\"",
@@ -69,7 +85,11 @@ impl Form {
         Some(match self {
             Form::Org => "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
             Form::Node | Form::Service => "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
-            Form::ServiceOrAll => "^(\\*|[a-z0-9]([a-z0-9-]*[a-z0-9])?)$",
+            Form::ServicePattern => "^[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?(\\.(\\*|[a-z0-9.-]+))?$",
+            Form::Neighbour => "^(\\*|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$",
+            Form::RuleName => "^[A-Za-z0-9_./:-]{1,64}$",
+            Form::PathElement => "^(\\*|\\*\\*|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$",
+            Form::TagOrAll => "^(\\*|[a-z0-9.-]+:[a-z0-9]([a-z0-9-]*[a-z0-9])?)$",
             Form::ServiceName => "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$",
             Form::Address => "^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$",
             Form::Listen => "^(\\[[0-9a-fA-F:.]+\\]|[0-9.]+):[0-9]{1,5}$",
@@ -89,8 +109,12 @@ impl Form {
             Form::Org => OrgId::parse(text).map(drop).map_err(|e| name(&e)),
             Form::Node => NodeId::parse(text).map(drop).map_err(|e| alone(text, "node", &e)),
             Form::Service => ServiceLabel::parse(text).map(drop).map_err(|e| alone(text, "service", &e)),
-            Form::ServiceOrAll if text == "*" => Ok(()),
-            Form::ServiceOrAll => ServiceLabel::parse(text).map(drop).map_err(|e| alone(text, "service", &e)),
+            Form::ServicePattern => Pattern::parse(text).map(drop).map_err(|e| e.to_string()),
+            Form::Neighbour => Neighbour::parse(text).map(drop).map_err(|e| e.to_string()),
+            Form::RuleName => catalyst_policy::check_name(text).map_err(|e| e.to_string()),
+            Form::PathElement => PathPattern::parse(&[text]).map(drop).map_err(|e| e.to_string()),
+            Form::TagOrAll if text == "*" => Ok(()),
+            Form::TagOrAll => tag(text),
             Form::ServiceName => ServiceName::parse(text).map(drop).map_err(|e| name(&e)),
             Form::Protocol => text.parse::<Protocol>().map(drop).map_err(|_| protocol(text)),
             Form::Address => HostPort::parse(text).map(drop),

@@ -4,6 +4,7 @@ use crate::envoy_keys::{ENVOY, HTTPS};
 use crate::form::Form;
 use crate::key::{Key, Kind, Need};
 use crate::limits::Limits;
+use crate::rule_keys::{EXPORT, IMPORT};
 use crate::service_keys::{CHECK, RUN};
 
 use Need::{Default, Derived, Optional, PerBuild, Required};
@@ -136,14 +137,14 @@ pub static ROOT: &[Key] = &[
         "exports",
         Kind::List(&Kind::Object(EXPORT), Limits::RULES),
         Default("[]"),
-        "Which services other organisations may learn from this node. What is not listed here stays inside (RFC 8212).",
+        "Rules that say which services other organisations may learn from this node. The first that speaks of a route decides; what none speaks of stays inside (RFC 8212).",
         "write a list of objects: [{ \"service\": \"inventory\", \"to\": \"globex.example\" }]",
     ),
     Key::new(
         "imports",
         Kind::List(&Kind::Object(IMPORT), Limits::RULES),
         Default("[]"),
-        "Which services of other organisations this node accepts. What is not listed here is not accepted (RFC 8212).",
+        "Rules that say which services of other organisations this node accepts. The first that speaks of a route decides; what none speaks of is not accepted (RFC 8212).",
         "write a list of objects: [{ \"service\": \"orders\", \"from\": \"globex.example\" }]",
     ),
     Key::new(
@@ -374,40 +375,6 @@ static SERVICE: &[Key] = &[
         Optional,
         "How the node finds out whether the service works. While it does not, neighbours do not hear of it.",
         "write an object such as { \"type\": \"http\", \"path\": \"/healthz\" }",
-    ),
-];
-
-static EXPORT: &[Key] = &[
-    Key::new(
-        "service",
-        Kind::Text(Form::ServiceOrAll),
-        Required,
-        "The label of a service of this node's organisation, or \"*\" for all of them.",
-        "write \"service\": \"inventory\"",
-    ),
-    Key::new(
-        "to",
-        Kind::Text(Form::Org),
-        Required,
-        "The organisation that may learn it.",
-        "write \"to\": \"globex.example\"",
-    ),
-];
-
-static IMPORT: &[Key] = &[
-    Key::new(
-        "service",
-        Kind::Text(Form::ServiceOrAll),
-        Required,
-        "The label of a service of the other organisation, or \"*\" for all that it offers.",
-        "write \"service\": \"orders\"",
-    ),
-    Key::new(
-        "from",
-        Kind::Text(Form::Org),
-        Required,
-        "The organisation whose service it is.",
-        "write \"from\": \"globex.example\"",
     ),
 ];
 

@@ -36,9 +36,11 @@ pub mod keys;
 mod limits;
 mod load;
 mod local;
+pub mod policy;
 mod print;
 mod programs;
 mod read;
+mod rule_keys;
 mod schema;
 mod service_keys;
 mod suggest;
@@ -47,8 +49,8 @@ mod tree;
 pub use address::{HostPort, PortRange, comes_back, listen as listen_address};
 pub use compiled::{Build, Compiled};
 pub use config::{
-    Admin, Authority, Capacities, Config, ConfigPath, Envoy, EnvoyMode, Export, Expose, Foreign, Https,
-    Identity, Import, LinkProfile, LogLevel, PathKind, Peer, PeerTransport, Sandbox, Selector, Service,
+    Admin, Authority, Capacities, Config, ConfigPath, Envoy, EnvoyMode, Expose, Foreign, Https, Identity,
+    LinkProfile, LogLevel, PathKind, Peer, PeerTransport, Sandbox, Service,
 };
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use given::RESERVED_ENVIRONMENT;

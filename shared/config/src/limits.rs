@@ -32,4 +32,6 @@ impl Limits {
     pub const PATH: usize = 4_096;
     /// Bytes of the path of a Unix socket, which the system limits. When full: refused.
     pub const SOCKET_PATH: usize = 107;
+    /// Bytes of a file of rules. When full: the file is refused.
+    pub const POLICY_FILE: usize = 1024 * 1024;
 }

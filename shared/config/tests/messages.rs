@@ -303,12 +303,12 @@ fn rules_need_the_organisation_of_a_peer() {
             r#""peers": [{GLOBEX}],
 "exports": [{{ "service": "*", "to": "globex.example" }}, {{ "service": "*", "to": "initech.example" }}],
 "imports": [{{ "service": "a", "from": "acme.example" }}, {{ "service": "b", "from": "globex.example" }}, {{ "service": "b", "from": "globex.example" }},
-  {{ "service": "c.globex.example", "from": "x" }}]"#
+  {{ "service": "C.globex.example", "from": "x" }}]"#
         )),
         "error: catalyst.json:4:81 at /exports/1/to: expected the organisation of a peer, found \"initech.example\", which no peer belongs to\n  \
          help: nothing can be exported: add a peer with \"org\": \"initech.example\", its bundle and the agreement\n\
-         error: catalyst.json:6:16 at /imports/3/service: expected a service's label such as \"inventory\", or \"*\" for all, found \"c.globex.example\"\n  \
-         help: give the service's label alone: \"c\"",
+         error: catalyst.json:6:16 at /imports/3/service: expected services such as \"inventory\", \"inv*\", \"*\" or \"orders.initech.example\", found \"C.globex.example\"\n  \
+         help: a service is a label such as 'orders', a pattern such as 'inv*' or '*', or a full name such as 'orders.initech.example', '*.initech.example' or '*.*'",
     );
     says(
         &with(&format!(
@@ -322,6 +322,35 @@ fn rules_need_the_organisation_of_a_peer() {
          help: the first one is /imports/1: remove one of the two\n\
          error: catalyst.json:5:75 at /imports/3/from: expected the organisation of a peer, found \"nobody.example\", which no peer belongs to\n  \
          help: nothing can be imported: add a peer with \"org\": \"nobody.example\", its bundle and the agreement",
+    );
+}
+
+#[test]
+fn finer_rules_are_checked_where_they_stand() {
+    says(
+        &with(&format!(
+            r#""peers": [{GLOBEX}],
+"exports": [{{ "service": "*.*", "to": "gw.globex.example", "set": {{ "local_pref": 5 }} }}],
+"imports": [{{ "service": "*", "from": "*", "set": {{ "local_pref": 400 }} }},
+  {{ "service": "*", "from": "*", "path": ["globex.example", "Initech"] }}]"#
+        )),
+        "error: catalyst.json:4:69 at /exports/0/set/local_pref: expected a known key, found \"local_pref\"\n  \
+         help: known here: cost, add_tags, del_tags\n\
+         error: catalyst.json:5:67 at /imports/0/set/local_pref: expected a whole number from 0 to 399, found 400\n  \
+         help: leave it out to rank by role\n\
+         error: catalyst.json:6:61 at /imports/1/path/1: expected an organisation, \"*\" or \"**\", found \"Initech\"\n  \
+         help: a path is a list of organisations, nearest first, with '*' for one of them and '**' for any number",
+    );
+    says(
+        &with(&format!(
+            r#""peers": [{GLOBEX}],
+"exports": [{{ "name": "a", "service": "*", "to": "globex.example" }}, {{ "name": "a", "service": "b", "to": "*" }}],
+"imports": [{{ "service": "*", "from": "*", "action": "reject", "set": {{ "cost": 1 }} }}]"#
+        )),
+        "error: catalyst.json:4:80 at /exports/1/name: expected each name once, found \"a\" again\n  \
+         help: the rule at place 0 has this name already; names are unique in a list\n\
+         error: catalyst.json:5:13 at /imports/0: expected a rule that holds together, found one that does not\n  \
+         help: a rule that rejects sets nothing; remove 'set' or the action",
     );
 }
 

@@ -19,6 +19,8 @@ use crate::state::{Peer, State};
 
 /// Warn when a peer has used this share of its limit, in percent.
 const WARN_PERCENT: usize = 80;
+/// Warn again once it had fallen below this share.
+const CALM_PERCENT: usize = 70;
 
 impl<S: Store> State<S> {
     /// Applies the wishes of phase 1.
@@ -151,9 +153,7 @@ impl<S: Store> State<S> {
     fn warn(&mut self, neighbour: Sym, effects: &mut Vec<Effect>) {
         let internal = self.settings.limits.routes_per_peer;
         let Some(peer) = self.peer_mut(neighbour).filter(|p| !p.warned) else { return };
-        let near = |used: usize, max: usize| used.saturating_mul(100) >= max.saturating_mul(WARN_PERCENT);
-        let bytes = peer.max_bytes();
-        if near(peer.routes, peer.max_routes(internal)) || (bytes < usize::MAX && near(peer.bytes, bytes)) {
+        if fills(peer, internal, WARN_PERCENT) {
             peer.warned = true;
             effects.push(Effect::Notice(Notice::NearLimit(peer.config.name.clone())));
         }
@@ -165,6 +165,10 @@ impl<S: Store> State<S> {
         if let (Some(len), Some(peer)) = (outcome.old_len, self.peer_mut(neighbour)) {
             peer.routes = peer.routes.saturating_sub(1);
             peer.bytes = peer.bytes.saturating_sub(len);
+        }
+        let internal = self.settings.limits.routes_per_peer;
+        if let Some(peer) = self.peer_mut(neighbour).filter(|p| p.warned) {
+            peer.warned = fills(peer, internal, CALM_PERCENT);
         }
     }
 
@@ -263,6 +267,13 @@ impl<S: Store> State<S> {
         self.by_sym.remove(&sym);
         self.table.release_name(sym);
     }
+}
+
+/// Whether a peer has used this share of one of its limits, in percent.
+fn fills(peer: &Peer, internal: usize, percent: usize) -> bool {
+    let near = |used: usize, max: usize| used.saturating_mul(100) >= max.saturating_mul(percent);
+    let bytes = peer.max_bytes();
+    near(peer.routes, peer.max_routes(internal)) || (bytes < usize::MAX && near(peer.bytes, bytes))
 }
 
 /// An announcement on its way into the table.

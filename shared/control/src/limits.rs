@@ -24,6 +24,8 @@ impl Limits {
     pub const CLOSING: usize = 64;
     /// Rows of an answer about visibility. When full: the rest is left out.
     pub const VISIBILITY: usize = 4_096;
+    /// Rows of each list of a plan. When full: the rest is counted and left out.
+    pub const PLAN: usize = 1_024;
     /// Names of refused services that are kept for each neighbour, each way. When full: further ones are only counted.
     pub const REFUSED_NAMES: usize = 16;
     /// What a cloud node starts with.

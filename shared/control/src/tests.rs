@@ -1,16 +1,20 @@
 //! The tests of this crate, one subject a file. Plugins of users are tested from outside, in `tests/`.
 
+mod attributes;
 mod conflicts;
 mod cost;
+mod explain;
 mod export;
 mod grants;
 mod kit;
 mod limits;
 mod peers;
+mod plan;
 mod policy;
 mod random;
 mod recording;
 mod routes;
+mod transit;
 mod transmit;
 mod trust;
 mod two_cores;

@@ -73,7 +73,7 @@ impl<S: Store> State<S> {
         rows
     }
 
-    fn row(&self, key: RouteKey, sender: Sym) -> Option<RouteRow> {
+    pub(crate) fn row(&self, key: RouteKey, sender: Sym) -> Option<RouteRow> {
         let route = self.table.route(key, sender)?;
         let attrs = Attrs::read(route.attrs.as_ref()).ok()?;
         let best = self.table.best(key).map(|(best, _)| best);

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::envoy_row::EnvoyRow;
 use crate::exposes::ExposeSpec;
 use crate::peers::PeerSpec;
+#[cfg(feature = "mesh")]
+use crate::rules::Lists;
 use crate::rules::RuleSpec;
 
 /// The version that this code speaks.
@@ -96,6 +98,29 @@ pub enum Request {
     RuleRemove {
         /// The rule.
         rule: RuleSpec,
+    },
+    /// What other rules would change.
+    #[cfg(feature = "mesh")]
+    PolicyPlan {
+        /// All rules.
+        rules: Lists,
+    },
+    /// Put other rules in the place of all.
+    #[cfg(feature = "mesh")]
+    PolicyApply {
+        /// All rules.
+        rules: Lists,
+        /// The rules that the caller has seen, as a plan names them.
+        etag: String,
+    },
+    /// Why a service goes the way it goes, and who hears of it.
+    #[cfg(feature = "mesh")]
+    Explain {
+        /// Its full name.
+        service: String,
+        /// Announcements to this neighbour alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<NodeName>,
     },
     /// Which services other organisations see, and which of theirs are seen here; why not.
     Visibility,
@@ -194,6 +219,12 @@ pub enum Answer {
     Exposed(Vec<ExposeRow>),
     /// Export and import rules.
     Rules(Vec<RuleRow>),
+    /// What other rules would change.
+    #[cfg(feature = "mesh")]
+    Plan(Box<PlanAnswer>),
+    /// Why a service goes the way it goes.
+    #[cfg(feature = "mesh")]
+    Explained(Box<catalyst_control::explain::Explanation>),
     /// Which services pass between organisations.
     Visibility(Vec<VisibilityRow>),
     /// Nodes of the authority's books.
@@ -239,6 +270,29 @@ pub struct RuleRow {
     pub rule: RuleSpec,
     /// `file` or `runtime`.
     pub source: String,
+    /// What it is called: its own name, or its place.
+    #[serde(default)]
+    pub name: String,
+    /// How often it has decided since the start.
+    #[serde(default)]
+    pub matches: u64,
+    /// All of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<catalyst_policy::Rule>>,
+}
+
+/// A plan, and the rules that it is compared with.
+#[cfg(feature = "mesh")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanAnswer {
+    /// Names the rules that hold now: to be given with the order to replace them.
+    pub etag: String,
+    /// What would change.
+    #[serde(flatten)]
+    pub plan: catalyst_control::plan::Plan,
+    /// New rules that would never decide, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreachable: Vec<String>,
 }
 
 /// How a node is.

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use catalyst_config::{Config, EnvoyMode, LinkProfile as Profile, PeerTransport, Selector, agreement, files};
+use catalyst_config::{Config, EnvoyMode, LinkProfile as Profile, PeerTransport, agreement, files};
 use catalyst_control::{Event, PeerConfig, Settings};
 use catalyst_identity::{
     Credentials, Date, IdentityError, Limits as Pem, NodeKey, PeerVerifier, TrustBundle, TrustStore, Validity,
 };
 use catalyst_names::{NodeName, OrgId, ServiceLabel};
-use catalyst_policy::{Pattern, Rule};
 use catalyst_store::{Opened, RedbStore, Store, StoreError, Table};
 use catalyst_transport::{DialTarget, LinkProfile, Via};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -155,13 +154,6 @@ fn bundle(path: &Path, key: &'static str, org: &OrgId) -> Result<TrustBundle, No
     Ok(bundle)
 }
 
-fn pattern(selector: &Selector) -> Pattern {
-    match selector {
-        Selector::All => Pattern::any(),
-        Selector::One(label) => Pattern::from(label),
-    }
-}
-
 /// What neighbours of the node's own organisation, which hold the same bundle, will say to its certificate: said here,
 /// for they can only refuse it, and tell their own logs why.
 fn check_own(credentials: &Credentials, verifier: &PeerVerifier, config: &Config) -> Result<(), NodeError> {
@@ -184,12 +176,7 @@ fn check_own(credentials: &Credentials, verifier: &PeerVerifier, config: &Config
 
 /// The rules of the configuration, as the core takes them.
 pub(crate) fn policy(config: &Config) -> Event {
-    let export = |e: &catalyst_config::Export| Rule::new(pattern(&e.service), e.to.clone());
-    let import = |i: &catalyst_config::Import| Rule::new(pattern(&i.service), i.from.clone());
-    Event::PolicyChanged {
-        exports: config.exports.iter().map(export).collect(),
-        imports: config.imports.iter().map(import).collect(),
-    }
+    Event::PolicyChanged { exports: config.exports.clone(), imports: config.imports.clone() }
 }
 
 /// Trust bundles and agreements of all peers.

@@ -30,6 +30,8 @@ pub use bundle::org_bundle;
 pub use expose::ExposeCommand;
 pub use join::JoinArguments;
 pub use node::NodeCommand;
+#[cfg(feature = "mesh")]
+pub use policy::PolicyCommand;
 pub use policy::{ExportCommand, ImportCommand};
 
 /// Which program asks, and what it can serve.
@@ -111,6 +113,10 @@ pub enum Shared {
     /// Imports: services of other organisations that this node accepts
     #[command(subcommand)]
     Import(ImportCommand),
+    /// The rules of exports and imports: what they do, and what others would do
+    #[cfg(feature = "mesh")]
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Check what can be known before a start: configuration, files, the most memory it can take, the sandbox
     #[command(
         after_help = "Examples:\n  catalyst-edge check\n  catalyst-edge check --set limits.peers=2 --json | jq .memory_bytes"
@@ -135,6 +141,17 @@ pub enum RouteCommand {
     Ls {
         /// Only this service, by its full name
         service: Option<String>,
+    },
+    /// Explain a service: every way to it, why the best won, what keeps the others out, and who hears of it
+    #[cfg(feature = "mesh")]
+    #[command(after_help = "Examples:\n  catalyst route explain orders.globex.example\n  \
+                            catalyst route explain orders.globex.example --peer gw.initech.example")]
+    Explain {
+        /// The full name of the service
+        service: String,
+        /// Announcements to this neighbour alone, NODE.ORG
+        #[arg(long)]
+        peer: Option<catalyst_names::NodeName>,
     },
 }
 
@@ -251,6 +268,12 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
     let request = match command {
         Shared::Status => Request::Status,
         Shared::Route(RouteCommand::Ls { service }) => Request::Routes { service: service.clone() },
+        #[cfg(feature = "mesh")]
+        Shared::Route(RouteCommand::Explain { service, peer }) => {
+            Request::Explain { service: service.clone(), peer: peer.clone() }
+        }
+        #[cfg(feature = "mesh")]
+        Shared::Policy(command) => return policy::policy(program, common, command),
         Shared::Peer(command) => peer::request(program, common, command)?,
         Shared::Service(command) => spec(command)?,
         Shared::Expose(command) => expose::request(command)?,

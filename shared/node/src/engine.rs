@@ -51,6 +51,9 @@ pub(crate) struct Facts {
     pub(crate) http: Option<std::net::SocketAddr>,
     /// Why the last dial of a peer failed, or its connection was lost, since its last session came up.
     pub(crate) dial_errors: BTreeMap<NodeName, String>,
+    /// How the agreement that a peer holds differs from ours, since its last session came up.
+    #[cfg(feature = "mesh")]
+    pub(crate) disagreements: BTreeMap<NodeName, String>,
     pub(crate) max_routes: usize,
     /// Where each peer was seen last, newest first.
     pub(crate) remotes: BTreeMap<NodeName, Vec<std::net::SocketAddr>>,
@@ -264,9 +267,17 @@ impl<S: RouteStore> Engine<S> {
             Effect::Trust { peer, frame } => self.trust_heard(&peer, &frame),
             Effect::Notice(notice @ Notice::PeerUp(..)) => {
                 if let Notice::PeerUp(peer, _) = &notice {
+                    #[cfg(feature = "mesh")]
+                    self.facts.disagreements.remove(peer);
                     self.tell_neighbour(peer);
                 }
                 log(notice);
+            }
+            #[cfg(feature = "mesh")]
+            Effect::Notice(Notice::NotifiedBy(peer, code, reason, document)) if !document.is_empty() => {
+                self.disagrees(&peer, &document);
+                let difference = self.facts.disagreements.get(&peer).cloned().unwrap_or_default();
+                warn!(%peer, %code, reason, difference, theirs = document, "the peer ended the session");
             }
             Effect::Notice(notice) if self.is_orderly(&notice) => info!("{}", orderly(&notice)),
             Effect::Notice(notice) => log(notice),
@@ -275,6 +286,20 @@ impl<S: RouteStore> Engine<S> {
 }
 
 impl<S: RouteStore> Engine<S> {
+    /// Keeps what differs between the agreement that a peer sent with its last word and ours.
+    #[cfg(feature = "mesh")]
+    fn disagrees(&mut self, peer: &NodeName, theirs: &str) {
+        let known = self.core.state().peer(peer).and_then(|p| p.config.agreement.as_ref());
+        let Some(agreement) = known else { return };
+        let mut ours = String::new();
+        if agreement.write_canonical(&mut ours).is_ok() {
+            let difference = crate::disagreement::difference(&ours, theirs);
+            if !difference.is_empty() {
+                self.facts.disagreements.insert(peer.clone(), difference);
+            }
+        }
+    }
+
     /// Who carries flows hears where a neighbour's mesh port is, or that there is no such neighbour.
     pub(crate) fn tell_neighbour(&self, peer: &NodeName) {
         if self.tables.mesh().get().is_none() {

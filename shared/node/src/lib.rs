@@ -28,6 +28,8 @@ pub mod confine;
 mod cut_off;
 mod denied;
 mod descriptors;
+#[cfg(feature = "mesh")]
+mod disagreement;
 mod engine;
 pub mod enrolment;
 #[cfg(feature = "mesh")]
@@ -43,6 +45,8 @@ mod issue;
 pub mod join;
 mod last_seen;
 mod limits;
+#[cfg(feature = "mesh")]
+mod looking_glass;
 mod memory;
 pub mod mesh;
 mod metrics;
@@ -87,7 +91,7 @@ pub use limits::Limits;
 pub use plain::Log;
 pub use record::Recorder;
 pub use replay::replay;
-pub use rules::{Direction, RuleSpec, Rules};
+pub use rules::{Direction, Lists, RuleSpec, Rules};
 pub use run::{Stop, run};
 pub use splice::{LocalSocket, SocketCall};
 pub use tables::Tables;

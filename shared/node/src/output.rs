@@ -3,6 +3,7 @@
 use catalyst_control::view::RouteRow;
 use catalyst_control::visibility::VisibilityRow;
 use catalyst_identity::Date;
+use catalyst_policy::{Action, Rule};
 use catalyst_wire::attr::DEFAULT_WEIGHT;
 
 use crate::admin::{Answer, ExposeRow, NodeRow, PeerRow, RuleRow, ServiceRow, Status};
@@ -33,6 +34,10 @@ pub(crate) fn json(answer: &Answer) {
         Answer::Peers(rows) => serde_json::to_string_pretty(rows),
         Answer::Exposed(rows) => serde_json::to_string_pretty(rows),
         Answer::Rules(rows) => serde_json::to_string_pretty(rows),
+        #[cfg(feature = "mesh")]
+        Answer::Plan(plan) => serde_json::to_string_pretty(plan),
+        #[cfg(feature = "mesh")]
+        Answer::Explained(explained) => serde_json::to_string_pretty(explained),
         Answer::Visibility(rows) => serde_json::to_string_pretty(rows),
         Answer::Nodes(rows) => serde_json::to_string_pretty(rows),
         other @ (Answer::Bundle { .. }
@@ -56,6 +61,10 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
         Answer::Services(rows) => services(rows),
         Answer::Exposed(rows) => exposed(rows),
         Answer::Rules(rows) => rules(rows),
+        #[cfg(feature = "mesh")]
+        Answer::Plan(answer) => crate::looking_glass::plan(answer),
+        #[cfg(feature = "mesh")]
+        Answer::Explained(explained) => crate::looking_glass::explained(explained),
         Answer::Visibility(rows) => visibility(rows),
         Answer::Bundle { pem, .. } => raw(pem.trim_end()),
         Answer::Nodes(rows) => nodes(rows),
@@ -231,10 +240,40 @@ fn nodes(rows: &[NodeRow]) {
 fn rules(rows: &[RuleRow]) {
     let cells = |r: &RuleRow| {
         let (direction, org) = (r.rule.direction.as_str(), r.rule.org.to_string());
-        vec![direction.to_string(), r.rule.service.clone(), org, r.source.clone()]
+        let what = r.detail.as_ref().map_or_else(String::new, |rule| details(rule));
+        let matches = r.matches.to_string();
+        vec![
+            direction.to_string(),
+            r.name.clone(),
+            r.rule.service.clone(),
+            org,
+            what,
+            matches,
+            r.source.clone(),
+        ]
     };
     let none = "no rules: nothing passes between organisations (RFC 8212)";
-    table(&["RULE", "SERVICE", "ORGANISATION", "FROM"], &rows.iter().map(cells).collect::<Vec<_>>(), none);
+    let head = ["RULE", "NAME", "SERVICE", "ORGANISATION", "WHAT", "MATCHES", "FROM"];
+    table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), none);
+}
+
+/// What a rule does, and under which conditions, in short.
+fn details(rule: &Rule) -> String {
+    let mut words = vec![if rule.action == Action::Accept { "accept" } else { "reject" }.to_string()];
+    let mut say = |name: &str, value: Option<String>| words.extend(value.map(|v| format!("{name}={v}")));
+    say("protocol", rule.protocol.map(|p| p.to_string()));
+    say("tag", rule.tag.as_ref().map(ToString::to_string));
+    say("origin", rule.origin.as_ref().map(ToString::to_string));
+    say("path", rule.path.as_ref().map(|p| p.to_string().replace(' ', ",")));
+    say("local_pref:", rule.set.local_pref.map(|n| n.to_string()));
+    say("cost:", rule.set.cost.map(|n| n.to_string()));
+    for tag in &rule.set.add_tags {
+        say("add_tag:", Some(tag.to_string()));
+    }
+    for tag in Vec::<String>::from(rule.set.del_tags.clone()) {
+        say("del_tag:", Some(tag));
+    }
+    words.join(" ")
 }
 
 fn visibility(rows: &[VisibilityRow]) {

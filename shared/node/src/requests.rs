@@ -14,6 +14,7 @@ use crate::engine::{Engine, Outcome};
 use crate::overlay::local;
 use crate::own_ports::{Carrier, circle};
 use crate::peers::PeerSpec;
+use crate::rules::{Direction, RuleSpec};
 use crate::write::Write;
 
 impl<S: RouteStore> Engine<S> {
@@ -79,6 +80,15 @@ impl<S: RouteStore> Engine<S> {
                 let write = self.rules.remove(&rule, &mut self.facts.config);
                 self.rules_changed(write)
             }
+            #[cfg(feature = "mesh")]
+            Request::PolicyPlan { rules } => Outcome::Done(self.policy_plan(&rules)),
+            #[cfg(feature = "mesh")]
+            Request::PolicyApply { rules, etag } => {
+                let write = self.rules.replace(rules, &etag, &mut self.facts.config);
+                self.rules_changed(write)
+            }
+            #[cfg(feature = "mesh")]
+            Request::Explain { service, peer } => Outcome::Done(self.explain(&service, peer.as_ref())),
             Request::Visibility => Outcome::Done(Ok(Answer::Visibility(self.core.visibility()))),
             Request::Bundle => Outcome::Done(self.bundle()),
             Request::Invite { node, ttl_s, address } => self.invite(&node, ttl_s, address),
@@ -127,6 +137,8 @@ impl<S: RouteStore> Engine<S> {
         self.drain();
         self.transport.remove_peer(name);
         self.facts.dial_errors.remove(name);
+        #[cfg(feature = "mesh")]
+        self.facts.disagreements.remove(name);
         self.facts.remotes.remove(name);
         let org = name.org_id();
         if org != self.facts.config.org && !self.facts.config.peers.iter().any(|p| p.org == org) {
@@ -176,10 +188,27 @@ impl<S: RouteStore> Engine<S> {
 
     fn rule_rows(&self) -> Vec<RuleRow> {
         let source = |of_file| if of_file { "file" } else { "runtime" }.to_string();
-        self.rules
-            .effective()
-            .map(|(rule, of_file)| RuleRow { rule: rule.clone(), source: source(of_file) })
-            .collect()
+        let state = self.core.state();
+        let mut rows = Vec::new();
+        for (direction, list, matches) in [
+            (Direction::Export, state.exports(), state.export_matches()),
+            (Direction::Import, state.imports(), state.import_matches()),
+        ] {
+            for (place, (rule, of_file)) in self.rules.effective(direction).into_iter().enumerate() {
+                rows.push(RuleRow {
+                    rule: RuleSpec {
+                        direction,
+                        org: rule.neighbour.clone(),
+                        service: rule.service.to_string(),
+                    },
+                    source: source(of_file),
+                    name: list.name(place),
+                    matches: matches.get(place).copied().unwrap_or(0),
+                    detail: Some(Box::new(rule)),
+                });
+            }
+        }
+        rows
     }
 
     /// The core hears all rules as they are now.

@@ -1,56 +1,42 @@
-//! Export and import rules as they are after what was changed at run time: the file, and the differences from it.
+//! Export and import rules as they are after what was changed at run time: the file, or the lists that took its place as a
+//! whole, and single rules added and removed since.
 
 use std::collections::BTreeSet;
 
-use catalyst_config::{Config, Export, Import, Limits as ConfigLimits, Selector};
-use catalyst_names::{OrgId, ServiceLabel};
+use catalyst_config::{Config, Limits as ConfigLimits};
+use catalyst_names::{OrgId, ServiceName};
+use catalyst_policy::{Action, Neighbour, Pattern, Rule, RuleList};
 use catalyst_store::{Scan, Store, StoreError, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::write::Write;
 
+pub use catalyst_policy::Direction;
+
 const RULES: Table = Table::new("rules");
+/// The key of the lists that took the place of the file's.
+#[cfg(feature = "mesh")]
+const LISTS: &str = "lists";
 
-/// Which way a rule lets services pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// The other organisation may learn the service.
-    Export,
-    /// This node accepts the service of the other organisation.
-    Import,
-}
-
-impl Direction {
-    /// `export` or `import`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Direction::Export => "export",
-            Direction::Import => "import",
-        }
-    }
-}
-
-/// One rule.
+/// A rule as a command names it: which services, and whose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RuleSpec {
     /// Which way.
     pub direction: Direction,
-    /// The other organisation.
-    pub org: OrgId,
-    /// The label of the service, or `*`.
+    /// The other organisation, one of its nodes, or `*`.
+    pub org: Neighbour,
+    /// The services.
     pub service: String,
 }
 
 impl RuleSpec {
-    fn selector(&self) -> Result<Selector, String> {
-        if self.service == "*" {
-            return Ok(Selector::All);
-        }
-        ServiceLabel::parse(&self.service)
-            .map(Selector::One)
-            .map_err(|e| format!("'{}' is neither the label of a service nor \"*\": {e}", self.service))
+    fn of(direction: Direction, rule: &Rule) -> Self {
+        RuleSpec { direction, org: rule.neighbour.clone(), service: rule.service.to_string() }
+    }
+
+    fn rule(&self) -> Result<Rule, String> {
+        let service = Pattern::parse(&self.service).map_err(|e| format!("'{}': {e}", self.service))?;
+        Ok(Rule::new(service, self.org.clone()))
     }
 
     fn key(&self) -> String {
@@ -66,26 +52,56 @@ enum Change {
     Removed,
 }
 
-/// The differences from the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    of_file: BTreeSet<RuleSpec>,
-    added: BTreeSet<RuleSpec>,
-    removed: BTreeSet<RuleSpec>,
+/// Both lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lists {
+    /// The export rules, in order.
+    pub exports: Vec<Rule>,
+    /// The import rules, in order.
+    pub imports: Vec<Rule>,
 }
 
-fn word(selector: &Selector) -> String {
-    match selector {
-        Selector::All => "*".to_string(),
-        Selector::One(label) => label.to_string(),
+impl Lists {
+    /// One of the two.
+    #[must_use]
+    pub fn list(&self, direction: Direction) -> &Vec<Rule> {
+        match direction {
+            Direction::Export => &self.exports,
+            Direction::Import => &self.imports,
+        }
+    }
+
+    #[cfg(feature = "mesh")]
+    /// Names these rules: other rules have another text, so that nobody changes what somebody else has just changed.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        // FNV-1a: nothing depends on its being hard to forge.
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("{hash:016x}")
     }
 }
 
-fn all(config: &Config) -> BTreeSet<RuleSpec> {
-    let rule =
-        |direction, org: &OrgId, service| RuleSpec { direction, org: org.clone(), service: word(service) };
-    let exports = config.exports.iter().map(|e| rule(Direction::Export, &e.to, &e.service));
-    exports.chain(config.imports.iter().map(|i| rule(Direction::Import, &i.from, &i.service))).collect()
+/// Lists that took the place of the file's: version 1 of the row.
+#[cfg(feature = "mesh")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Replaced {
+    v: u32,
+    /// [`Lists::etag`] of the file's rules at that time.
+    file: String,
+    lists: Lists,
+}
+
+/// The rules, and how they differ from the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    of_file: Lists,
+    replaced: Option<Lists>,
+    added: Vec<RuleSpec>,
+    removed: BTreeSet<RuleSpec>,
 }
 
 impl Rules {
@@ -95,7 +111,8 @@ impl Rules {
     /// # Errors
     /// The disk.
     pub fn load(store: &dyn Store, config: &mut Config) -> Result<Self, StoreError> {
-        let mut rules = Rules { of_file: all(config), ..Rules::default() };
+        let of_file = Lists { exports: config.exports.clone(), imports: config.imports.clone() };
+        let mut rules = Rules { of_file, ..Rules::default() };
         let mut after: Option<Vec<u8>> = None;
         loop {
             let scan = after.as_deref().map_or(Scan::all(), |key| Scan::all().after(key));
@@ -103,79 +120,177 @@ impl Rules {
             let Some((last, _)) = rows.last() else { break };
             after = Some(last.clone());
             for (key, row) in &rows {
+                #[cfg(feature = "mesh")]
+                if key == LISTS.as_bytes() {
+                    rules.load_lists(row);
+                    continue;
+                }
                 match serde_json::from_slice::<(RuleSpec, Change)>(row) {
-                    Ok((rule, Change::Added)) if rule.selector().is_ok() => drop(rules.added.insert(rule)),
+                    Ok((rule, Change::Added)) if rule.rule().is_ok() => rules.added.push(rule),
                     Ok((rule, Change::Removed)) => drop(rules.removed.insert(rule)),
                     _ => tracing::warn!(key = %String::from_utf8_lossy(key), "a stored rule does not decode"),
                 }
             }
         }
-        rules.apply(config);
+        rules.put_into(config);
         Ok(rules)
     }
 
-    /// What holds: the rules of the file that were not removed, and those that were added.
-    pub(crate) fn effective(&self) -> impl Iterator<Item = (&RuleSpec, bool)> {
-        let kept = self.of_file.iter().filter(|r| !self.removed.contains(r) && !self.added.contains(r));
-        kept.map(|r| (r, true)).chain(self.added.iter().map(|r| (r, false)))
-    }
-
-    fn apply(&self, config: &mut Config) {
-        (config.exports, config.imports) = (Vec::new(), Vec::new());
-        for (rule, _) in self.effective() {
-            let Ok(service) = rule.selector() else { continue };
-            match rule.direction {
-                Direction::Export => config.exports.push(Export { service, to: rule.org.clone() }),
-                Direction::Import => config.imports.push(Import { service, from: rule.org.clone() }),
+    #[cfg(feature = "mesh")]
+    fn load_lists(&mut self, row: &[u8]) {
+        match serde_json::from_slice::<Replaced>(row) {
+            Ok(replaced) if replaced.v == 1 => {
+                if replaced.file != self.of_file.etag() {
+                    tracing::warn!(
+                        "the rules in the file were changed, but 'policy apply' has put others in their place, which stay \
+                         in force: apply the file to follow it again"
+                    );
+                }
+                self.replaced = Some(replaced.lists);
             }
+            _ => tracing::warn!("the stored lists of rules do not decode"),
         }
     }
 
-    /// Takes a rule in, and brings `config` up to date.
+    /// What holds, in order, and whether it is of the file.
+    pub(crate) fn effective(&self, direction: Direction) -> Vec<(Rule, bool)> {
+        let file = self.of_file.list(direction);
+        let base = self.replaced.as_ref().map_or(file, |lists| lists.list(direction));
+        let kept = base.iter().filter(|r| !self.removed.contains(&RuleSpec::of(direction, r)));
+        let mut all: Vec<(Rule, bool)> = kept.map(|r| (r.clone(), file.contains(r))).collect();
+        let added = self.added.iter().filter(|s| s.direction == direction);
+        all.extend(added.filter_map(|s| Some((s.rule().ok()?, false))));
+        all
+    }
+
+    /// Both lists as they hold.
+    #[must_use]
+    pub(crate) fn lists(&self) -> Lists {
+        let list = |direction| self.effective(direction).into_iter().map(|(rule, _)| rule).collect();
+        Lists { exports: list(Direction::Export), imports: list(Direction::Import) }
+    }
+
+    fn put_into(&self, config: &mut Config) {
+        let lists = self.lists();
+        (config.exports, config.imports) = (lists.exports, lists.imports);
+    }
+
+    /// Takes a rule in, at the end of its list, and brings `config` up to date.
     ///
     /// # Errors
     /// What is wrong with it, and what to do.
-    pub(crate) fn add(&mut self, rule: RuleSpec, config: &mut Config) -> Result<Write, String> {
-        rule.selector()?;
-        let (org, direction) = (&rule.org, rule.direction);
-        if *org == config.org {
-            return Err(format!("nodes of '{org}' share everything: rules are for other organisations"));
+    pub(crate) fn add(&mut self, spec: RuleSpec, config: &mut Config) -> Result<Write, String> {
+        let rule = spec.rule()?;
+        let direction = spec.direction;
+        known(&rule, config)?;
+        let mut rules: Vec<Rule> = self.effective(direction).into_iter().map(|(rule, _)| rule).collect();
+        if rules.len() >= ConfigLimits::RULES {
+            let (n, which) = (rules.len(), direction.as_str());
+            return Err(format!("there are {n} {which} rules, the most that a node takes"));
         }
-        if !config.peers.iter().any(|p| p.org == *org && p.foreign.is_some()) {
-            return Err(format!(
-                "no peer belongs to '{org}': add one first, with its bundle and the agreement ('peer add')"
-            ));
-        }
-        let same = self.effective().filter(|(r, _)| r.direction == direction).count();
-        if same >= ConfigLimits::RULES {
-            return Err(format!("there are {same} {} rules, the most that a node takes", direction.as_str()));
-        }
-        self.removed.remove(&rule);
-        let row = if self.of_file.contains(&rule) {
-            None
+        self.removed.remove(&spec);
+        let base = self.replaced.as_ref().unwrap_or(&self.of_file).list(direction);
+        let there = base.iter().any(|r| RuleSpec::of(direction, r) == spec);
+        let row = if there || self.added.contains(&spec) {
+            (!there).then(|| serde_json::to_vec(&(&spec, Change::Added)).unwrap_or_default())
         } else {
-            self.added.insert(rule.clone());
-            serde_json::to_vec(&(&rule, Change::Added)).ok()
+            rules.push(rule);
+            RuleList::new(direction, rules).map_err(|(_, why)| why.to_string())?;
+            self.added.push(spec.clone());
+            serde_json::to_vec(&(&spec, Change::Added)).ok()
         };
-        self.apply(config);
-        Ok(Write::one(RULES, &rule.key(), row))
+        self.put_into(config);
+        Ok(Write::one(RULES, &spec.key(), row))
     }
 
-    /// Takes a rule out, and brings `config` up to date.
+    /// Takes rules out that speak of these services and this neighbour, and brings `config` up to date.
     ///
     /// # Errors
     /// When there is no such rule.
-    pub(crate) fn remove(&mut self, rule: &RuleSpec, config: &mut Config) -> Result<Write, String> {
-        if !self.effective().any(|(r, _)| r == rule) {
-            let verb = rule.direction.as_str();
-            return Err(format!("no {verb} rule of '{}' with '{}'; see '{verb} ls'", rule.service, rule.org));
+    pub(crate) fn remove(&mut self, spec: &RuleSpec, config: &mut Config) -> Result<Write, String> {
+        let direction = spec.direction;
+        if !self.effective(direction).iter().any(|(r, _)| RuleSpec::of(direction, r) == *spec) {
+            let verb = direction.as_str();
+            return Err(format!("no {verb} rule of '{}' with '{}'; see '{verb} ls'", spec.service, spec.org));
         }
-        self.added.remove(rule);
-        let row = self.of_file.contains(rule).then(|| {
-            self.removed.insert(rule.clone());
-            serde_json::to_vec(&(rule, Change::Removed)).unwrap_or_default()
+        self.added.retain(|s| s != spec);
+        let base = self.replaced.as_ref().unwrap_or(&self.of_file).list(direction);
+        let row = base.iter().any(|r| RuleSpec::of(direction, r) == *spec).then(|| {
+            self.removed.insert(spec.clone());
+            serde_json::to_vec(&(spec, Change::Removed)).unwrap_or_default()
         });
-        self.apply(config);
-        Ok(Write::one(RULES, &rule.key(), row))
+        self.put_into(config);
+        Ok(Write::one(RULES, &spec.key(), row))
     }
+
+    /// Puts other lists in the place of all rules, and brings `config` up to date. `etag` is that of the rules that the
+    /// caller has seen.
+    ///
+    /// # Errors
+    /// What is wrong with them, or that others were faster.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn replace(&mut self, lists: Lists, etag: &str, config: &mut Config) -> Result<Write, String> {
+        let now = self.lists().etag();
+        if etag != now {
+            return Err(format!(
+                "the rules were changed since you looked at them (they are {now} now, not {etag}): run 'policy plan' again"
+            ));
+        }
+        check(&lists, config)?;
+        let gone = self.added.drain(..).chain(core::mem::take(&mut self.removed));
+        let mut write = gone.fold(Write::default(), |write, spec| write.and(RULES, &spec.key(), None));
+        if lists == self.of_file {
+            self.replaced = None;
+            write = write.and(RULES, LISTS, None);
+        } else {
+            let row = Replaced { v: 1, file: self.of_file.etag(), lists: lists.clone() };
+            write = write.and(RULES, LISTS, serde_json::to_vec(&row).ok());
+            self.replaced = Some(lists);
+        }
+        self.put_into(config);
+        Ok(write)
+    }
+}
+
+/// Whether both lists can hold on this node.
+///
+/// # Errors
+/// What is wrong, and where.
+#[cfg(feature = "mesh")]
+pub(crate) fn check(lists: &Lists, config: &Config) -> Result<(), String> {
+    for direction in [Direction::Export, Direction::Import] {
+        let rules = lists.list(direction);
+        let list = direction.list();
+        RuleList::new(direction, rules.clone()).map_err(|(place, why)| format!("/{list}/{place}: {why}"))?;
+        for (place, rule) in rules.iter().enumerate() {
+            known(rule, config).map_err(|why| format!("/{list}/{place}: {why}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a rule speaks of a neighbour that there is.
+fn known(rule: &Rule, config: &Config) -> Result<(), String> {
+    let who = &rule.neighbour;
+    if who.as_str() == config.org.as_str() {
+        return Err(format!("nodes of '{who}' share everything: rules are for other organisations"));
+    }
+    let meant = |p: &catalyst_config::Peer| {
+        p.foreign.is_some() && who.matches(p.org.as_str(), &format!("{}.{}", p.node, p.org))
+    };
+    if who.is_any() || config.peers.iter().any(meant) {
+        return Ok(());
+    }
+    Err(format!("no peer belongs to '{who}': add one first, with its bundle and the agreement ('peer add')"))
+}
+
+/// Whether any rule of a list could let something pass to or from this neighbour.
+pub(crate) fn speaks_of(rules: &[Rule], org: &str, node: &str) -> bool {
+    rules.iter().any(|r| r.action == Action::Accept && r.neighbour.matches(org, node))
+}
+
+/// To whom the rules let a service of this node go, as they name it.
+pub(crate) fn exported_to(rules: &[Rule], service: &ServiceName, own: &OrgId) -> Vec<String> {
+    let rules = rules.iter().filter(|r| r.service.matches(service.as_str(), own.as_str()));
+    rules.filter(|r| r.action == Action::Accept).map(|r| r.neighbour.to_string()).collect()
 }

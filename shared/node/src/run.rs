@@ -123,6 +123,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         exposed,
         http,
         dial_errors: std::collections::BTreeMap::new(),
+        #[cfg(feature = "mesh")]
+        disagreements: std::collections::BTreeMap::new(),
         max_routes,
         remotes: std::collections::BTreeMap::new(),
         started: false,

@@ -11,6 +11,7 @@ use catalyst_transport::SessionId as Link;
 use crate::admin::{ExposeRow, HealthRow, PeerRow, ServiceRow, Status, UdpRow};
 use crate::authority::Authority;
 use crate::engine::Engine;
+use crate::rules::{exported_to, speaks_of};
 
 const INTERNAL: &str = "internal";
 const DIALS_US: &str = "dials us";
@@ -49,6 +50,11 @@ impl<S: Store> Engine<S> {
             (Some(_), _) => String::new(),
             (None, Some(error)) => error.clone(),
             (None, None) => peer.last_end.clone(),
+        };
+        #[cfg(feature = "mesh")]
+        let last_error = match self.facts.disagreements.get(name) {
+            Some(difference) if peer.session.is_none() => format!("{last_error} ({difference})"),
+            _ => last_error,
         };
         let announced = peer.session.map_or(0, |s: SessionId| self.core.groups().announced(s).count());
         let now = self.clocks.now().mono;
@@ -92,8 +98,8 @@ impl<S: Store> Engine<S> {
     /// Between organisations nothing passes that no rule names: said here, so that nobody has to guess (RFC 8212).
     fn withheld(&self, peer: &NodeName) -> String {
         let (config, org) = (&self.facts.config, peer.org());
-        let exports = config.exports.iter().any(|e| e.to.as_str() == org);
-        let imports = config.imports.iter().any(|i| i.from.as_str() == org);
+        let exports = speaks_of(&config.exports, org, peer.as_str());
+        let imports = speaks_of(&config.imports, org, peer.as_str());
         match (org == config.org.as_str(), exports, imports) {
             (true, ..) | (_, true, true) => String::new(),
             (_, false, true) => format!("nothing goes to {org}: no entry of 'exports' names it"),
@@ -117,12 +123,7 @@ impl<S: Store> Engine<S> {
             weight: spec.weight,
             tags: spec.tags.clone(),
             source: if self.overlay.is_of_file(&spec.name) { "file" } else { "runtime" }.to_string(),
-            exported_to: config
-                .exports
-                .iter()
-                .filter(|e| e.service.matches(spec.name.as_str()))
-                .map(|e| e.to.to_string())
-                .collect(),
+            exported_to: exported_to(&config.exports, &full(spec), &config.org),
         };
         specs.iter().map(row).collect()
     }

@@ -29,7 +29,7 @@ pub use limits::Limits;
 pub use origin::border_origin;
 pub use pattern::{Neighbour, PathPattern, Pattern, Tag};
 pub use role::{LocalPref, Relation, Role};
-pub use rules::{Action, DelTags, Direction, Rule, RuleList, Set};
+pub use rules::{Action, DelTags, Direction, Rule, RuleList, Set, check_name};
 
 #[cfg(test)]
 extern crate std;

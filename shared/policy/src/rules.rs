@@ -24,6 +24,15 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// `export` or `import`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::Export => "export",
+            Direction::Import => "import",
+        }
+    }
+
     /// The name of the list: `exports` or `imports`.
     #[must_use]
     pub fn list(self) -> &'static str {
@@ -188,7 +197,7 @@ impl Rule {
     /// [`RuleError`].
     pub fn check(&self, direction: Direction) -> Result<(), RuleError> {
         if !self.name.is_empty() {
-            name(&self.name)?;
+            check_name(&self.name)?;
         }
         if self.set.add_tags.len() > Limits::RULE_TAGS {
             return Err(RuleError::Tags);
@@ -217,7 +226,10 @@ impl Rule {
 }
 
 /// Checks the name of a rule: printable, without spaces, and not too long.
-fn name(text: &str) -> Result<(), RuleError> {
+///
+/// # Errors
+/// [`RuleError::Name`].
+pub fn check_name(text: &str) -> Result<(), RuleError> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_./:".contains(&c);
     let fits = !text.is_empty() && text.len() <= Limits::RULE_NAME && text.bytes().all(plain);
     fits.then_some(()).ok_or(RuleError::Name)

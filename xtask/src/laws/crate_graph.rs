@@ -120,6 +120,11 @@ const TABLE: &[(&str, May)] = &[
     ),
     ("catalyst-edge", May::UseAny),
     ("catalyst", May::UseAny),
+    // What a user writes: the core and what it is made of.
+    (
+        "catalyst-example-plugin",
+        May::Use(&["catalyst-control", "catalyst-names", "catalyst-route-table", "catalyst-wire"]),
+    ),
     ("catalyst-e2e", May::UseAny),
     ("catalyst-bench", May::UseAny),
     ("xtask", May::UseAny),

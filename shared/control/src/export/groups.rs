@@ -218,6 +218,13 @@ impl Groups {
             .flat_map(Group::announced)
     }
 
+    /// Whether a session's group announces this key.
+    #[must_use]
+    pub fn is_announced(&self, session: SessionId, key: RouteKey) -> bool {
+        let group = self.of_session.get(&session).and_then(|id| self.groups.get(id));
+        group.is_some_and(|g| g.is_announced(key))
+    }
+
     /// For tests: every journal fits its table.
     #[cfg(test)]
     pub(crate) fn are_sound(&self) -> bool {

@@ -4,7 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use catalyst_policy::{Facts, Relation, Set, mark_on_import};
+use catalyst_policy::{Facts, Relation, RuleList, Set, mark_on_import};
 use catalyst_route_table::Store;
 use catalyst_wire::{Attrs, Limits as WireLimits, Path, Reader, Writer};
 
@@ -38,11 +38,23 @@ pub(crate) fn imported<'a, S: Store>(
     attrs: Attrs<'a>,
     scratch: &'a mut Vec<u8>,
 ) -> Attrs<'a> {
+    imported_by(&state.imports.list, state, peer, service, attrs, scratch)
+}
+
+/// The same under other rules.
+pub(crate) fn imported_by<'a, S: Store>(
+    rules: &'a RuleList,
+    state: &'a State<S>,
+    peer: Option<&'a Peer>,
+    service: &'a str,
+    attrs: Attrs<'a>,
+    scratch: &'a mut Vec<u8>,
+) -> Attrs<'a> {
     let Some(peer) = peer.filter(|p| p.relation.is_some_and(Relation::is_external)) else { return attrs };
     let facts = facts(state, peer, service, &attrs);
     let mark = mark_on_import(peer.relation, peer.config.name.org(), attrs.only_to_customer);
     let attrs = Attrs { only_to_customer: mark, ..attrs };
-    match catalyst_policy::import(&state.imports.list, &facts, None) {
+    match catalyst_policy::import(rules, &facts, None) {
         Ok(accepted) => match accepted.rule {
             Some((_, rule)) => changed(&rule.set, attrs, scratch),
             None => attrs,

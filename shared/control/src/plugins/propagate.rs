@@ -61,7 +61,7 @@ fn one<S: Store>(state: &State<S>, key: RouteKey, marks: &mut Marks<'_>, buf: &m
 }
 
 /// What export rules look at when they decide about a group.
-pub(crate) fn export_facts<'a, S: Store>(
+fn export_facts<'a, S: Store>(
     state: &'a State<S>,
     group: (&'a OrgId, Relation, Option<&'a NodeName>),
     service: &'a str,
@@ -83,7 +83,7 @@ pub(crate) fn export_facts<'a, S: Store>(
 
 /// The encoded announcement for one group, or why policy keeps it in; and the rule that decided. `route` is what import
 /// left of the attributes, and local_pref.
-fn element<'b, S: Store>(
+pub(crate) fn element<'b, S: Store>(
     state: &State<S>,
     rules: &RuleList,
     kind: &GroupKind,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use catalyst_names::{NodeName, OrgId, Protocol, ServiceLabel};
-use catalyst_policy::{Agreement, Party, Pattern, Role, Rule};
+use catalyst_names::{NodeName, Protocol, ServiceLabel};
+use catalyst_policy::{Agreement, Neighbour, Party, Pattern, Role, Rule};
 use catalyst_route_table::{Heap, Limits as TableLimits, Store};
 use catalyst_wire::{
     Announced, Attrs, Frame, FrameType, Notify, NotifyCode, Open, Path, Refused, Update, UpdateWriter,
@@ -23,10 +23,6 @@ pub(super) const PLENTY: usize = 1 << 24;
 pub(super) type Key = (String, String);
 
 pub(super) fn name(text: &str) -> NodeName {
-    text.parse().unwrap()
-}
-
-pub(super) fn org(text: &str) -> OrgId {
     text.parse().unwrap()
 }
 
@@ -79,12 +75,22 @@ pub(super) fn rules(texts: &[&str]) -> Event {
     let (mut exports, mut imports) = (Vec::new(), Vec::new());
     for text in texts {
         if let Some((service, to)) = text.split_once('>') {
-            exports.push(Rule::new(pattern(service), org(to)));
+            exports.push(Rule::new(pattern(service), Neighbour::parse(to).unwrap()));
         } else if let Some((service, from)) = text.split_once('<') {
-            imports.push(Rule::new(pattern(service), org(from)));
+            imports.push(Rule::new(pattern(service), Neighbour::parse(from).unwrap()));
         }
     }
     Event::PolicyChanged { exports, imports }
+}
+
+/// A path of the wire; tests leak a few bytes for it.
+pub(super) fn path(names: &[&str]) -> Path<'static> {
+    let mut buf = [0u8; 1024];
+    let mut out = catalyst_wire::Writer::new(&mut buf);
+    out.u64(names.len() as u64).unwrap();
+    names.iter().for_each(|n| out.text(n).unwrap());
+    let bytes: &'static [u8] = Box::leak(out.written().to_vec().into_boxed_slice());
+    Path::read(&mut catalyst_wire::Reader::new(bytes), 32, 200, |_| true).unwrap()
 }
 
 /// Attributes as an internal neighbour sends them for its own service.

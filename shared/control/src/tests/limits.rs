@@ -41,6 +41,20 @@ fn refusals(heard: &[Heard]) -> Vec<(u32, &str)> {
 }
 
 #[test]
+fn the_warning_comes_again_only_after_calm() {
+    let mut bench = bounded(10, 99_999);
+    (0..8).for_each(|n| announce(&mut bench, n, 1));
+    assert_eq!(bench.notices(), [Notice::NearLimit(name(P))]);
+    // One less, and one more: between the two marks nothing is said.
+    bench.withdraw(1, &[("s7.globex.example", "o")]);
+    announce(&mut bench, 7, 1);
+    assert_eq!(bench.notices(), []);
+    bench.withdraw(1, &[("s7.globex.example", "o"), ("s6.globex.example", "o")]);
+    (6..8).for_each(|n| announce(&mut bench, n, 1));
+    assert_eq!(bench.notices(), [Notice::NearLimit(name(P))]);
+}
+
+#[test]
 fn an_agreement_bounds_services_warns_at_80_percent_and_keeps_the_session() {
     let mut bench = bounded(10, 99_999);
     for n in 0..7 {

@@ -74,10 +74,25 @@ fn peers_that_fit(program: &Program, config: &Config, has: usize) -> Option<u32>
     }
 }
 
+/// What is allowed, and hardly meant.
+fn warnings(config: &Config) -> Vec<String> {
+    let all = machine::lacks(config);
+    #[cfg(feature = "mesh")]
+    let all = {
+        use catalyst_config::policy::unreachable;
+        use catalyst_policy::Direction;
+        let mut all = all;
+        all.extend(unreachable(Direction::Export, &config.exports));
+        all.extend(unreachable(Direction::Import, &config.imports));
+        all
+    };
+    all
+}
+
 /// `config check`: the file and those that it names.
 pub(super) fn files(program: &Program, common: &Common) -> Result<(), NodeError> {
     let config = looked_at(program, common)?;
-    let warnings = machine::lacks(&config);
+    let warnings = warnings(&config);
     if common.json {
         output::document(&json!({ "ok": true, "warnings": warnings }).to_string());
     } else {
@@ -93,7 +108,7 @@ pub(super) fn all(program: &Program, common: &Common) -> Result<(), NodeError> {
     let sum: usize = parts.iter().map(|b| b.bytes).sum();
     // Inside the sandbox nobody reads them.
     let machine = memory_here();
-    let warnings = machine::lacks(&config);
+    let warnings = warnings(&config);
     let sandbox = confine::tried(&config);
     if common.json {
         let memory: Vec<_> =

@@ -1,10 +1,21 @@
 //! `export` and `import`: what passes between organisations.
 
-use catalyst_names::OrgId;
+use catalyst_policy::Neighbour;
 use clap::Subcommand;
+#[cfg(feature = "mesh")]
+use std::{io::IsTerminal, path::PathBuf};
 
 use crate::admin::Request;
 use crate::rules::{Direction, RuleSpec};
+#[cfg(feature = "mesh")]
+use crate::{
+    admin::Answer,
+    cli::{Common, Program},
+    client::ask,
+    error::NodeError,
+    output,
+    rules::Lists,
+};
 
 /// `export ...`
 #[derive(Subcommand, Clone, Debug)]
@@ -12,11 +23,11 @@ pub enum ExportCommand {
     /// Let another organisation learn a service; it is kept over restarts
     #[command(after_help = "Example:\n  catalyst export add inventory --to globex.example")]
     Add {
-        /// The label of a service of this organisation, or '*' for all
+        /// A service of this organisation, '*' for all, or a pattern; a full name for a service of others
         service: String,
-        /// The organisation of a peer
+        /// The organisation of a peer, one node of it, or '*'
         #[arg(long)]
-        to: OrgId,
+        to: Neighbour,
     },
     /// Keep a service in again; live connections to it are cut
     Rm {
@@ -24,7 +35,7 @@ pub enum ExportCommand {
         service: String,
         /// The organisation
         #[arg(long)]
-        to: OrgId,
+        to: Neighbour,
     },
     /// List exports and imports
     Ls,
@@ -38,11 +49,11 @@ pub enum ImportCommand {
     /// Accept a service of another organisation; it is kept over restarts
     #[command(after_help = "Example:\n  catalyst import add orders --from globex.example")]
     Add {
-        /// The label of a service of that organisation, or '*' for all that it offers
+        /// A service of that organisation, '*' for all that it offers, or a pattern; a full name for one of others
         service: String,
-        /// The organisation of a peer
+        /// The organisation of a peer, one node of it, or '*'
         #[arg(long)]
-        from: OrgId,
+        from: Neighbour,
     },
     /// Accept a service no longer
     Rm {
@@ -50,14 +61,95 @@ pub enum ImportCommand {
         service: String,
         /// The organisation
         #[arg(long)]
-        from: OrgId,
+        from: Neighbour,
     },
     /// List exports and imports
     Ls,
 }
 
+/// `policy ...`
+#[cfg(feature = "mesh")]
+#[derive(Subcommand, Clone, Debug)]
+pub enum PolicyCommand {
+    /// List all rules, in the order in which they are asked, and how often each has decided
+    #[command(
+        after_help = "Examples:\n  catalyst policy ls\n  catalyst policy ls --json | jq '.[] | {name, matches}'"
+    )]
+    Ls,
+    /// Show what other rules would expose, hide or move, from the routes that there are now; nothing is changed
+    #[command(after_help = "The file holds \"exports\" and \"imports\", as catalyst.json has them.\n\n\
+                            Example:\n  catalyst policy plan rules.json")]
+    Plan {
+        /// The rules
+        file: PathBuf,
+    },
+    /// Put other rules in the place of all, after showing what that changes; they are kept over restarts
+    #[command(after_help = "Example:\n  catalyst policy apply rules.json")]
+    Apply {
+        /// The rules
+        file: PathBuf,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+#[cfg(feature = "mesh")]
+pub(super) fn policy(program: &Program, common: &Common, command: &PolicyCommand) -> Result<(), NodeError> {
+    let socket = common.socket(program)?;
+    let (file, apply) = match command {
+        PolicyCommand::Ls => {
+            let (answer, unwritten) = ask(&socket, Request::Rules)?;
+            print(common, &answer);
+            return unwritten.map_or(Ok(()), Err);
+        }
+        PolicyCommand::Plan { file } => (file, None),
+        PolicyCommand::Apply { file, yes } => (file, Some(*yes)),
+    };
+    let read = catalyst_config::policy::load(file)?;
+    let rules = Lists { exports: read.exports, imports: read.imports };
+    let (answer, _) = ask(&socket, Request::PolicyPlan { rules: rules.clone() })?;
+    let Answer::Plan(plan) = &answer else {
+        return Err(NodeError::Failed("the node answered something else than a plan".to_string()));
+    };
+    if apply.is_none() || !common.json {
+        print(common, &answer);
+    }
+    let Some(yes) = apply else { return Ok(()) };
+    if !yes && !agreed()? {
+        return Err(NodeError::Failed("nothing was changed".to_string()));
+    }
+    let (answer, unwritten) = ask(&socket, Request::PolicyApply { rules, etag: plan.etag.clone() })?;
+    if common.json {
+        output::json(&answer);
+    } else {
+        output::line("these rules hold now:");
+        output::text(&answer, None);
+    }
+    unwritten.map_or(Ok(()), Err)
+}
+
+#[cfg(feature = "mesh")]
+fn print(common: &Common, answer: &Answer) {
+    if common.json { output::json(answer) } else { output::text(answer, None) }
+}
+
+/// Asks the person at the terminal.
+#[cfg(feature = "mesh")]
+fn agreed() -> Result<bool, NodeError> {
+    if !std::io::stdin().is_terminal() {
+        return Err(NodeError::Usage(
+            "there is nobody to ask: look at 'policy plan', then give --yes".to_string(),
+        ));
+    }
+    output::line("apply? [y/N]");
+    let mut said = String::new();
+    let read = std::io::stdin().read_line(&mut said);
+    Ok(read.is_ok() && matches!(said.trim(), "y" | "Y" | "yes"))
+}
+
 pub(super) fn export(command: &ExportCommand) -> Request {
-    let rule = |service: &str, to: &OrgId| RuleSpec {
+    let rule = |service: &str, to: &Neighbour| RuleSpec {
         direction: Direction::Export,
         org: to.clone(),
         service: service.to_string(),
@@ -71,7 +163,7 @@ pub(super) fn export(command: &ExportCommand) -> Request {
 }
 
 pub(super) fn import(command: &ImportCommand) -> Request {
-    let rule = |service: &str, from: &OrgId| RuleSpec {
+    let rule = |service: &str, from: &Neighbour| RuleSpec {
         direction: Direction::Import,
         org: from.clone(),
         service: service.to_string(),

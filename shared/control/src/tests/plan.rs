@@ -1,0 +1,137 @@
+//! A plan says beforehand what the change then does.
+
+use std::collections::BTreeSet;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use catalyst_policy::{Agreement, Neighbour, Party, Pattern, Role, Rule, Set};
+
+use super::kit::*;
+use crate::*;
+
+const GLOBEX: &str = "gw.globex.example";
+const INITECH: &str = "gw.initech.example";
+
+fn bench() -> Bench {
+    let mut bench = Bench::new();
+    bench.feed(rules(&["inventory>globex.example", "*<initech.example"]));
+    bench.feed(peer(GLOBEX, Some(agreement("globex.example", Role::Customer, 10, 9999))));
+    bench.feed(peer(INITECH, Some(agreement("initech.example", Role::Customer, 10, 9999))));
+    bench.up(1, GLOBEX);
+    bench.up(2, INITECH);
+    bench.offer("inventory");
+    bench.offer("orders");
+    bench.announce(2, &[("stock.initech.example", "o", across("initech.example"))]);
+    bench.announce(1, &[("mail.globex.example", "o", across("globex.example"))]);
+    bench
+}
+
+fn parts(event: &Event) -> (&[Rule], &[Rule]) {
+    match event {
+        Event::PolicyChanged { exports, imports } => (exports, imports),
+        _ => (&[], &[]),
+    }
+}
+
+/// Services that a session's neighbour holds.
+fn held(bench: &Bench, session: u64) -> BTreeSet<String> {
+    bench.remote(session).table.keys().map(|(service, _)| service.clone()).collect()
+}
+
+#[test]
+fn a_plan_says_what_then_happens() {
+    let sets: [&[&str]; 6] = [
+        &[],
+        &["inventory>globex.example", "*<initech.example"],
+        &["*>*", "*.*<*"],
+        &["*.*>globex.example", "*<initech.example", "mail<globex.example"],
+        &["stock.initech.example>globex.example", "*.initech.example<initech.example"],
+        &["orders>globex.example", "inventory>gw.globex.example"],
+    ];
+    for texts in sets {
+        let mut bench = bench();
+        let event = rules(texts);
+        let (exports, imports) = parts(&event);
+        let plan = bench.core.plan(exports, imports).unwrap();
+        let before = [held(&bench, 1), held(&bench, 2)];
+        let usable = |bench: &Bench| -> BTreeSet<String> {
+            bench.rows().into_iter().filter(|r| r.2 == "best").map(|r| r.0).collect()
+        };
+        let here = usable(&bench);
+        bench.feed(event.clone());
+        let after = [held(&bench, 1), held(&bench, 2)];
+        for (at, peer) in [GLOBEX, INITECH].into_iter().enumerate() {
+            let of = |rows: &[crate::plan::Exposure]| -> Vec<String> {
+                rows.iter().filter(|r| r.to == peer).map(|r| r.service.clone()).collect()
+            };
+            let new: Vec<String> = after[at].difference(&before[at]).cloned().collect();
+            let gone: Vec<String> = before[at].difference(&after[at]).cloned().collect();
+            assert_eq!((of(&plan.exposed), of(&plan.hidden)), (new, gone), "{texts:?} towards {peer}");
+        }
+        let now = usable(&bench);
+        let (gained, lost): (Vec<_>, Vec<_>) =
+            (now.difference(&here).cloned().collect(), here.difference(&now).cloned().collect());
+        assert_eq!((plan.gained, plan.lost), (gained, lost), "{texts:?}");
+        // Once it holds, there is nothing left to change.
+        assert!(bench.core.plan(exports, imports).unwrap().is_empty(), "{texts:?}");
+    }
+}
+
+#[test]
+fn moves_ranks_and_changed_attributes_are_named() {
+    let mut bench = bench();
+    let passed = |first: &'static str| {
+        path(match first {
+            "globex.example" => &["globex.example", "far.example"],
+            _ => &["initech.example", "far.example"],
+        })
+    };
+    let all = rules(&["*.*>*", "*.*<*"]);
+    bench.feed(all);
+    for (session, org) in [(1, "globex.example"), (2, "initech.example")] {
+        let attrs = catalyst_wire::Attrs { org_path: passed(org), ..Default::default() };
+        bench.announce(session, &[("x.far.example", "o", attrs)]);
+    }
+    assert_eq!(bench.rows().iter().find(|r| r.0 == "x.far.example" && r.2 == "best").unwrap().1, GLOBEX);
+    let any = || Rule::new(Pattern::parse("*.*").unwrap(), Neighbour::any());
+    let preferred = Rule {
+        set: Set { local_pref: Some(350), ..Set::default() },
+        ..Rule::new(Pattern::parse("*.far.example").unwrap(), Neighbour::parse(INITECH).unwrap())
+    };
+    let plan = bench.core.plan(&[any()], &[preferred.clone(), any()]).unwrap();
+    let moved = &plan.moved[..];
+    assert_eq!(moved.len(), 1);
+    assert_eq!((moved[0].from.as_str(), moved[0].to.as_str()), (GLOBEX, INITECH));
+    assert_eq!((plan.ranked[0].from, plan.ranked[0].to), ((300, 0), (350, 0)));
+    // What initech hears of it today it would no longer, as it would be its own; globex would, now.
+    assert_eq!(plan.hidden.iter().map(|e| e.to.to_string()).collect::<Vec<_>>(), [INITECH]);
+    assert_eq!(plan.exposed.iter().map(|e| e.to.to_string()).collect::<Vec<_>>(), [GLOBEX]);
+    let costly = Rule { set: Set { cost: Some(4), ..Set::default() }, ..any() };
+    let plan = bench.core.plan(&[costly], &[any()]).unwrap();
+    assert!(plan.exposed.is_empty() && plan.hidden.is_empty() && !plan.altered.is_empty());
+}
+
+#[test]
+fn a_plan_warns_of_limits_and_refuses_bad_rules() {
+    let mut bench = Bench::new();
+    let party = |org: &str, role, max_services| Party {
+        org: org.parse().unwrap(),
+        role,
+        max_services,
+        max_bytes: 9_999,
+        bundle: Default::default(),
+        contact: Default::default(),
+    };
+    let (ours, theirs) =
+        (party("acme.example", Role::Provider, 1), party("globex.example", Role::Customer, 10));
+    bench.feed(peer(GLOBEX, Some(Agreement::new(ours, theirs).unwrap())));
+    bench.offer("inventory");
+    bench.offer("orders");
+    let event = rules(&["*>globex.example"]);
+    let plan = bench.core.plan(parts(&event).0, &[]).unwrap();
+    assert_eq!(plan.exposed.len(), 2, "also without a session");
+    assert_eq!(plan.over_limit.len(), 1, "{plan:?}");
+    let twice = [parts(&event).0, parts(&event).0].concat();
+    let named: Vec<Rule> = twice.into_iter().map(|r| Rule { name: "a".into(), ..r }).collect();
+    assert!(bench.core.plan(&named, &[]).is_err());
+}
