@@ -27,6 +27,7 @@ mod clusters;
 mod door;
 mod hcm;
 mod headers;
+mod known;
 mod limits;
 mod listeners;
 mod log_line;

@@ -111,7 +111,9 @@ impl Resource {
         self.service.as_deref()
     }
 
-    pub(crate) fn shared_name(&self) -> &Arc<str> {
+    /// Its name, to be kept beside the resource without a copy.
+    #[must_use]
+    pub fn shared_name(&self) -> &Arc<str> {
         &self.name
     }
 
