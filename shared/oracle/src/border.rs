@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use catalyst_names::OriginId;
 use catalyst_policy::Agreement;
 
-use crate::rules;
+use crate::rules::{self, Border};
 use crate::table::{Candidate, Key, Rank};
 use crate::world::World;
 
@@ -29,35 +29,48 @@ pub(crate) fn crossings(
     opaque: Opaque<'_>,
 ) -> Vec<Crossing> {
     let mut found = Vec::new();
-    for (from, exporter) in world.nodes.iter().enumerate() {
-        for (to, agreement) in world.external(from) {
-            let importer = &world.nodes[to];
-            let (there, here) = (importer.name.org(), exporter.name.org());
-            let Some(pref) = rules::local_pref(agreement, there, here) else { continue };
-            for (key, held) in inside {
-                let Some(route) = held.get(&from) else { continue };
-                if !rules::exported(&exporter.exports, key.service.label(), there) {
-                    continue;
-                }
-                let rank = Rank {
-                    local_pref: Reverse(pref),
-                    local: Reverse(false),
-                    org_len: 1,
-                    cost: route.rank.cost,
-                    node_len: 0,
-                    via: exporter.name.clone(),
-                };
-                let entered = Candidate {
-                    rank,
-                    eligible: rules::imported(&importer.imports, key.service.label(), here),
-                    org_path: vec![exporter.name.org_id()],
-                    node_path: Vec::new(),
-                    ..route.clone()
-                };
-                let key = Key { service: key.service.clone(), origin: opaque(from, agreement, &key.origin) };
-                found.push(Crossing { key, from, to, route: entered });
+    for (key, held) in inside {
+        for (from, route) in held {
+            for (to, agreement) in world.external(*from) {
+                found.extend(crossing(world, (key, route), *from, to, agreement, opaque));
             }
         }
     }
     found
+}
+
+fn crossing(
+    world: &World,
+    (key, route): (&Key, &Candidate),
+    from: usize,
+    to: usize,
+    agreement: &Agreement,
+    opaque: Opaque<'_>,
+) -> Option<Crossing> {
+    let (exporter, importer) = (&world.nodes[from], &world.nodes[to]);
+    let (here, there) = (exporter.name.org(), importer.name.org());
+    let service = key.service.as_str();
+    let out = Border { own: here, org: there, node: importer.name.as_str() };
+    let role = rules::role(agreement, here, there)?;
+    let (cost, tags, mark) = rules::exported(&exporter.exports, out, role, service, route)?;
+    let mut org_path = vec![exporter.name.org_id()];
+    org_path.extend(route.org_path.iter().cloned());
+    let came = Candidate { org_path, node_path: Vec::new(), cost, tags, mark, ..route.clone() };
+    let into = Border { own: there, org: here, node: exporter.name.as_str() };
+    let role = rules::role(agreement, there, here)?;
+    let taken = rules::imported(&importer.imports, into, role, service, &came);
+    let eligible = taken.is_some();
+    let (pref, cost, tags_inside) = taken.unwrap_or((0, came.cost, came.tags.clone()));
+    let rank = Rank {
+        local_pref: Reverse(pref),
+        local: Reverse(false),
+        org_len: came.org_path.len(),
+        cost,
+        node_len: 0,
+        via: exporter.name.clone(),
+    };
+    let mark_inside = rules::mark_inside(role, here, came.mark.as_ref());
+    let route = Candidate { rank, eligible, tags_inside, mark_inside, ..came };
+    let key = Key { service: key.service.clone(), origin: opaque(from, agreement, &key.origin) };
+    Some(Crossing { key, from, to, route })
 }

@@ -8,8 +8,7 @@
 //! network, as Dijkstra's algorithm settles distances, and the rules are read anew in [`rules`]. So a
 //! disagreement with a simulated network means that one of the two is wrong.
 //!
-//! Not in it, because nodes do not offer it yet: passing on services of a third organisation, graceful restart,
-//! limits that refuse routes.
+//! Not in it: limits that refuse routes, whose outcome depends on what came first.
 
 mod border;
 mod neighbours;

@@ -7,16 +7,22 @@ use crate::table::{Candidate, Held, Key, Table};
 use crate::world::World;
 
 /// Puts what neighbours of the same organisation announce of a key into the tables: each its winner, except to
-/// whom it came from (split horizon), and except what has passed the listener already.
+/// whom it came from (split horizon).
 pub(crate) fn hear(world: &World, key: &Key, winners: &BTreeMap<usize, Candidate>, tables: &mut [Table]) {
     for (speaker, route) in winners.iter().filter(|(_, route)| can_pass(route)) {
         let onward = passed_on(world, *speaker, route);
         for listener in world.internal(*speaker) {
             let name = &world.nodes[listener].name;
-            if route.rank.via == *name || onward.node_path.iter().any(|n| n == name.node()) {
+            if route.rank.via == *name {
                 continue;
             }
-            put(&mut tables[listener], key, onward.clone());
+            // What has passed the listener is kept, but never used.
+            let looped = onward.node_path.iter().any(|n| n == name.node());
+            put(
+                &mut tables[listener],
+                key,
+                Candidate { eligible: onward.eligible && !looped, ..onward.clone() },
+            );
         }
     }
 }

@@ -34,6 +34,9 @@ pub(crate) fn passed_on(world: &World, node: usize, route: &Candidate) -> Candid
     onward.rank.node_len += 1;
     onward.rank.local.0 = false;
     onward.rank.via = world.nodes[node].name.clone();
+    onward.cost = route.rank.cost;
+    onward.tags.clone_from(&route.tags_inside);
+    onward.mark.clone_from(&route.mark_inside);
     onward
 }
 

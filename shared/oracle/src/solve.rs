@@ -29,25 +29,36 @@ pub fn solve(world: &World, opaque: Opaque<'_>) -> Vec<Table> {
             }
         }
     }
-    let mut foreign: BTreeMap<Key, Vec<(usize, Candidate)>> = BTreeMap::new();
-    for crossing in crossings(world, &inside, opaque) {
+    // Beyond each border a key has another origin id, so what crosses next depends only on what crossed before: no two
+    // organisations wait for each other, whatever their rules. No organisation stands in a path twice, so this ends.
+    while !inside.is_empty() {
+        for (key, winners) in &inside {
+            hear(world, key, winners, &mut tables);
+        }
+        inside = cross(world, &inside, opaque, &mut tables);
+    }
+    tables.iter_mut().for_each(rank);
+    tables
+}
+
+/// Lets everything cross the next border; gives back what wins beyond.
+fn cross(
+    world: &World,
+    inside: &BTreeMap<Key, BTreeMap<usize, Candidate>>,
+    opaque: Opaque<'_>,
+    tables: &mut [Table],
+) -> BTreeMap<Key, BTreeMap<usize, Candidate>> {
+    let mut entries: BTreeMap<Key, Vec<(usize, Candidate)>> = BTreeMap::new();
+    for crossing in crossings(world, inside, opaque) {
         let to = &world.nodes[crossing.to].name;
         let granted = tables[crossing.from].granted.entry(to.clone()).or_default();
         granted.insert(crossing.key.service.clone());
         put(&mut tables[crossing.to], &crossing.key, crossing.route.clone());
-        let entries = foreign.entry(crossing.key).or_default();
         if crossing.route.eligible {
-            entries.push((crossing.to, crossing.route));
+            entries.entry(crossing.key).or_default().push((crossing.to, crossing.route));
         }
     }
-    for (key, winners) in &inside {
-        hear(world, key, winners, &mut tables);
-    }
-    for (key, entries) in foreign {
-        hear(world, &key, &settle(world, entries), &mut tables);
-    }
-    tables.iter_mut().for_each(rank);
-    tables
+    entries.into_iter().map(|(key, entries)| (key, settle(world, entries))).collect()
 }
 
 /// A service as its own node holds it.
@@ -71,7 +82,11 @@ fn own(home: usize, node: &Node, service: &Service) -> (Key, Candidate) {
         node_path: Vec::new(),
         protocol: service.protocol,
         weight: service.weight,
+        cost: service.cost,
         tags: service.tags.clone(),
+        mark: None,
+        tags_inside: service.tags.clone(),
+        mark_inside: None,
         home,
     };
     (key, route)

@@ -46,8 +46,16 @@ pub struct Candidate {
     pub protocol: Protocol,
     /// Share among equals.
     pub weight: u16,
-    /// `org:tag`.
+    /// Lower is better, as it came in: the rank has what import made of it.
+    pub cost: u32,
+    /// `org:tag`, as they came in.
     pub tags: Vec<String>,
+    /// Who set the only-to-customer mark, as it came in.
+    pub mark: Option<String>,
+    /// The tags as import left them: what the organisation hears.
+    pub tags_inside: Vec<String>,
+    /// The mark as the organisation keeps it.
+    pub mark_inside: Option<String>,
     /// The node that really offers the service: a place in [`crate::World::nodes`].
     pub home: usize,
 }

@@ -139,7 +139,7 @@ fn figures(outcome: &Outcome) -> String {
     let each = |count: u64| (count as f64 / seconds) as u64;
     format!(
         "{} runs, {} failed, in {seconds:.1} s: {} runs/s, {} events/s; {} frames, {} sessions, {} tables of {} routes \
-         compared; the slowest took {} ms (seed {})",
+         compared; the slowest took {} ms (seed {}); {} circles of {} ms at most; {}.{:02} updates a link and change at most",
         outcome.runs,
         outcome.failures.len(),
         each(outcome.runs),
@@ -149,7 +149,11 @@ fn figures(outcome: &Outcome) -> String {
         stats.checks,
         stats.routes,
         outcome.slowest.0.as_millis(),
-        outcome.slowest.1
+        outcome.slowest.1,
+        stats.circles,
+        stats.longest_circle,
+        stats.most_updates / 100,
+        stats.most_updates % 100
     )
 }
 

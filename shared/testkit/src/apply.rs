@@ -16,16 +16,20 @@ impl Net {
     pub fn apply(&mut self, fault: Fault) {
         self.note(|_| format!("FAULT {fault:?}"));
         self.disturb(self.clock.now());
+        self.touch(&fault);
         match fault {
             Fault::ServiceUp(node, service) => {
+                self.changed_at_home(node, service.label.as_str());
                 self.nodes[node].services.insert(service.label.clone(), service.clone());
                 self.feed(node, &Event::ServiceUp(service));
             }
             Fault::ServiceDown(node, label) => {
+                self.changed_at_home(node, label.as_str());
                 self.nodes[node].services.remove(&label);
                 self.feed(node, &Event::ServiceDown(label));
             }
             Fault::Health(node, label, healthy) => {
+                self.changed_at_home(node, label.as_str());
                 if let Some(service) = self.nodes[node].services.get_mut(&label) {
                     service.healthy = healthy;
                 }
@@ -65,6 +69,7 @@ impl Net {
                     self.open(link, side);
                 }
             }
+            Fault::Lie(link, side, lie) => self.lie(link, side, lie),
             Fault::Tick(node) => self.feed(node, &Event::Tick),
             Fault::Configure(link, side, config) => {
                 self.links[link].plan.sides[side] = config;
@@ -73,6 +78,25 @@ impl Net {
                     self.want_dial(link, side);
                 }
             }
+        }
+    }
+
+    /// A service changes, as far as counting goes.
+    fn changed_at_home(&mut self, node: usize, label: &str) {
+        let service = format!("{label}.{}", self.nodes[node].name().org());
+        *self.changes.entry(service).or_default() += 1;
+    }
+
+    /// Remembers the links on which a session may end for this.
+    fn touch(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Lose(link, _)
+            | Fault::Cut(link, ..)
+            | Fault::Stall(link, ..)
+            | Fault::Dial(link, _)
+            | Fault::Configure(link, ..) => drop(self.disturbed_links.insert(*link)),
+            Fault::Down(node, ..) => self.disturbed_links.extend(&self.nodes[*node].links),
+            _ => {}
         }
     }
 
@@ -85,6 +109,10 @@ impl Net {
         place.tick_at = None;
         place.forwards.clear();
         place.grants.clear();
+        if exit == Exit::Wipe {
+            place.services = place.plan.services.iter().map(|s| (s.label.clone(), s.clone())).collect();
+            place.secret = self.secrets.bytes();
+        }
         let ids: Vec<u64> = self.conns.keys().copied().collect();
         for id in ids {
             let Some(conn) = self.conns.get_mut(&id) else { continue };
@@ -100,7 +128,7 @@ impl Net {
             if conn.over() {
                 self.remove_if_over(id);
             } else {
-                self.lost_at(id, 1 - side, exit != Exit::Power);
+                self.lost_at(id, 1 - side, !matches!(exit, Exit::Power | Exit::Wipe));
             }
         }
     }

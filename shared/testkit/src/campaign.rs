@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::generate::{Shape, generate_as};
 use crate::mutant::Chosen;
 use crate::net::Stats;
-use crate::run::{Failure, run};
+use crate::run::{Failure, run, run_twice};
 
 /// Seeds that failed once, whatever it was: the first word of each line; a shape may follow it.
 const FAILED_ONCE: &str = include_str!("../seeds.txt");
@@ -109,7 +109,11 @@ pub struct Outcome {
 /// [`Failure`]: what went wrong, and how to make it happen again.
 pub fn one(seed: u64, shape: Option<Shape>, mutant: Chosen) -> Result<Stats, Failure> {
     mutant.on_this_thread();
-    let ran = catch_unwind(AssertUnwindSafe(|| run(&generate_as(seed, shape))));
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let plan = generate_as(seed, shape);
+        // A second run with other delays, now and then: it costs as much as the first.
+        if seed.is_multiple_of(8) { run_twice(&plan) } else { run(&plan) }
+    }));
     Chosen::default().on_this_thread();
     let again = format!(
         "{seed}{}{}",
@@ -147,5 +151,8 @@ impl AddAssign for Stats {
         self.longest_unrest = self.longest_unrest.max(more.longest_unrest);
         self.most_frames = self.most_frames.max(more.most_frames);
         self.trace ^= more.trace;
+        self.most_updates = self.most_updates.max(more.most_updates);
+        self.circles += more.circles;
+        self.longest_circle = self.longest_circle.max(more.longest_circle);
     }
 }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use catalyst_control::{Endpoint, NextHop};
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_oracle::{Candidate, Key, Rank, Table};
+use catalyst_policy::Role;
 
 use crate::any::AnyCore;
+use crate::flows::End;
 use crate::net::Net;
 use crate::node::Node;
 use crate::seen::{AdjRibOut, Name, See, Seen, SeenRoute};
@@ -43,6 +45,7 @@ impl Net {
             grants(node, table)?;
             replayed(node)?;
         }
+        self.no_valley(&seen)?;
         self.sessions(&seen)?;
         self.walk(&tables)
     }
@@ -82,15 +85,54 @@ impl Net {
         Ok(())
     }
 
+    /// No path of organisations goes down or across and then up or across again, by the roles that they agreed on.
+    fn no_valley(&self, seen: &[Option<Seen>]) -> Wrong {
+        let mut roles: BTreeMap<[&str; 2], BTreeSet<Role>> = BTreeMap::new();
+        for link in &self.links {
+            let orgs = link.plan.ends.map(|end| self.nodes[end].name().org());
+            for agreement in link.plan.sides.iter().flatten().filter_map(|side| side.agreement.as_ref()) {
+                for [own, other] in [orgs, [orgs[1], orgs[0]]] {
+                    roles
+                        .entry([own, other])
+                        .or_default()
+                        .extend(catalyst_oracle::rules::role(agreement, own, other));
+                }
+            }
+        }
+        for (node, seen) in self.nodes.iter().zip(seen).filter_map(|(n, s)| Some((n, s.as_ref()?))) {
+            for ((service, _), routes) in &seen.adj_in {
+                for route in routes.values().filter(|route| route.eligible) {
+                    let own = std::iter::once(node.name().org());
+                    let path: Vec<&str> = own.chain(route.org_path.iter().map(String::as_str)).collect();
+                    // From home to here: what the next organisation is to the one that passed it on.
+                    let steps = path.windows(2).rev().map(|pair| roles.get(&[pair[1], pair[0]]));
+                    // Two agreements with two roles: anything may be.
+                    let clear =
+                        |roles: Option<&BTreeSet<Role>>| roles.filter(|r| r.len() == 1)?.first().copied();
+                    let Some(steps) = steps.map(clear).collect::<Option<Vec<Role>>>() else { continue };
+                    let top = steps.iter().position(|role| *role != Role::Provider).unwrap_or(steps.len());
+                    if steps.iter().skip(top + 1).any(|role| *role != Role::Customer) {
+                        return wrong(node, format!("{service} leaked: {path:?} goes by {steps:?}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Follows the first next hop of every origin of every service from every node: it must lead to a node that
     /// offers the service, and never come by one place twice.
     fn walk(&self, tables: &[Table]) -> Wrong {
-        let places: BTreeMap<&NodeName, usize> =
-            self.nodes.iter().enumerate().map(|(i, n)| (n.name(), i)).collect();
         for (start, node) in self.nodes.iter().enumerate() {
             for (service, forward) in node.forwards() {
                 for endpoint in forward.endpoints.iter().filter(|e| !e.backup) {
-                    let end = self.follow(start, service, endpoint, &places)?;
+                    let end = match self.follow(start, service, endpoint) {
+                        End::Home(end) => end,
+                        End::Nowhere(at, what) => return wrong(&self.nodes[at], what),
+                        End::Circle(_) => {
+                            return wrong(node, format!("{service} of {} runs in a circle", endpoint.origin));
+                        }
+                    };
                     let key = Key { service: service.clone(), origin: endpoint.origin.clone() };
                     let home = tables[start].loc_rib.get(&key).map(|held| held.best.home);
                     if home != Some(end) {
@@ -103,62 +145,6 @@ impl Net {
             }
         }
         Ok(())
-    }
-
-    fn follow(
-        &self,
-        start: usize,
-        service: &ServiceName,
-        first: &Endpoint,
-        places: &BTreeMap<&NodeName, usize>,
-    ) -> Result<usize, String> {
-        let (mut at, mut endpoint) = (start, first.clone());
-        for _ in 0..=self.nodes.len() {
-            let NextHop::Peer(next) = &endpoint.next else {
-                let offers = self.nodes[at].services.get(service.label()).is_some_and(|s| s.healthy);
-                let ours = self.nodes[at].name().org() == service.org();
-                return if offers && ours {
-                    Ok(at)
-                } else {
-                    wrong(&self.nodes[at], format!("is to serve {service} but does not offer it"))
-                };
-            };
-            let Some(to) = places.get(next).copied() else {
-                return wrong(&self.nodes[at], format!("sends {service} to {next}, which is no node"));
-            };
-            let crossed = self.nodes[at].name().org() != self.nodes[to].name().org();
-            let wanted = |e: &&Endpoint| match crossed {
-                true => self.opaque_ids(to, at, e.origin.as_str()).any(|id| id == endpoint.origin),
-                false => e.origin == endpoint.origin,
-            };
-            let onward = self.nodes[to].forwards.get(service).and_then(|f| f.endpoints.iter().find(wanted));
-            let Some(onward) = onward else {
-                return wrong(
-                    &self.nodes[to],
-                    format!(
-                        "does not know {service} of {}, though {} sends it there",
-                        endpoint.origin,
-                        self.nodes[at].name()
-                    ),
-                );
-            };
-            (at, endpoint) = (to, onward.clone());
-        }
-        wrong(&self.nodes[start], format!("{service} of {} runs in a circle", first.origin))
-    }
-
-    /// The ids under which a node announces one of its origins to another.
-    fn opaque_ids(
-        &self,
-        exporter: usize,
-        to: usize,
-        origin: &str,
-    ) -> impl Iterator<Item = catalyst_names::OriginId> {
-        self.links
-            .iter()
-            .filter(move |l| l.plan.ends == [exporter, to] || l.plan.ends == [to, exporter])
-            .filter_map(|l| l.plan.sides[0].as_ref()?.agreement.as_ref())
-            .map(move |a| catalyst_policy::border_origin(&self.nodes[exporter].secret, &a.digest(), origin))
     }
 }
 
@@ -202,7 +188,9 @@ fn differs(wanted: &Candidate, got: &SeenRoute) -> Option<&'static str> {
         (pref, "local_pref"),
         (org_path == got.org_path, "org_path"),
         (wanted.node_path == got.node_path, "node_path"),
-        (wanted.rank.cost == got.cost, "cost"),
+        (wanted.cost == got.cost, "cost"),
+        (!wanted.eligible || wanted.rank.cost == got.rank_cost, "cost by import"),
+        (wanted.mark == got.mark, "only-to-customer mark"),
         (wanted.weight == got.weight, "weight"),
         (wanted.protocol.as_str() == got.protocol, "protocol"),
         (wanted.tags == got.tags, "tags"),
@@ -313,14 +301,8 @@ fn arrived(sender: &Node, receiver: &Node, told: &BTreeMap<Name, Vec<u8>>, seen:
     let via = sender.name().as_str();
     let held: BTreeMap<&Name, &Vec<u8>> =
         seen.adj_in.iter().filter_map(|(key, routes)| Some((key, &routes.get(via)?.attrs))).collect();
-    let own = receiver.name();
-    let looped = |attrs: &[u8]| {
-        own.org() == sender.name().org()
-            && catalyst_wire::Attrs::read(attrs).is_ok_and(|a| a.node_path.contains(own.node()))
-    };
-    let open = seen.peers.get(via).is_some_and(|p| p.denied == 0);
-    let wanted: BTreeMap<&Name, &Vec<u8>> = told.iter().filter(|(_, attrs)| !looped(attrs)).collect();
-    if wanted == held || !open {
+    let wanted: BTreeMap<&Name, &Vec<u8>> = told.iter().collect();
+    if wanted == held {
         return Ok(());
     }
     wrong(receiver, format!("holds {:?} of {via}, who told {:?}", held.keys(), wanted.keys()))

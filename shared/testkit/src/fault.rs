@@ -4,6 +4,7 @@ use catalyst_control::LocalService;
 use catalyst_names::ServiceLabel;
 use catalyst_policy::Rule;
 
+use crate::lies::Lie;
 use crate::link::Side;
 
 /// Who notices that a connection is lost.
@@ -26,6 +27,8 @@ pub enum Exit {
     Kill,
     /// The machine loses power; nobody is told.
     Power,
+    /// As above, and its disk is lost: it comes back with what it was set up with, and other origin ids at its borders.
+    Wipe,
 }
 
 /// One thing that happens. Nodes, links and sides are places in the plan.
@@ -52,6 +55,8 @@ pub enum Fault {
     Dial(usize, usize),
     /// A node's timer rings for nothing.
     Tick(usize),
+    /// A side of a link lies to the other.
+    Lie(usize, usize, Lie),
     /// One side of a link configures the other anew: other terms, or none at all.
     Configure(usize, usize, Option<Side>),
 }

@@ -66,12 +66,13 @@ impl Net {
             Effect::Forward(forward) => {
                 let changed = self.nodes[node].changed.entry(forward.service.clone()).or_default();
                 *changed = [self.stats.steps, changed[0]];
-                let forwards = &mut self.nodes[node].forwards;
+                let (forwards, service) = (&mut self.nodes[node].forwards, forward.service.clone());
                 if forward.endpoints.is_empty() {
-                    forwards.remove(&forward.service);
+                    forwards.remove(&service);
                 } else {
-                    forwards.insert(forward.service.clone(), forward);
+                    forwards.insert(service.clone(), forward);
                 }
+                self.ways_changed(node, &service);
             }
             Effect::Grant { peer, service, granted } => {
                 let (whom, what) = (peer.to_string(), service.to_string());
@@ -93,6 +94,7 @@ impl Net {
         self.note(|net| format!("{}: {notice:?}", net.nodes[node].plan.name));
         match &notice {
             Notice::PeerUp(peer, session) => self.session_established(node, peer, *session),
+            Notice::MalformedRoute(peer, _) if self.was_lied_to(node, peer.as_str()) => {}
             Notice::MalformedRoute(..) | Notice::PluginConflict(_) | Notice::PolicyRefused(_) => {
                 self.violated(node, &format!("{notice:?}"));
             }
@@ -134,7 +136,7 @@ impl Net {
         if !late {
             services.iter().for_each(|s| self.feed(node, &Event::ServiceUp(s.clone())));
         }
-        for link in 0..self.links.len() {
+        for link in self.nodes[node].links.clone() {
             let sides = self.links[link].plan.ends.map(|end| end == node);
             for side in (0..2).filter(|side| sides[*side]) {
                 self.configure(link, side);

@@ -4,6 +4,7 @@ use catalyst_names::{NodeName, OrgId};
 use catalyst_policy::{Agreement, Party, Role};
 
 use crate::any::StoreKind;
+use crate::hierarchy::hierarchy;
 use crate::link::{LinkPlan, Side};
 use crate::pieces::{LABELS, hold, rules, service};
 use crate::plan::{NodePlan, Plan};
@@ -25,11 +26,18 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     let mut rng = Rng::new(seed);
     let own = SHAPES[rng.index(SHAPES.len())];
     let shape = shape.unwrap_or(own);
+    if shape.of_orgs() {
+        let (orgs, nodes, links) = hierarchy(&mut rng, shape);
+        let words = format!("{} of {} nodes, {} organisations", shape.name(), nodes.len(), orgs.len());
+        return finish(&mut rng, seed, words, &orgs, (nodes, links), true);
+    }
     let orgs: Vec<OrgId> = (0..rng.one_of([1, 1, 1, 2, 2, 3, 4])).filter_map(org).collect();
     let count = size(&mut rng).clamp(orgs.len().max(2), shape.most());
-    let nodes = nodes(&mut rng, &orgs, count);
+    // Every way to a service of a third organisation is a route of its own: in a dense network there are too many.
+    let transit = orgs.len() > 2 && count <= 8 && shape != Shape::Mesh && rng.percent(60);
+    let nodes = nodes(&mut rng, &orgs, count, transit);
     let edges = shape.edges(&mut rng, count);
-    let agreements = agreements(&mut rng, &orgs);
+    let agreements = agreements(&mut rng, &orgs, count <= 12 && !transit);
     let mut links: Vec<LinkPlan> = Vec::new();
     for ends in edges {
         let inside = nodes[ends[0]].name.org() == nodes[ends[1]].name.org();
@@ -37,15 +45,25 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
         let choice: Vec<&Agreement> = agreements.iter().filter(|a| !inside && both(a)).collect();
         links.push(link(&mut rng, ends, &choice));
     }
-    let mut plan = Plan {
-        seed,
-        shape: format!("{} of {count} nodes, {} organisations", shape.name(), orgs.len()),
-        nodes,
-        links,
-        epochs: Vec::new(),
-        record: rng.percent(10),
-    };
-    plan.epochs = script::epochs(&mut rng, &plan, &orgs);
+    let words = format!("{} of {count} nodes, {} organisations", shape.name(), orgs.len());
+    finish(&mut rng, seed, words, &orgs, (nodes, links), transit)
+}
+
+fn finish(
+    rng: &mut Rng,
+    seed: u64,
+    shape: String,
+    orgs: &[OrgId],
+    (nodes, mut links): (Vec<NodePlan>, Vec<LinkPlan>),
+    transit: bool,
+) -> Plan {
+    let record = rng.percent(10);
+    // Where nothing waits for credit, flows in a circle can be timed.
+    if rng.percent(40) {
+        links.iter_mut().for_each(|link| link.window = 65_536);
+    }
+    let mut plan = Plan { seed, delays: 0, shape, nodes, links, epochs: Vec::new(), record };
+    plan.epochs = script::epochs(rng, &plan, orgs, transit);
     plan
 }
 
@@ -65,7 +83,7 @@ fn org(n: u64) -> Option<OrgId> {
 }
 
 /// Nodes in blocks of one organisation each, or mixed. Labels repeat in each organisation.
-fn nodes(rng: &mut Rng, orgs: &[OrgId], count: usize) -> Vec<NodePlan> {
+fn nodes(rng: &mut Rng, orgs: &[OrgId], count: usize, transit: bool) -> Vec<NodePlan> {
     let mixed = rng.percent(30);
     let fixed = rng.one_of([0, 0, 20, 100]);
     // About as many services in a large network as in one of a dozen nodes.
@@ -89,18 +107,20 @@ fn nodes(rng: &mut Rng, orgs: &[OrgId], count: usize) -> Vec<NodePlan> {
                 node.services.extend(service(rng, label));
             }
         }
-        (node.exports, node.imports) = rules(rng, orgs, node.name.org());
+        (node.exports, node.imports) = rules(rng, orgs, node.name.org(), transit);
         made.push(node);
     }
     made
 }
 
 /// One or two agreements for every pair of organisations.
-fn agreements(rng: &mut Rng, orgs: &[OrgId]) -> Vec<Agreement> {
+fn agreements(rng: &mut Rng, orgs: &[OrgId], small: bool) -> Vec<Agreement> {
     let mut made = Vec::new();
     for (i, first) in orgs.iter().enumerate() {
         for second in &orgs[i + 1..] {
-            for max_services in [1_000, 2_000].into_iter().take(rng.one_of([1, 1, 2])) {
+            for max_services in
+                [if small { 200 } else { 1_000 }, 2_000].into_iter().take(rng.one_of([1, 1, 2]))
+            {
                 let role = rng.one_of([Role::Customer, Role::Peer, Role::Provider]);
                 let party = |org: &OrgId, role| Party {
                     org: org.clone(),

@@ -5,10 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use catalyst_control::Event;
+use catalyst_names::NodeName;
 
 use crate::clock::Clock;
 use crate::conn::{Conn, Item};
 use crate::fault::Fault;
+use crate::flows::Circles;
+use crate::lies::Told;
 use crate::link::LinkPlan;
 use crate::node::Node;
 use crate::plan::{NodePlan, Plan};
@@ -92,10 +95,16 @@ pub struct Stats {
     pub loud: u64,
     /// Connections made.
     pub connections: u64,
+    /// Routes announced or withdrawn for every link and changed route, in hundredths, at most.
+    pub most_updates: u64,
     /// Comparisons with the oracle.
     pub checks: u64,
     /// Routes compared.
     pub routes: u64,
+    /// Flows that ran in a circle for a moment, and for how long at most, in milliseconds.
+    pub circles: u64,
+    /// As above.
+    pub longest_circle: u64,
     /// The longest that a network took to come to rest after the last thing that happened to it, in milliseconds.
     pub longest_unrest: u64,
     /// The most frames that a network sent in that time, for every link and key.
@@ -108,14 +117,28 @@ pub struct Stats {
 pub struct Net {
     pub(crate) clock: Clock,
     pub(crate) rng: Rng,
+    pub(crate) secrets: Rng,
     pub(crate) queue: BTreeMap<(u64, u64), Due>,
     pub(crate) nodes: Vec<Node>,
+    pub(crate) places: BTreeMap<NodeName, usize>,
     pub(crate) links: Vec<Link>,
     pub(crate) conns: BTreeMap<u64, Conn>,
     /// The same, by link.
     pub(crate) of_link: BTreeSet<(usize, u64)>,
     pub(crate) stats: Stats,
     pub(crate) violations: Vec<String>,
+    /// Lies that were told and have not been checked.
+    pub(crate) lied: Vec<Told>,
+    /// Links on which something happened that may end a session, in this epoch.
+    pub(crate) disturbed_links: BTreeSet<usize>,
+    /// Routes announced and withdrawn in UPDATE frames, in all.
+    pub(crate) elements: u64,
+    /// Names under which each service was spoken of in this epoch, and how often it changed at home.
+    pub(crate) spoken: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) changes: BTreeMap<String, u64>,
+    pub(crate) circles: Circles,
+    /// Nothing happens that keeps news from those whom it concerns: circles and frames are counted.
+    pub(crate) calm: bool,
     /// When the last thing happened to the network, stalls and cuts with their ends.
     pub(crate) disturbed_at: u64,
     pub(crate) loud_before: u64,
@@ -131,14 +154,23 @@ impl Net {
     pub fn new(plan: &Plan) -> Self {
         let mut net = Net {
             clock: Clock::default(),
-            rng: Rng::new(plan.seed).fork(),
+            rng: Rng::new(plan.seed ^ plan.delays.rotate_left(32)).fork(),
+            secrets: Rng::new(!plan.seed),
             queue: BTreeMap::new(),
             nodes: Vec::new(),
+            places: BTreeMap::new(),
             links: Vec::new(),
+            circles: Circles::default(),
+            calm: false,
             conns: BTreeMap::new(),
             of_link: BTreeSet::new(),
             stats: Stats::default(),
             violations: Vec::new(),
+            lied: Vec::new(),
+            disturbed_links: BTreeSet::new(),
+            elements: 0,
+            spoken: BTreeMap::new(),
+            changes: BTreeMap::new(),
             disturbed_at: 0,
             loud_before: 0,
             observer: None,
@@ -161,6 +193,7 @@ impl Net {
         let shape = "by hand".to_owned();
         Net::new(&Plan {
             seed,
+            delays: 0,
             shape,
             nodes: Vec::new(),
             links: Vec::new(),
@@ -171,11 +204,12 @@ impl Net {
 
     /// Adds a node; it starts with the next step.
     pub fn add_node(&mut self, plan: NodePlan) -> usize {
-        let mut secret = [0u8; 32];
-        secret.fill_with(|| u8::try_from(self.rng.below(256)).unwrap_or(0));
+        let secret = self.secrets.bytes();
         let services = plan.services.iter().map(|s| (s.label.clone(), s.clone())).collect();
+        self.places.insert(plan.name.clone(), self.nodes.len());
         self.nodes.push(Node {
             plan,
+            links: Vec::new(),
             services,
             secret,
             core: None,
@@ -205,6 +239,7 @@ impl Net {
             tries: [0; 2],
         });
         let link = self.links.len() - 1;
+        ends.iter().for_each(|end| self.nodes[*end].links.push(link));
         for side in 0..2 {
             if let Some(config) = &sides[side] {
                 let config = config.config(&self.nodes[ends[1 - side]].plan.name);
@@ -236,7 +271,7 @@ impl Net {
     /// What the run has cost so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.stats
+        Stats { circles: self.circles.seen, longest_circle: self.circles.longest, ..self.stats }
     }
 
     /// Promises that were broken.

@@ -12,6 +12,8 @@ use crate::plan::NodePlan;
 /// A node while it runs, and what it is to become again after a restart.
 pub struct Node {
     pub(crate) plan: NodePlan,
+    /// Its links, by their places.
+    pub(crate) links: Vec<usize>,
     pub(crate) services: BTreeMap<ServiceLabel, LocalService>,
     pub(crate) secret: [u8; 32],
     pub(crate) core: Option<AnyCore>,

@@ -50,8 +50,10 @@ impl NodePlan {
 /// with the oracle.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Decides every delay.
+    /// Decides everything by chance, but for delays.
     pub seed: u64,
+    /// Decides every delay, together with the seed.
+    pub delays: u64,
     /// In words.
     pub shape: String,
     /// The nodes.

@@ -20,6 +20,11 @@ impl Rng {
         z ^ (z >> 31)
     }
 
+    /// Bytes that look like a secret.
+    pub fn bytes(&mut self) -> [u8; 32] {
+        std::array::from_fn(|_| u8::try_from(self.below(256)).unwrap_or(0))
+    }
+
     /// A number below `n`; 0 for `n` of 0.
     pub fn below(&mut self, n: u64) -> u64 {
         if n == 0 { 0 } else { self.number() % n }

@@ -1,10 +1,14 @@
 //! A whole run: epochs of faults, a rest and a comparison after each.
 
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::fault::Fault;
 use crate::net::{Net, Observer, Stats};
 use crate::plan::Plan;
+use crate::seen::See;
 
 /// A run that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,14 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Routes that may be announced and withdrawn for every link and changed route, in hundredths.
+const UPDATES: u64 = 400;
+/// As above, where an organisation has many ways inside: bad news makes its nodes try them one after the other.
+const UPDATES_MESHED: u64 = 3_000;
+
+/// A hash of what each node holds at the end of each epoch.
+type Ends = Vec<Vec<u64>>;
+
 /// Lets a plan happen.
 ///
 /// # Errors
@@ -46,30 +58,143 @@ pub fn run(plan: &Plan) -> Result<Stats, Failure> {
 /// # Errors
 /// As [`run`].
 pub fn run_observed(plan: &Plan, observer: Option<Observer>) -> Result<Stats, Failure> {
+    ends(plan, observer).map(|(stats, _)| stats)
+}
+
+/// Lets a plan happen twice, with other delays the second time: every message comes in another order, and all must
+/// end the same.
+///
+/// # Errors
+/// As [`run`], or the first difference.
+pub fn run_twice(plan: &Plan) -> Result<Stats, Failure> {
+    let (stats, first) = ends(plan, None)?;
+    let (_, second) = ends(&Plan { delays: 1, ..plan.clone() }, None)?;
+    let differ = |epoch: &usize| first[*epoch] != second[*epoch];
+    match (0..first.len()).find(differ) {
+        None => Ok(stats),
+        Some(epoch) => {
+            let node = (0..plan.nodes.len()).find(|n| first[epoch][*n] != second[epoch][*n]).unwrap_or(0);
+            let what = format!("with other delays {} ended with another state", plan.nodes[node].name);
+            Err(failure(plan, epoch, what))
+        }
+    }
+}
+
+fn failure(plan: &Plan, epoch: usize, what: String) -> Failure {
+    Failure { seed: plan.seed, shape: plan.shape.clone(), epoch, what, again: plan.seed.to_string() }
+}
+
+/// Whether nothing keeps news from those whom it concerns.
+fn calm(plan: &Plan, faults: &[(u64, Fault)]) -> bool {
+    let harmless = |fault: &Fault| {
+        matches!(
+            fault,
+            Fault::ServiceUp(..)
+                | Fault::ServiceDown(..)
+                | Fault::Health(..)
+                | Fault::Policy(..)
+                | Fault::Tick(_)
+        )
+    };
+    plan.links.iter().all(|link| link.window >= 65_536) && faults.iter().all(|(_, fault)| harmless(fault))
+}
+
+/// Whether all that happens is that services change: then every frame is due to one of those changes.
+fn only_services(faults: &[(u64, Fault)]) -> bool {
+    let service = |fault: &Fault| {
+        matches!(fault, Fault::ServiceUp(..) | Fault::ServiceDown(..) | Fault::Health(..) | Fault::Tick(_))
+    };
+    !faults.is_empty() && faults.iter().all(|(_, fault)| service(fault))
+}
+
+fn ends(plan: &Plan, observer: Option<Observer>) -> Result<(Stats, Ends), Failure> {
     let mut net = Net::new(plan);
     if let Some(observer) = observer {
         net.observe(observer);
     }
-    let fail = |epoch: usize, what: String| Failure {
-        seed: plan.seed,
-        shape: plan.shape.clone(),
-        epoch,
-        what,
-        again: plan.seed.to_string(),
-    };
+    let mut ends = Ends::new();
     for (epoch, faults) in plan.epochs.iter().enumerate() {
-        net.revive();
+        let started = net.begin(calm(plan, faults));
         for (ms, fault) in faults {
             net.schedule(*ms, fault.clone());
         }
-        net.settle().and_then(|()| net.check()).map_err(|what| fail(epoch, what))?;
+        let counted = epoch > 0 && !started && only_services(faults);
+        net.come_to_rest(counted).map_err(|what| failure(plan, epoch, what))?;
+        ends.push(net.states());
     }
     // In the end nothing is offered any more, and nothing may be left of it anywhere.
-    net.revive();
+    let started = net.begin(calm(plan, &[]));
     for node in 0..net.nodes.len() {
         let labels: Vec<_> = net.nodes[node].services.keys().cloned().collect();
         labels.into_iter().for_each(|label| net.apply(Fault::ServiceDown(node, label)));
     }
-    net.settle().and_then(|()| net.check()).map_err(|what| fail(plan.epochs.len(), what))?;
-    Ok(net.stats())
+    net.come_to_rest(!started).map_err(|what| failure(plan, plan.epochs.len(), what))?;
+    ends.push(net.states());
+    Ok((net.stats(), ends))
+}
+
+impl Net {
+    /// Begins an epoch; true when nodes were down and start again.
+    fn begin(&mut self, calm: bool) -> bool {
+        let down = self.nodes.iter().any(|node| node.core.is_none());
+        self.calm = calm && !down;
+        self.disturbed_links.clear();
+        self.elements = 0;
+        self.spoken.clear();
+        self.changes.clear();
+        self.revive();
+        down
+    }
+
+    fn come_to_rest(&mut self, counted: bool) -> Result<(), String> {
+        self.settle()?;
+        if !self.lied.is_empty() {
+            self.check_lies()?;
+            self.settle()?;
+        }
+        self.check()?;
+        if counted { self.few_updates() } else { Ok(()) }
+    }
+
+    /// Every route that was told or withdrawn is due to a change at the service's home.
+    fn few_updates(&mut self) -> Result<(), String> {
+        let names = |service: &String| self.spoken.get(service).map_or(1, |names| names.len() as u64);
+        let routes: u64 = self.changes.iter().map(|(service, times)| times * names(service)).sum();
+        if routes == 0 {
+            return Ok(());
+        }
+        let ratio = self.elements * 100 / (routes * self.links.len().max(1) as u64);
+        let meshed = self.links.len() > self.nodes.len();
+        if !meshed {
+            self.stats.most_updates = self.stats.most_updates.max(ratio);
+        }
+        if ratio > if meshed { UPDATES_MESHED } else { UPDATES } {
+            return Err(format!(
+                "{} routes told and withdrawn for {routes} changes on {} links",
+                self.elements,
+                self.links.len()
+            ));
+        }
+        Ok(())
+    }
+
+    /// What each node holds, in a number; what differs from run to run, such as sessions, left out.
+    fn states(&self) -> Vec<u64> {
+        let state = |node: &crate::node::Node| {
+            let mut hash = DefaultHasher::new();
+            let Some(seen) = node.core.as_ref().map(|core| core.look(See)) else { return 0 };
+            let rows: BTreeMap<_, BTreeMap<_, _>> = seen
+                .adj_in
+                .iter()
+                .map(|(key, rows)| {
+                    (key, rows.iter().map(|(via, row)| (via, (&row.attrs, row.eligible))).collect())
+                })
+                .collect();
+            rows.hash(&mut hash);
+            seen.loc_rib.hash(&mut hash);
+            format!("{:?} {:?}", node.forwards(), node.grants()).hash(&mut hash);
+            hash.finish()
+        };
+        self.nodes.iter().map(state).collect()
+    }
 }

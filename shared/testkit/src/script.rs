@@ -3,13 +3,15 @@
 use catalyst_names::{OrgId, ServiceLabel};
 
 use crate::fault::{Exit, Fault, Noticed};
+use crate::hierarchy::everything;
+use crate::lies::LIES;
 use crate::link::Side;
 use crate::pieces::{hold, label, rules, service};
 use crate::plan::Plan;
 use crate::rng::Rng;
 
 /// One to three epochs, each calm, busy or hectic.
-pub(crate) fn epochs(rng: &mut Rng, plan: &Plan, orgs: &[OrgId]) -> Vec<Vec<(u64, Fault)>> {
+pub(crate) fn epochs(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], transit: bool) -> Vec<Vec<(u64, Fault)>> {
     (0..rng.between((1, 3)))
         .map(|_| {
             let span = rng.one_of([0, 50, 500, 3_000, 15_000]);
@@ -17,7 +19,7 @@ pub(crate) fn epochs(rng: &mut Rng, plan: &Plan, orgs: &[OrgId]) -> Vec<Vec<(u64
             // Some epochs are about services alone: what they find is easier to understand.
             let calm = rng.percent(25);
             let mut faults: Vec<(u64, Fault)> = (0..count)
-                .filter_map(|_| Some((rng.between((0, span)), fault(rng, plan, orgs, calm)?)))
+                .filter_map(|_| Some((rng.between((0, span)), fault(rng, plan, orgs, (calm, transit))?)))
                 .collect();
             faults.sort_by_key(|(ms, _)| *ms);
             faults
@@ -25,7 +27,7 @@ pub(crate) fn epochs(rng: &mut Rng, plan: &Plan, orgs: &[OrgId]) -> Vec<Vec<(u64
         .collect()
 }
 
-fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], calm: bool) -> Option<Fault> {
+fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], (calm, transit): (bool, bool)) -> Option<Fault> {
     let node = rng.index(plan.nodes.len());
     let link = rng.index(plan.links.len());
     let noticed = rng.one_of([Noticed::Both, Noticed::Only(0), Noticed::Only(1), Noticed::Neither]);
@@ -38,7 +40,9 @@ fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], calm: bool) -> Option<Fault
         18..32 => Fault::ServiceDown(node, ServiceLabel::parse(label(rng)).ok()?),
         32..45 => Fault::Health(node, ServiceLabel::parse(label(rng)).ok()?, rng.percent(50)),
         45..52 => {
-            let (exports, imports) = rules(rng, orgs, plan.nodes[node].name.org());
+            let own = plan.nodes[node].name.org();
+            let (exports, imports) =
+                if transit && rng.percent(40) { everything() } else { rules(rng, orgs, own, transit) };
             Fault::Policy(node, exports, imports)
         }
         52..60 => Fault::Lose(link, noticed),
@@ -47,10 +51,11 @@ fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], calm: bool) -> Option<Fault
             let from = rng.one_of([[true, true], [true, false], [false, true]]);
             Fault::Stall(link, from, rng.one_of([50, 700, 4_000, 25_000]))
         }
-        78..80 => Fault::Tick(node),
-        80..84 => Fault::Dial(link, rng.index(2)),
+        78..79 => Fault::Tick(node),
+        79..81 => Fault::Lie(link, rng.index(2), rng.one_of(LIES)),
+        81..84 => Fault::Dial(link, rng.index(2)),
         84..92 => {
-            let exit = rng.one_of([Exit::Stop, Exit::Kill, Exit::Power]);
+            let exit = rng.one_of([Exit::Stop, Exit::Kill, Exit::Power, Exit::Wipe]);
             Fault::Down(node, exit, rng.one_of([Some(1), Some(200), Some(5_000), None]))
         }
         _ => {

@@ -30,6 +30,10 @@ pub struct SeenRoute {
     pub node_path: Vec<String>,
     /// Lower is better.
     pub cost: u32,
+    /// As import left it.
+    pub rank_cost: u32,
+    /// Who set the only-to-customer mark.
+    pub mark: Option<String>,
     /// `org:tag`.
     pub tags: Vec<String>,
     /// Whether the service answers.
@@ -100,6 +104,8 @@ impl Look for See {
                     org_path: texts(attrs.org_path),
                     node_path: texts(attrs.node_path),
                     cost: attrs.cost,
+                    rank_cost: route.rank.cost,
+                    mark: attrs.only_to_customer.map(str::to_owned),
                     tags: texts(attrs.tags),
                     healthy: attrs.health == Health::Up,
                     attrs: route.attrs.as_ref().to_vec(),

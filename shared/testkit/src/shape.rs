@@ -21,6 +21,12 @@ pub enum Shape {
     Grid,
     /// A tree with some edges more.
     Tree,
+    /// Organisations above, below and beside each other, who pass on what their roles allow.
+    Hierarchy,
+    /// Few organisations of many nodes, with circles inside.
+    Siblings,
+    /// As a hierarchy, but with roles by chance, and some that two do not agree on.
+    WrongRoles,
 }
 
 /// All of them.
@@ -33,6 +39,9 @@ pub const SHAPES: &[Shape] = &[
     Shape::Mesh,
     Shape::Grid,
     Shape::Tree,
+    Shape::Hierarchy,
+    Shape::Siblings,
+    Shape::WrongRoles,
 ];
 
 impl Shape {
@@ -48,6 +57,9 @@ impl Shape {
             Shape::Mesh => "mesh",
             Shape::Grid => "grid",
             Shape::Tree => "tree",
+            Shape::Hierarchy => "hierarchy",
+            Shape::Siblings => "siblings",
+            Shape::WrongRoles => "wrong-roles",
         }
     }
 
@@ -57,11 +69,16 @@ impl Shape {
         SHAPES.iter().copied().find(|shape| shape.name() == name)
     }
 
+    /// Whether it is made of organisations rather than of nodes.
+    pub(crate) fn of_orgs(self) -> bool {
+        matches!(self, Shape::Hierarchy | Shape::Siblings | Shape::WrongRoles)
+    }
+
     /// The most nodes that a run can bear.
     pub(crate) fn most(self) -> usize {
         match self {
             // Every node hears every route from every other, and tries paths one after the other.
-            Shape::Mesh => 10,
+            Shape::Mesh => 8,
             // Paths of more than 32 nodes cannot be written down: beyond, nothing new is tried.
             Shape::Line | Shape::Ring => 60,
             _ => 200,
@@ -97,7 +114,8 @@ impl Shape {
                 let right = (0..count).filter(|i| i % width + 1 < width && i + 1 < count).map(|i| [i, i + 1]);
                 right.chain((width..count).map(|i| [i - width, i])).collect()
             }
-            Shape::Tree => {
+            // Those of many organisations are made otherwise.
+            Shape::Tree | Shape::Hierarchy | Shape::Siblings | Shape::WrongRoles => {
                 let mut tree: Vec<[usize; 2]> = (1..count).map(|i| [rng.index(i), i]).collect();
                 for _ in 0..rng.below(count.min(12) as u64) {
                     tree.push([rng.index(count), rng.index(count)]);

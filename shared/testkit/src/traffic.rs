@@ -52,10 +52,16 @@ impl Net {
             format!("{a} > {b} [{id}] {}", describe(&frame))
         });
         let (sender, receiver) = (&self.nodes[from], &self.nodes[to]);
+        let link = self.conns.get(&id).map(|conn| &self.links[conn.link].plan);
+        let agreement = link.and_then(|plan| plan.sides[side].as_ref()?.agreement.as_ref());
+        let role = agreement
+            .and_then(|a| catalyst_oracle::rules::role(a, sender.plan.name.org(), receiver.plan.name.org()));
         let facts = Facts {
             org: sender.plan.name.org(),
             node: sender.plan.name.node(),
             external: sender.plan.name.org() != receiver.plan.name.org(),
+            to: receiver.plan.name.org(),
+            role,
         };
         let steady = |service: &str, step: u64| {
             let [_, before] = sender.changed.get(service).copied().unwrap_or_default();
@@ -66,10 +72,14 @@ impl Net {
                 AdjRibOut { session: SessionId(id), peer: &receiver.plan.name, secret: &sender.secret };
             sender.core.as_ref().map(|core| core.look(look)).unwrap_or_default()
         };
-        if let Some(conn) = self.conns.get_mut(&id)
-            && let Err(what) = conn.flows[side].watch.frame(&frame, facts, standing, steady)
-        {
-            self.violated(from, &what);
+        let spoken = &mut self.spoken;
+        let watched = self
+            .conns
+            .get_mut(&id)
+            .map_or(Ok(0), |conn| conn.flows[side].watch.frame(&frame, facts, spoken, standing, steady));
+        match watched {
+            Ok(elements) => self.elements += elements,
+            Err(what) => self.violated(from, &what),
         }
         self.push_item(id, side, Item::Frame(frame, credited));
     }

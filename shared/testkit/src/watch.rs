@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalyst_wire::{Announced, Frame, FrameType, Update, Withdrawn};
+use catalyst_policy::Role;
+use catalyst_wire::{Announced, Attrs, Frame, FrameType, Update, Withdrawn};
 
 use crate::seen::Name;
 
@@ -28,6 +29,9 @@ pub(crate) struct Facts<'a> {
     pub(crate) node: &'a str,
     /// The receiver is of another organisation.
     pub(crate) external: bool,
+    /// That organisation, and what it is to the sender's.
+    pub(crate) to: &'a str,
+    pub(crate) role: Option<Role>,
 }
 
 impl Watch {
@@ -43,9 +47,11 @@ impl Watch {
         &mut self,
         bytes: &[u8],
         facts: Facts<'_>,
+        spoken: &mut BTreeMap<String, BTreeSet<String>>,
         standing: impl FnOnce() -> BTreeSet<Name>,
         steady: impl Fn(&str, u64) -> bool,
-    ) -> Result<(), String> {
+    ) -> Result<u64, String> {
+        let mut elements = 0;
         let frame = Frame::whole(bytes).map_err(|e| format!("sent what is no frame: {e}"))?;
         let kind = frame.kind().map_err(|e| format!("sent an unknown frame: {e}"))?;
         let kind = kind.ok_or("sent a frame of a later version")?;
@@ -55,12 +61,12 @@ impl Watch {
         match kind {
             FrameType::Notify => {
                 self.ended = true;
-                return Ok(());
+                return Ok(0);
             }
             FrameType::Open if self.opened => return Err("sent OPEN twice".to_owned()),
             FrameType::Open => self.opened = true,
             _ if !self.opened => return Err(format!("sent {} before OPEN", kind.as_str())),
-            FrameType::Update => self.update(frame.body, facts)?,
+            FrameType::Update => elements = self.update(frame.body, facts, spoken)?,
             FrameType::EndOfRib => {
                 if self.complete {
                     return Err("sent END_OF_RIB twice".to_owned());
@@ -76,10 +82,16 @@ impl Watch {
             }
             _ => {}
         }
-        Ok(())
+        Ok(elements)
     }
 
-    fn update(&mut self, body: &[u8], facts: Facts<'_>) -> Result<(), String> {
+    /// How many routes it speaks of.
+    fn update(
+        &mut self,
+        body: &[u8],
+        facts: Facts<'_>,
+        spoken: &mut BTreeMap<String, BTreeSet<String>>,
+    ) -> Result<u64, String> {
         let update = Update::read(body).map_err(|e| format!("sent an UPDATE that cannot be read: {e}"))?;
         let mut here = BTreeSet::new();
         for element in update.announced() {
@@ -91,8 +103,8 @@ impl Watch {
                 if !attrs.node_path.is_empty() || attrs.local_pref.is_some() {
                     return Err(format!("let inner attributes of {what} cross the border"));
                 }
-                if attrs.org_path.len() != 1 || attrs.org_path.first() != Some(facts.org) {
-                    return Err(format!("passed on {what} of a third organisation: {:?}", attrs.org_path));
+                if let Some(why) = wrong_path(entry.service, attrs, facts) {
+                    return Err(format!("announced {what} {why}: {:?}", attrs.org_path));
                 }
                 let hex = entry.origin.strip_prefix('o').unwrap_or_default();
                 if hex.len() != 20 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -126,7 +138,30 @@ impl Watch {
         if here.is_empty() {
             return Err("sent an empty UPDATE".to_owned());
         }
-        Ok(())
+        for (service, origin) in &here {
+            spoken.entry(service.clone()).or_default().insert(origin.clone());
+        }
+        Ok(here.len() as u64)
+    }
+}
+
+/// What is wrong with the way of a route over a border, and with its only-to-customer mark (RFC 9234 section 5).
+fn wrong_path(service: &str, attrs: &Attrs<'_>, facts: Facts<'_>) -> Option<&'static str> {
+    let path: Vec<&str> = attrs.org_path.iter().collect();
+    let distinct: BTreeSet<&&str> = path.iter().collect();
+    let home = service.split_once('.').map(|(_, org)| org);
+    if path.first() != Some(&facts.org) || path.last().copied() != home {
+        return Some("by a path that does not lead from here to its home");
+    }
+    if distinct.len() != path.len() || path.contains(&facts.to) {
+        return Some("by a path in a circle");
+    }
+    match (facts.role, attrs.only_to_customer) {
+        (Some(Role::Provider), Some(_)) => Some("to a provider, though it is for customers only"),
+        (Some(Role::Peer), Some(by)) if by != facts.org => Some("to a peer, though it is for customers only"),
+        (Some(Role::Customer | Role::Peer), None) => Some("without the mark that it is for customers only"),
+        (None, _) => Some("without an agreement"),
+        _ => None,
     }
 }
 

@@ -1,0 +1,268 @@
+//! A neighbour that lies: frames that its core would never send, on a session that is sound otherwise.
+//!
+//! What the liar says is bounded by what its neighbour may believe. After a rest that is checked by itself, the link
+//! is lost for a moment, so that the truth comes again and the network can be compared with the oracle.
+
+use catalyst_control::SessionId;
+use catalyst_wire::{
+    Attrs, HEADER, Limits as WireLimits, Path, Reader, UpdateWriter, Writer, attr, update::write_entry,
+    update::write_key,
+};
+
+use crate::any::StoreKind;
+use crate::conn::{End, Item};
+use crate::fault::Noticed;
+use crate::net::Net;
+use crate::seen::{See, SeenRoute};
+
+/// What is said that is not so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// A path that does not begin with the liar.
+    ForgedStart,
+    /// A path that does not end where the service is at home.
+    ForgedEnd,
+    /// The listener's own service, as if it came back.
+    Echo,
+    /// A path that leads through the listener.
+    Looped,
+    /// Inner names beyond the border; inside, a path that does not begin with the liar.
+    InnerPath,
+    /// Attributes that cannot be read, beside a route that can.
+    Malformed,
+    /// A local_pref that would win over everything.
+    HighPref,
+    /// More than the agreement allows.
+    Flood,
+    /// Withdrawals of what was never announced.
+    Unsaid,
+    /// The same route with ever another cost.
+    Oscillation,
+}
+
+/// All of them.
+pub(crate) const LIES: [Lie; 10] = [
+    Lie::ForgedStart,
+    Lie::ForgedEnd,
+    Lie::Echo,
+    Lie::Looped,
+    Lie::InnerPath,
+    Lie::Malformed,
+    Lie::HighPref,
+    Lie::Flood,
+    Lie::Unsaid,
+    Lie::Oscillation,
+];
+
+/// A lie that was told: the link, the liar's side, on which session.
+pub(crate) type Told = (usize, usize, SessionId);
+
+/// Routes of a flood beyond the limit.
+const BEYOND: usize = 20;
+
+fn names(list: &[&str]) -> Vec<u8> {
+    let mut buf = vec![0; 4_096];
+    let mut out = Writer::new(&mut buf);
+    let _ = out.u64(list.len() as u64);
+    for name in list {
+        let _ = out.text(name);
+    }
+    out.written().to_vec()
+}
+
+fn path(encoded: &[u8]) -> Path<'_> {
+    let most = WireLimits::NODE_PATH;
+    Path::read(&mut Reader::new(encoded), most, WireLimits::TAG, |_| true).unwrap_or(Path::EMPTY)
+}
+
+/// An entry by these paths.
+fn entry(
+    service: &str,
+    origin: &str,
+    orgs: &[&str],
+    nodes: &[&str],
+    change: impl Fn(&mut Attrs<'_>),
+) -> Vec<u8> {
+    let (orgs, nodes) = (names(orgs), names(nodes));
+    let mut attrs = Attrs { org_path: path(&orgs), node_path: path(&nodes), ..Attrs::default() };
+    change(&mut attrs);
+    let mut buf = vec![0; 8_192];
+    write_entry(&mut buf, service, origin, &attrs).map(<[u8]>::to_vec).unwrap_or_default()
+}
+
+/// An entry with a path that ends before its length says.
+fn malformed(service: &str, origin: &str) -> Vec<u8> {
+    let (mut body, mut buf) = (vec![0; 1_024], vec![0; 2_048]);
+    let mut inner = Writer::new(&mut body);
+    let _ = inner.text(service).and_then(|()| inner.text(origin));
+    let _ = inner.u64(u64::from(attr::kind::ORG_PATH)).and_then(|()| inner.u8(0));
+    let _ = inner.bytes(&[9, 9, 9]);
+    let mut out = Writer::new(&mut buf);
+    let _ = out.bytes(inner.written());
+    out.written().to_vec()
+}
+
+/// UPDATE frames of these elements.
+fn frames(announced: &[Vec<u8>], withdrawn: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut made = Vec::new();
+    for (elements, announce) in [(announced, true), (withdrawn, false)] {
+        for some in elements.chunks(60) {
+            let mut buf = vec![0; HEADER + WireLimits::FRAME_BODY];
+            let Ok(mut out) = UpdateWriter::new(&mut buf) else { continue };
+            for element in some {
+                let _ = if announce { out.announce(element) } else { out.withdraw(element) };
+            }
+            made.extend(out.finish().map(<[u8]>::to_vec));
+        }
+    }
+    made
+}
+
+impl Net {
+    /// One side of a link lies to the other, if they have a session.
+    pub(crate) fn lie(&mut self, link: usize, side: usize, lie: Lie) {
+        let Some((session, ..)) = self.established_at(link, side) else { return };
+        let whole = |c: &crate::conn::Conn| c.ends == [End::Up; 2] && !c.cut;
+        if !self.conns.get(&session.0).is_some_and(whole) {
+            return;
+        }
+        let said = self.frames_of(link, side, lie);
+        self.lied.push((link, side, session));
+        for frame in said {
+            self.push_item(session.0, side, Item::Frame(frame, false));
+        }
+    }
+
+    fn frames_of(&mut self, link: usize, side: usize, lie: Lie) -> Vec<Vec<u8>> {
+        let ends = self.links[link].plan.ends;
+        let (liar, listener) =
+            (self.nodes[ends[side]].name().clone(), self.nodes[ends[1 - side]].name().clone());
+        let inside = liar.org() == listener.org();
+        let services = &self.nodes[ends[1 - side]].services;
+        let theirs = services.keys().next().map_or("none", |label| label.as_str());
+        let theirs = format!("{theirs}.{}", listener.org());
+        let third = "db.third.example";
+        let ours = format!("api.{}", liar.org());
+        let plain = |_: &mut Attrs<'_>| {};
+        // What a neighbour inside would write of a route from outside, and a neighbour outside of its own.
+        let (l, n) = (liar.org(), liar.node());
+        let one =
+            |service: &str, orgs: &[&str], nodes: &[&str]| vec![entry(service, "lie", orgs, nodes, plain)];
+        let said = match (lie, inside) {
+            (Lie::ForgedStart, false) => one(third, &["third.example"], &[]),
+            (Lie::ForgedStart, true) => one(third, &["third.example", "third.example"], &["nobody", n]),
+            (Lie::ForgedEnd, false) => one(third, &[l], &[]),
+            (Lie::ForgedEnd, true) => one(third, &["other.example"], &[n]),
+            (Lie::Echo, false) => one(&theirs, &[l, listener.org()], &[]),
+            (Lie::Echo, true) => one(&theirs, &[], &[n, listener.node()]),
+            (Lie::Looped, false) => one(&ours, &[l, listener.org(), l], &[]),
+            (Lie::Looped, true) => one(third, &[l, "third.example"], &[n]),
+            (Lie::InnerPath, false) => one(&ours, &[l], &["inner"]),
+            (Lie::InnerPath, true) => one(&ours, &[], &["nobody"]),
+            (Lie::Malformed, _) => vec![malformed(&ours, "lie")],
+            (Lie::HighPref, false) => {
+                vec![entry(&ours, "lie", &[l], &[], |a| a.local_pref = Some(5_000))]
+            }
+            (Lie::HighPref, true) => one(&theirs, &[], &[n, "far"]),
+            (Lie::Flood, false) => {
+                let victim = &self.nodes[ends[1 - side]];
+                let limit =
+                    self.links[link].plan.sides[1 - side].as_ref().and_then(|side| side.agreement.as_ref());
+                let limit = limit.and_then(|a| a.party(l)).map_or(0, |party| party.max_services as usize);
+                let room = victim.plan.store == StoreKind::Heap && limit <= 200;
+                let many = if room { limit + BEYOND } else { 1 };
+                (0..many).map(|i| entry(&ours, &format!("f{i}"), &[l], &[], plain)).collect()
+            }
+            (Lie::Unsaid | Lie::Flood, _) => Vec::new(),
+            (Lie::Oscillation, _) => {
+                let (orgs, nodes) = if inside { (&[][..], &[n][..]) } else { (&[l][..], &[][..]) };
+                let each = |cost| frames(&[entry(&ours, "lie", orgs, nodes, |a| a.cost = cost)], &[]);
+                return (0..12).flat_map(each).collect();
+            }
+        };
+        let mut buf = vec![0; 1_024];
+        let never = write_key(&mut buf, &theirs, "never").map(<[u8]>::to_vec);
+        let withdrawn: Vec<Vec<u8>> = never.into_iter().filter(|_| lie == Lie::Unsaid).collect();
+        frames(&said, &withdrawn)
+    }
+
+    /// What was believed of lies must be what may be believed: after it the truth is told again.
+    ///
+    /// # Errors
+    /// The first belief that must not be, or a session that broke.
+    pub(crate) fn check_lies(&mut self) -> Result<(), String> {
+        let lied = std::mem::take(&mut self.lied);
+        for (link, side, session) in &lied {
+            let ends = self.links[*link].plan.ends;
+            let (liar, listener) = (&self.nodes[ends[*side]], &self.nodes[ends[1 - side]]);
+            let Some(seen) = listener.core.as_ref().map(|core| core.look(See)) else { continue };
+            let Some(peer) = seen.peers.get(liar.name().as_str()) else { continue };
+            let now = self.established_at(*link, 1 - side).map(|(now, ..)| now);
+            let touched = self.disturbed_links.contains(link);
+            if now != Some(*session) && !touched {
+                return Err(format!(
+                    "{}: lost its session with {}, who lied but broke nothing",
+                    listener.name(),
+                    liar.name()
+                ));
+            }
+            let agreement =
+                self.links[*link].plan.sides[1 - side].as_ref().and_then(|s| s.agreement.as_ref());
+            let limit = agreement.and_then(|a| a.party(liar.name().org())).map(|p| p.max_services as usize);
+            if limit.is_some_and(|limit| peer.routes > limit) {
+                return Err(format!("{}: holds more of {} than agreed", listener.name(), liar.name()));
+            }
+            for ((service, origin), rows) in &seen.adj_in {
+                let Some(row) = rows.get(liar.name().as_str()).filter(|row| row.eligible) else { continue };
+                if let Some(what) = must_not(row, service, (liar.name(), listener.name())) {
+                    return Err(format!(
+                        "{}: uses {service} of {origin} from {}, {what}: {row:?}",
+                        listener.name(),
+                        liar.name()
+                    ));
+                }
+            }
+        }
+        for (link, ..) in lied {
+            self.lose(link, Noticed::Both);
+        }
+        Ok(())
+    }
+
+    /// Whether a node was lied to by this neighbour.
+    pub(crate) fn was_lied_to(&self, node: usize, by: &str) -> bool {
+        self.lied.iter().any(|(link, side, _)| {
+            let ends = self.links[*link].plan.ends;
+            ends[1 - side] == node && self.nodes[ends[*side]].name().as_str() == by
+        })
+    }
+}
+
+/// Why a route of this neighbour must not be used, whatever the rules say.
+fn must_not(
+    row: &SeenRoute,
+    service: &str,
+    (liar, listener): (&catalyst_names::NodeName, &catalyst_names::NodeName),
+) -> Option<&'static str> {
+    let home = service.split_once('.').map_or("", |(_, org)| org);
+    let inside = liar.org() == listener.org();
+    let end = row.org_path.last().map_or(listener.org(), String::as_str);
+    if row.org_path.iter().any(|org| org == listener.org()) {
+        return Some("whose path leads through its own organisation");
+    }
+    if end != home {
+        return Some("whose path does not end where the service is at home");
+    }
+    if inside {
+        let own = row.node_path.iter().any(|node| node == listener.node());
+        let first = row.node_path.first().map(String::as_str) != Some(liar.node());
+        return (own || first).then_some("whose path of nodes cannot be");
+    }
+    if row.org_path.first().map(String::as_str) != Some(liar.org()) {
+        return Some("whose path does not begin with the neighbour");
+    }
+    if !row.node_path.is_empty() {
+        return Some("whose inner nodes crossed a border");
+    }
+    (row.local_pref >= 400).then_some("that ranks as one of its own")
+}
