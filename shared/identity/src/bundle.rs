@@ -55,10 +55,11 @@ impl TrustBundle {
             let anchor = webpki::anchor_from_trusted_cert(&der)
                 .map_err(|e| IdentityError::Damaged { what: WHAT, reason: e.to_string() })?
                 .to_owned();
-            roots.push(Root { fingerprint: Fingerprint::of(&der), der, anchor });
+            let fingerprint = Fingerprint::of(&der);
+            if let Err(place) = roots.binary_search_by_key(&fingerprint, |r| r.fingerprint) {
+                roots.insert(place, Root { fingerprint, der, anchor });
+            }
         }
-        roots.sort_by_key(|r| r.fingerprint);
-        roots.dedup_by_key(|r| r.fingerprint);
         let org = org.ok_or(IdentityError::Missing { what: WHAT, label: "CERTIFICATE" })?;
         Ok(TrustBundle { org, roots })
     }

@@ -34,7 +34,8 @@ pub(crate) fn ask(path: &Path, request: Request) -> Result<(Answer, Option<NodeE
     (&stream).write_all(&line).map_err(broken)?;
     let mut text = String::new();
     BufReader::new(&stream).read_line(&mut text).map_err(broken)?;
-    let reply: Reply = serde_json::from_str(&text).map_err(|error| {
+    // From bytes, as everything else is read: a second kind of source would be a second copy of the reading code.
+    let reply: Reply = serde_json::from_slice(text.as_bytes()).map_err(|error| {
         NodeError::Failed(format!(
             "the node behind {} answered something that this version does not read: {error}",
             path.display()

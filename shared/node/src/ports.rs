@@ -77,11 +77,11 @@ pub(crate) fn expose<Sh: Shell>(
     limit: usize,
     store: &dyn Store,
 ) -> Result<Vec<OpenPort>, NodeError> {
-    let mut open = Vec::new();
+    let mut places: Vec<_> = ports.iter().map(|port| (port, None)).collect();
     // Fixed ports first: none of them can then be given away as a free one.
-    let mut order: Vec<(usize, &Expose)> = ports.iter().enumerate().collect();
-    order.sort_by_key(|(_, port)| port.listen.port() == 0);
-    for (at, port) in order {
+    let (free, fixed): (Vec<_>, Vec<_>) =
+        places.iter_mut().enumerate().partition(|(_, (port, _))| port.listen.port() == 0);
+    for (at, (port, place)) in fixed.into_iter().chain(free) {
         let listen = |address| Listener::open(plane, port.protocol, address);
         let (key, what) = (key(port, twin(ports, at)), port.service.as_str());
         let listener = open_one(port.listen, &key, what, store, listen, Listener::address);
@@ -100,11 +100,11 @@ pub(crate) fn expose<Sh: Shell>(
         if let Err(why) = &found {
             tracing::warn!(service = what, "{why}");
         }
-        open.push((at, port, found));
+        *place = Some(found);
     }
-    open.sort_by_key(|(at, ..)| *at);
-    let mut all = Vec::with_capacity(open.len());
-    for (_, port, found) in open {
+    let mut all = Vec::with_capacity(places.len());
+    for (port, found) in places {
+        let Some(found) = found else { continue };
         let address = found.as_ref().map_or(port.listen, |(_, address)| *address);
         let opened = found.map(|(listener, _)| serve(plane, listener, &port.service, address));
         all.push(OpenPort { wanted: port.clone(), address, opened });

@@ -1,20 +1,27 @@
 //! `cargo xtask build-edge`: the edge binary as it ships, for this machine or another one.
 //!
-//! It differs from `cargo build --profile edge` by what only the linker can leave out: the unwind tables. The binary
-//! aborts on a panic, so nobody reads them, and most of them come with the standard library, where no flag of the
-//! compiler reaches. `node-edge/no-unwind.ld` drops them; the flags go to the last step alone, so nothing else is
-//! built anew.
+//! It differs from `cargo build --profile edge` in two things that a profile cannot say (ADR 0027):
+//!
+//! - Without unwind tables. The binary aborts on a panic, so nobody reads them, and most of them come with the standard
+//!   library, where no flag of the compiler reaches. `node-edge/no-unwind.ld` drops them; the flags go to the last step
+//!   alone, so nothing else is built anew.
+//! - Names of source files begin at the package: `redb-4.4.0/src/db.rs` says as much in a panic's message as the whole
+//!   path of a registry that only the machine of the build has.
 
 mod debian;
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo;
+use crate::cargo::{self, Package};
 use crate::repo::Repo;
+
+/// The bar of the binary, in bytes: it has to fit small boards.
+pub const EDGE_BINARY_MOST: u64 = 4_000_000;
 
 /// The line in the overview.
 pub const SUMMARY: &str = "build the edge binary as it ships, for this machine or with --target for a board";
@@ -23,7 +30,8 @@ pub const SUMMARY: &str = "build the edge binary as it ships, for this machine o
 pub const HELP: &str = "\
 cargo xtask build-edge [--target TRIPLE]
 
-Builds catalyst-edge with the profile `edge` and without unwind tables, and prints its size and path.
+Builds catalyst-edge with the profile `edge` and without unwind tables, and prints its size, what is left up to the
+bar, and its path.
 
   --target aarch64-unknown-linux-gnu    64-bit boards. Where rustup has the target, it is used; elsewhere Debian's
                                         compiler and standard library are unpacked below target/ (no root, nothing
@@ -58,8 +66,16 @@ pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
     };
     let binary = build(repo, target)?;
     let size = std::fs::metadata(&binary).with_context(|| binary.display().to_string())?.len();
-    println!("{size} bytes  {}", repo.relative(&binary));
+    println!("{size} bytes, {}  {}", room(size), repo.relative(&binary));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is left up to the bar.
+fn room(size: u64) -> String {
+    match EDGE_BINARY_MOST.checked_sub(size) {
+        Some(left) => format!("{left} left of {EDGE_BINARY_MOST}"),
+        None => format!("{} over the bar of {EDGE_BINARY_MOST}", size - EDGE_BINARY_MOST),
+    }
 }
 
 /// Where [`build`] puts the binary.
@@ -77,10 +93,10 @@ fn folder(target_directory: &Path) -> PathBuf {
 
 /// Builds, and says where the binary is.
 pub fn build(repo: &Repo, target: Option<&str>) -> Result<PathBuf> {
-    let target_directory = cargo::metadata(repo)?.target_directory;
+    let cargo::Metadata { packages, target_directory } = cargo::metadata(repo)?;
     let mut command = cargo::command(repo);
     command.args(["rustc", "--locked", "--package", "catalyst-edge", "--bin", "catalyst-edge"]);
-    command.args(["--profile", "edge"]);
+    command.args(["--profile", "edge", "--config", &short_names(&packages)]);
     if let Some(time) = build_time(repo) {
         command.env("SOURCE_DATE_EPOCH", time.to_string());
     }
@@ -104,6 +120,19 @@ pub fn build(repo: &Repo, target: Option<&str>) -> Result<PathBuf> {
         std::fs::set_permissions(&emulated, std::fs::Permissions::from_mode(0o755))?;
     }
     Ok(path(&target_directory, target))
+}
+
+/// A setting of cargo by which the compiler leaves out the folders that packages of a registry were unpacked to. Flags
+/// that somebody has in the environment go before it: then the names stay long.
+fn short_names(packages: &[Package]) -> String {
+    let unpacked = packages.iter().filter(|package| !package.member);
+    let folders: BTreeSet<&Path> =
+        unpacked.filter_map(|package| package.manifest.parent()?.parent()).collect();
+    let flags = folders.iter().map(|folder| {
+        // A string of TOML, by its rules for basic strings: JSON's are the same but for what no path has.
+        serde_json::Value::String(format!("--remap-path-prefix={}=", folder.display())).to_string()
+    });
+    format!("build.rustflags=[{}]", flags.collect::<Vec<_>>().join(","))
 }
 
 /// A script that runs the board's binary on this machine, as if it were it: for tests.
@@ -241,6 +270,34 @@ mod tests {
             lld,
             ["-Clink-arg=--no-eh-frame-hdr", "-Clink-arg=--icf=all", "-Clink-arg=-T/r/no-unwind.ld"]
         );
+    }
+
+    #[test]
+    fn what_is_left_is_told() {
+        assert_eq!(room(3_750_000), "250000 left of 4000000");
+        assert_eq!(room(4_000_000), "0 left of 4000000");
+        assert_eq!(room(4_000_001), "1 over the bar of 4000000");
+    }
+
+    #[test]
+    fn folders_of_registries_are_left_out_once_each_and_ours_stay() {
+        let package = |manifest: &str, member| Package {
+            name: String::new(),
+            version: String::new(),
+            license: None,
+            manifest: PathBuf::from(manifest),
+            member,
+            dependencies: Vec::new(),
+            targets: Vec::new(),
+        };
+        let packages = [
+            package("/c/index/redb-4.4.0/Cargo.toml", false),
+            package("/c/index/ring-0.17.14/Cargo.toml", false),
+            package("/r/shared/node/Cargo.toml", true),
+            package("/v \"x\"/time-0.3.47/Cargo.toml", false),
+        ];
+        let expected = r#"build.rustflags=["--remap-path-prefix=/c/index=","--remap-path-prefix=/v \"x\"="]"#;
+        assert_eq!(short_names(&packages), expected);
     }
 
     #[test]

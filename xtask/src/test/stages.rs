@@ -6,9 +6,6 @@ use crate::build_edge;
 use crate::cargo::Metadata;
 use crate::envoy;
 
-/// The edge binary's bar, in bytes: it has to fit small boards.
-pub const EDGE_BINARY_MOST: u64 = 4_000_000;
-
 /// What a stage runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -180,7 +177,7 @@ fn size(metadata: &Metadata) -> Vec<Step> {
     let binary = build_edge::path(&metadata.target_directory, None);
     vec![
         Step::Xtask(vec!["build-edge".to_owned()]),
-        Step::SizeAtMost(binary.to_string_lossy().into_owned(), EDGE_BINARY_MOST),
+        Step::SizeAtMost(binary.to_string_lossy().into_owned(), build_edge::EDGE_BINARY_MOST),
     ]
 }
 
