@@ -37,6 +37,8 @@ mod limits;
 mod load;
 mod local;
 pub mod policy;
+#[cfg(feature = "cloud")]
+pub mod policy_file;
 mod print;
 mod programs;
 mod read;

@@ -1,13 +1,8 @@
-//! Rules from the checked tree, and a file of rules alone.
-
-#[cfg(feature = "cloud")]
-use std::path::Path;
+//! Rules from the checked tree, and what must fit together in a list of them.
 
 use catalyst_names::OrgId;
 use catalyst_policy::{Action, Direction, Neighbour, Pattern, Rule, RuleError, RuleList};
 
-#[cfg(feature = "cloud")]
-use crate::error::Report;
 use crate::error::Wrong;
 use crate::print;
 use crate::tree::Tree;
@@ -137,63 +132,4 @@ pub(crate) fn neighbour(
     let help =
         format!("nothing can be {done}: add a peer with \"org\": \"{text}\", its bundle and the agreement");
     Some(Wrong::new("the organisation of a peer", found, help))
-}
-
-/// The rules of a file, which holds `exports` and `imports` as `catalyst.json` has them.
-#[cfg(feature = "cloud")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyFile {
-    /// All export rules.
-    pub exports: Vec<Rule>,
-    /// All import rules.
-    pub imports: Vec<Rule>,
-}
-
-/// Reads a file of rules: an object with `exports` and `imports`; the one that is left out is empty.
-///
-/// # Errors
-/// Everything that is wrong, each with its place.
-#[cfg(feature = "cloud")]
-pub fn load(path: &Path) -> Result<PolicyFile, crate::error::ConfigErrors> {
-    let text = crate::load::text_of(path, "a file of rules", crate::limits::Limits::POLICY_FILE)?;
-    parse(&text, &path.display().to_string())
-}
-
-/// Reads a text; `source` names it in messages.
-///
-/// # Errors
-/// As [`load`].
-#[cfg(feature = "cloud")]
-pub fn parse(text: &str, source: &str) -> Result<PolicyFile, crate::error::ConfigErrors> {
-    use crate::check::Checker;
-    use crate::compiled::{Build, Compiled};
-    use crate::error::ConfigErrors;
-    use crate::rule_keys::POLICY;
-
-    let mut report = Report::new(source, text);
-    let unusable =
-        || ConfigErrors::unreadable(source, "a file of rules", "something else".into(), "check the file");
-    let Some(mut tree) = crate::read::file(text, &mut report) else {
-        report.finish()?;
-        return Err(unusable());
-    };
-    let (build, compiled) = (Build::Cloud, Compiled::CLOUD);
-    Checker { build, compiled: &compiled, report: &mut report, root: POLICY }.document(&tree);
-    crate::complete::complete(&mut tree, POLICY, build, &compiled);
-    let list = |direction: Direction, report: &mut Report<'_>| {
-        let Some(list) = tree.get(direction.list()) else { return Vec::new() };
-        let rules: Vec<Rule> = list.items().iter().filter_map(|item| rule(item, direction)).collect();
-        if report.is_empty()
-            && let Some((place, key, wrong)) = check(direction, &rules)
-        {
-            let pointer = format!("/{}/{place}{key}", direction.list());
-            let at = tree.nearest(&pointer).at.clone();
-            report.add(&at, Some(pointer), wrong);
-        }
-        rules
-    };
-    let exports = list(Direction::Export, &mut report);
-    let imports = list(Direction::Import, &mut report);
-    report.finish()?;
-    Ok(PolicyFile { exports, imports })
 }

@@ -41,6 +41,8 @@ mod exposes;
 mod exposing;
 mod gate;
 mod http;
+#[cfg(feature = "mesh")]
+mod in_words;
 mod issue;
 pub mod join;
 mod last_seen;

@@ -7,6 +7,8 @@ use catalyst_policy::{Action, Rule};
 use catalyst_wire::attr::DEFAULT_WEIGHT;
 
 use crate::admin::{Answer, ExposeRow, NodeRow, PeerRow, RuleRow, ServiceRow, Status};
+#[cfg(feature = "mesh")]
+use crate::in_words;
 use crate::plain;
 use crate::printed::print;
 
@@ -62,9 +64,9 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
         Answer::Exposed(rows) => exposed(rows),
         Answer::Rules(rows) => rules(rows),
         #[cfg(feature = "mesh")]
-        Answer::Plan(answer) => crate::looking_glass::plan(answer),
+        Answer::Plan(answer) => in_words::plan(answer).iter().for_each(|text| line(text)),
         #[cfg(feature = "mesh")]
-        Answer::Explained(explained) => crate::looking_glass::explained(explained),
+        Answer::Explained(explained) => in_words::explained(explained).iter().for_each(|text| line(text)),
         Answer::Visibility(rows) => visibility(rows),
         Answer::Bundle { pem, .. } => raw(pem.trim_end()),
         Answer::Nodes(rows) => nodes(rows),

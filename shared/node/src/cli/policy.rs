@@ -5,17 +5,20 @@ use clap::Subcommand;
 #[cfg(feature = "mesh")]
 use std::{io::IsTerminal, path::PathBuf};
 
-use crate::admin::Request;
-use crate::rules::{Direction, RuleSpec};
 #[cfg(feature = "mesh")]
-use crate::{
-    admin::Answer,
-    cli::{Common, Program},
-    client::ask,
-    error::NodeError,
-    output,
-    rules::Lists,
-};
+use super::{Common, Program};
+#[cfg(feature = "mesh")]
+use crate::admin::Answer;
+use crate::admin::Request;
+#[cfg(feature = "mesh")]
+use crate::client::ask;
+#[cfg(feature = "mesh")]
+use crate::error::NodeError;
+#[cfg(feature = "mesh")]
+use crate::output;
+#[cfg(feature = "mesh")]
+use crate::rules::Lists;
+use crate::rules::{Direction, RuleSpec};
 
 /// `export ...`
 #[derive(Subcommand, Clone, Debug)]
@@ -106,7 +109,7 @@ pub(super) fn policy(program: &Program, common: &Common, command: &PolicyCommand
         PolicyCommand::Plan { file } => (file, None),
         PolicyCommand::Apply { file, yes } => (file, Some(*yes)),
     };
-    let read = catalyst_config::policy::load(file)?;
+    let read = catalyst_config::policy_file::load(file)?;
     let rules = Lists { exports: read.exports, imports: read.imports };
     let (answer, _) = ask(&socket, Request::PolicyPlan { rules: rules.clone() })?;
     let Answer::Plan(plan) = &answer else {

@@ -1,0 +1,121 @@
+//! Explanations and plans as lines of text. They are read at night, by somebody who was woken.
+
+use catalyst_control::explain::{CandidateRow, Explanation, OriginRow};
+use catalyst_control::plan::{Exposure, Plan};
+
+use crate::admin::PlanAnswer;
+
+fn list(texts: &[String]) -> String {
+    if texts.is_empty() { "-".to_string() } else { texts.join(" ") }
+}
+
+fn candidate(row: &CandidateRow, out: &mut Vec<String>) {
+    let mark = match row.route.standing.as_str() {
+        "best" => "*",
+        "next" => "+",
+        "ineligible" => "!",
+        _ => " ",
+    };
+    out.push(format!("  {mark} via {}: {}", row.route.via, row.why));
+    let mut facts = vec![
+        format!("local_pref {}", row.route.local_pref),
+        format!("org_path {}", list(&row.route.org_path)),
+        format!("cost {}", row.ranked_cost),
+    ];
+    if !row.route.node_path.is_empty() {
+        facts.push(format!("node_path {}", list(&row.route.node_path)));
+    }
+    facts.push(format!("weight {}", row.route.weight));
+    if row.ranked_cost != row.route.cost {
+        facts.push(format!("came with cost {}", row.route.cost));
+    }
+    if !row.route.tags.is_empty() {
+        facts.push(format!("tags {}", list(&row.route.tags)));
+    }
+    if let Some(mark) = &row.only_to_customer {
+        facts.push(format!("only-to-customer set by {mark}"));
+    }
+    if !row.rule.is_empty() {
+        facts.push(format!("import rule '{}'", row.rule));
+    }
+    out.push(format!("      {}", facts.join(", ")));
+}
+
+fn origin(row: &OriginRow, out: &mut Vec<String>) {
+    let why = match row.standing.as_str() {
+        "first" => "used first".to_string(),
+        "equal" => "equal to the one before: they share by weight".to_string(),
+        "later" => format!("used when those before it fail ({})", row.why),
+        _ => "not usable".to_string(),
+    };
+    out.push(format!("origin {}: {why}", row.origin));
+    row.candidates.iter().for_each(|row| candidate(row, out));
+    for heard in &row.announced {
+        let rule =
+            if heard.rule.is_empty() { String::new() } else { format!(" (export rule '{}')", heard.rule) };
+        if heard.announced {
+            out.push(format!("  -> announced to {}{rule}", heard.peer));
+        } else {
+            out.push(format!("  -x not to {}: {}", heard.peer, heard.why));
+        }
+    }
+}
+
+/// An explanation, line by line.
+pub(crate) fn explained(explained: &Explanation) -> Vec<String> {
+    let mut out = vec![explained.service.clone()];
+    explained.origins.iter().for_each(|row| origin(row, &mut out));
+    out
+}
+
+fn exposures(head: &str, rows: &[Exposure], out: &mut Vec<String>) {
+    if rows.is_empty() {
+        return;
+    }
+    out.push(head.to_string());
+    for row in rows {
+        let rule = if row.rule.is_empty() { String::new() } else { format!("  ('{}')", row.rule) };
+        out.push(format!("  {} -> {}{rule}", row.service, row.to));
+    }
+}
+
+fn names(head: &str, names: &[String], out: &mut Vec<String>) {
+    if !names.is_empty() {
+        out.push(head.to_string());
+        out.extend(names.iter().map(|name| format!("  {name}")));
+    }
+}
+
+/// A plan, line by line.
+pub(crate) fn plan(answer: &PlanAnswer) -> Vec<String> {
+    let plan = &answer.plan;
+    let mut lines = Vec::new();
+    let out = &mut lines;
+    if *plan == Plan::default() {
+        out.push("nothing would change for the routes that there are now".to_string());
+    }
+    exposures("newly exposed:", &plan.exposed, out);
+    exposures("hidden, and their live flows cut:", &plan.hidden, out);
+    exposures("announced with other attributes, or by another way:", &plan.altered, out);
+    names("usable from here, newly:", &plan.gained, out);
+    names("no longer usable from here:", &plan.lost, out);
+    if !plan.moved.is_empty() {
+        out.push("reached by another neighbour:".to_string());
+        for row in &plan.moved {
+            out.push(format!("  {} ({}): {} -> {}", row.service, row.origin, row.from, row.to));
+        }
+    }
+    if !plan.ranked.is_empty() {
+        out.push("ranked differently (local_pref, cost):".to_string());
+        for row in &plan.ranked {
+            let ((a, b), (c, d)) = (row.from, row.to);
+            out.push(format!("  {} via {}: {a}, {b} -> {c}, {d}", row.service, row.via));
+        }
+    }
+    names("beyond a limit:", &plan.over_limit, out);
+    names("rules that would never decide:", &answer.unreachable, out);
+    if plan.left_out > 0 {
+        out.push(format!("and {} rows more", plan.left_out));
+    }
+    lines
+}
