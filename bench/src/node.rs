@@ -59,6 +59,7 @@ pub fn service(label: &str) -> Result<LocalService> {
         weight: catalyst_wire::attr::DEFAULT_WEIGHT,
         tags: Vec::new(),
         healthy: true,
+        fail_closed: false,
     })
 }
 
@@ -92,6 +93,7 @@ impl Node {
             border_secret: [7; 32],
             limits: catalyst_control::Limits::CLOUD,
             mesh_address: String::new(),
+            stale_max_ms: 0,
         };
         let core = Core::new(settings, Heap::new(catalyst_route_table::Limits::CLOUD))
             .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
@@ -104,7 +106,7 @@ impl Node {
         let mut dials = Vec::new();
         for neighbour in neighbours {
             let name: NodeName = org.name(neighbour.name)?;
-            let peer = PeerConfig { name: name.clone(), agreement: None, hold_ms: 2_500 };
+            let peer = PeerConfig { name: name.clone(), agreement: None, hold_ms: 2_500, restart_ms: 0 };
             engine.feed(&Event::PeerConfigured(Box::new(peer)));
             dials.push(DialTarget {
                 name,

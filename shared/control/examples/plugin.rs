@@ -134,6 +134,7 @@ pub fn core_with_plugins() -> Result<Core<Heap>, Box<dyn std::error::Error>> {
         border_secret: [0; 32],
         limits: Limits::CLOUD,
         mesh_address: String::new(),
+        stale_max_ms: 0,
     };
     let mut core = Core::new(settings, Heap::new(TableLimits::CLOUD))?;
     core.add_propagation(Box::new(KeepSecret { tag: "acme.example:secret" }));
@@ -154,6 +155,7 @@ pub fn offer(label: &str, tags: &[&str]) -> Result<Event, Box<dyn std::error::Er
         weight: 100,
         tags: tags.iter().map(ToString::to_string).collect(),
         healthy: true,
+        fail_closed: false,
     }))
 }
 
@@ -163,7 +165,7 @@ pub fn offer(label: &str, tags: &[&str]) -> Result<Event, Box<dyn std::error::Er
 /// When its name is none.
 pub fn join(core: &mut Core<Heap>, session: u64, name: &str) -> Result<(), Box<dyn std::error::Error>> {
     let (now, session) = (Now::mono(0), SessionId(session));
-    let config = PeerConfig { name: name.parse()?, agreement: None, hold_ms: 3000 };
+    let config = PeerConfig { name: name.parse()?, agreement: None, hold_ms: 3000, restart_ms: 0 };
     core.handle(&Event::PeerConfigured(Box::new(config)), now);
     core.handle(&Event::SessionUp { session, peer: name.parse()?, dialled: true }, now);
     let open = Open {

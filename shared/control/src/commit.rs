@@ -40,7 +40,8 @@ impl<S: Store> State<S> {
                     }
                 }
                 Write::Flush(neighbour) => self.flush(neighbour, &mut changes),
-                Write::Reimport(neighbour) => self.reimport(neighbour, &mut changes, effects),
+                Write::Reimport(neighbour) => self.reimport(neighbour, &mut changes),
+                Write::Age(neighbour) => self.age(neighbour, &mut changes),
                 Write::Count(neighbour, count) => self.count(neighbour, count, effects),
                 Write::SetService(service) => {
                     self.services.insert(service.label.clone(), service);
@@ -81,7 +82,7 @@ impl<S: Store> State<S> {
         }
     }
 
-    fn peer_mut(&mut self, sym: Sym) -> Option<&mut Peer> {
+    pub(crate) fn peer_mut(&mut self, sym: Sym) -> Option<&mut Peer> {
         self.peers.get_mut(self.by_sym.get(&sym)?).map(|peer| &mut **peer)
     }
 
@@ -95,7 +96,8 @@ impl<S: Store> State<S> {
             }
             return self.refuse(put.neighbour, &put, why, effects);
         }
-        match self.table.announce(put.neighbour, put.names, put.rank, put.data, &put.attrs) {
+        let generation = self.peer_by_sym(put.neighbour).map_or(0, |p| p.generation);
+        match self.table.announce_in(generation, put.neighbour, put.names, put.rank, put.data, &put.attrs) {
             Ok(outcome) => {
                 changes.routes.extend(outcome.change);
                 let new_len = put.attrs.len();
@@ -159,7 +161,7 @@ impl<S: Store> State<S> {
         }
     }
 
-    fn take(&mut self, neighbour: Sym, key: RouteKey, changes: &mut Changes) {
+    pub(crate) fn take(&mut self, neighbour: Sym, key: RouteKey, changes: &mut Changes) {
         let outcome = self.table.withdraw(neighbour, key);
         changes.routes.extend(outcome.change);
         if let (Some(len), Some(peer)) = (outcome.old_len, self.peer_mut(neighbour)) {
@@ -178,41 +180,28 @@ impl<S: Store> State<S> {
             self.take(neighbour, key, changes);
             after = Some(key);
         }
-        if let Some(peer) = self.peer_mut(neighbour) {
-            peer.refused = 0;
-            peer.refused_why = None;
-            peer.refused_names.clear();
-            peer.warned = false;
-        }
     }
 
     /// Asks import again about every route of a neighbour.
-    fn reimport(&mut self, neighbour: Sym, changes: &mut Changes, effects: &mut Vec<Effect>) {
+    fn reimport(&mut self, neighbour: Sym, changes: &mut Changes) {
         let mut after = None;
         while let Some(key) = self.table.next_of(neighbour, after) {
             after = Some(key);
             let Some(peer) = self.peer_by_sym(neighbour) else { return };
             let Some(route) = self.table.route(key, neighbour) else { continue };
-            let (bytes, data, old): (Vec<u8>, _, Rank) =
-                (route.attrs.as_ref().to_vec(), (route.protocol, route.weight), route.rank);
-            let service = self.table.text(key.service).to_string();
-            let Ok(attrs) = Attrs::read(&bytes) else { continue };
-            let verdict = plugins::judge(self, peer, &service, &attrs);
-            if let Some(rule) = verdict.rule() {
+            let Ok(attrs) = Attrs::read(route.attrs.as_ref()) else { continue };
+            let verdict = plugins::judge(self, peer, self.table.text(key.service), &attrs);
+            let rule = verdict.rule();
+            let kept = match verdict {
+                plugins::Verdict::Keep { rank, .. } => self.aged(peer, route, rank),
+                plugins::Verdict::Drop(_) => None,
+            };
+            if let Some(rule) = rule {
                 self.imports.matched(rule);
             }
-            match verdict {
-                plugins::Verdict::Keep { rank, .. } if rank == old => {}
-                plugins::Verdict::Keep { rank, .. } => {
-                    let origin = self.table.text(key.origin).to_string();
-                    let names = (service.as_str(), origin.as_str());
-                    self.put(
-                        Put { neighbour, names, rank, data, attrs: Cow::Owned(bytes) },
-                        changes,
-                        effects,
-                    );
-                }
-                plugins::Verdict::Drop(_) => self.take(neighbour, key, changes),
+            match kept {
+                Some(rank) => changes.routes.extend(self.table.rerank(neighbour, key, rank)),
+                None => self.take(neighbour, key, changes),
             }
         }
     }

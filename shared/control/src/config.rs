@@ -23,6 +23,9 @@ pub struct Settings {
     /// Where neighbours find this node's mesh port, `host:port`; empty without one.
     #[serde(default)]
     pub mesh_address: String,
+    /// How long routes of a neighbour that is lost are kept at most, in milliseconds; 0: not at all.
+    #[serde(default)]
+    pub stale_max_ms: u64,
 }
 
 impl core::fmt::Debug for Settings {
@@ -43,6 +46,9 @@ pub struct PeerConfig {
     pub agreement: Option<Agreement>,
     /// The hold time to offer, in milliseconds; 0 is off.
     pub hold_ms: u32,
+    /// How long it is asked to keep this node's routes when the session is lost, in milliseconds; 0: not at all.
+    #[serde(default)]
+    pub restart_ms: u32,
 }
 
 /// A service that this node offers.
@@ -60,4 +66,7 @@ pub struct LocalService {
     pub tags: Vec<String>,
     /// Whether it may be announced: false while a health check fails.
     pub healthy: bool,
+    /// Neighbours drop it with the restart time instead of keeping it as long-lived stale.
+    #[serde(default)]
+    pub fail_closed: bool,
 }

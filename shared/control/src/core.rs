@@ -20,7 +20,8 @@ use crate::link::Link;
 use crate::now::Now;
 use crate::plugin::{PropagationPlugin, RouteTablePlugin, ServicePlugin};
 use crate::plugins::{LocalServices, Propagate, Routes, check_service};
-use crate::state::State;
+use crate::stale::Loss;
+use crate::state::{Peer, State};
 
 /// How many keys are looked at in one go when the whole Loc-RIB is.
 const CHUNK: usize = 1024;
@@ -37,6 +38,8 @@ pub struct Core<S> {
     pub(crate) of_peer: BTreeSet<(NodeName, SessionId)>,
     /// One entry a link: when to look at its timers.
     pub(crate) timers: BTreeSet<(u64, SessionId)>,
+    /// One entry a neighbour with routes that no session confirms: when to look at them.
+    pub(crate) ages: BTreeSet<(u64, NodeName)>,
     /// Connections that this side has ended and whose end the shell has not reported yet: the other side may have
     /// ended them for a reason of its own, and that is worth to be heard.
     pub(crate) closing: BTreeMap<SessionId, NodeName>,
@@ -76,6 +79,7 @@ impl<S: Store> Core<S> {
             links: BTreeMap::new(),
             of_peer: BTreeSet::new(),
             timers: BTreeSet::new(),
+            ages: BTreeSet::new(),
             closing: BTreeMap::new(),
             ready: VecDeque::new(),
             effects: VecDeque::new(),
@@ -121,7 +125,7 @@ impl<S: Store> Core<S> {
             Event::Writable { session, bytes } => self.writable(*session, *bytes),
             Event::SessionDown { session } => {
                 self.closing.remove(session);
-                self.session_down(*session, LOST, now);
+                self.session_down(*session, LOST, Loss::Lost, now);
             }
             Event::PeerConfigured(config) => self.peer_configured(config, event, now),
             Event::PeerRemoved(name) => self.peer_removed(name, event, now),
@@ -250,8 +254,8 @@ impl<S: Store> Core<S> {
         }
         for ((group, service), (first, last)) in grants {
             if first == last {
-                let sessions: Vec<SessionId> = self.groups.sessions(group).collect();
-                sessions.into_iter().for_each(|s| self.grant(s, service, last));
+                let members: Vec<Sym> = self.groups.members(group).collect();
+                members.into_iter().for_each(|peer| self.grant(peer, service, last));
             }
         }
         for group in touched {
@@ -260,9 +264,9 @@ impl<S: Store> Core<S> {
         }
     }
 
-    /// Tells the data plane that the peer of a session may, or may no longer, use a service.
-    pub(crate) fn grant(&mut self, session: SessionId, service: Sym, granted: bool) {
-        let Some(peer) = self.links.get(&session).map(|l| l.peer.clone()) else { return };
+    /// Tells the data plane that a peer may, or may no longer, use a service.
+    pub(crate) fn grant(&mut self, peer: Sym, service: Sym, granted: bool) {
+        let Some(peer) = self.state.by_sym.get(&peer).cloned() else { return };
         if let Ok(service) = ServiceName::parse(self.state.table.text(service)) {
             self.push_effect(Effect::Grant { peer, service, granted });
         }
@@ -277,6 +281,13 @@ impl<S: Store> Core<S> {
                 self.groups.fork(session, &peer.config.name, &mut self.state.table);
             }
         }
+        // One that is expected back has to come back for it: rules for others must not let it in meanwhile.
+        let named = |peer: &Peer| {
+            peer.session.is_none() && self.state.exports.list.names_node(peer.config.name.as_str())
+        };
+        let away = self.state.peers().filter(|peer| named(peer) && !self.groups.is_alone(peer.sym));
+        let away: Vec<NodeName> = away.map(|peer| peer.config.name.clone()).collect();
+        away.iter().for_each(|name| self.unexpect(name));
     }
 
     /// Looks at the whole Loc-RIB again: for all groups after a change of policy, for one after a change of its
@@ -301,6 +312,8 @@ impl<S: Store> Core<S> {
 
     /// When [`Event::Tick`] is due, by the monotonic clock.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.timers.first().map(|(at, _)| *at)
+        let sessions = self.timers.first().map(|(at, _)| *at);
+        let ages = self.ages.first().map(|(at, _)| *at);
+        sessions.into_iter().chain(ages).min()
     }
 }

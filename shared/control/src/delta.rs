@@ -57,6 +57,8 @@ pub enum Write<'e> {
     Flush(Sym),
     /// Rank all routes of a neighbour again.
     Reimport(Sym),
+    /// Look at the next routes of a neighbour that no session confirms: [`crate::Limits::AGED`] of them.
+    Age(Sym),
     /// Count something against a peer.
     Count(Sym, Count),
     /// Remember a service of this node.
@@ -163,7 +165,7 @@ impl<'e> Delta<'e> {
                 | Write::Withdraw { neighbour, service, origin } => {
                     Some(Subject::Route(*neighbour, service, origin))
                 }
-                Write::Flush(neighbour) | Write::Reimport(neighbour) => {
+                Write::Flush(neighbour) | Write::Reimport(neighbour) | Write::Age(neighbour) => {
                     Some(Subject::Route(*neighbour, "", ""))
                 }
                 Write::SetService(service) => Some(Subject::Service(service.label.as_str())),

@@ -19,6 +19,7 @@ extern crate alloc;
 #[macro_use]
 mod mutant;
 
+mod ageing;
 mod changes;
 mod commit;
 mod config;
@@ -37,6 +38,7 @@ pub mod plugin;
 pub mod plugins;
 pub mod record;
 mod sessions;
+mod stale;
 mod state;
 mod transmit;
 pub mod view;
@@ -50,6 +52,7 @@ pub use effect::{Effect, Endpoint, Forward, NextHop, Notice};
 pub use event::{Event, SessionId};
 pub use limits::Limits;
 pub use now::Now;
+pub use stale::{Phase, Stale};
 pub use state::{Counters, Peer, State};
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ impl Limits {
     /// Connections that are ended but not gone, whose last words are still heard. When full: the oldest is
     /// forgotten, and what its other side says is not logged.
     pub const CLOSING: usize = 64;
+    /// Routes of a lost neighbour that are looked at in one step. When there are more: the next step is due at once.
+    pub const AGED: usize = 4_096;
     /// Rows of an answer about visibility. When full: the rest is left out.
     pub const VISIBILITY: usize = 4_096;
     /// Rows of each list of a plan. When full: the rest is counted and left out.

@@ -12,13 +12,13 @@ use catalyst_wire::{Frame, FrameType, Keepalive, Limits as WireLimits, Notify, N
 
 use crate::config::PeerConfig;
 use crate::core::Core;
-use crate::delta::{Delta, Write};
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, SessionId};
 use crate::export::GroupKind;
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::now::Now;
+use crate::stale::Loss;
 
 /// Room for a NOTIFY with an agreement in it.
 const SMALL: usize = 64 + WireLimits::REASON + WireLimits::DOCUMENT;
@@ -52,6 +52,7 @@ impl<S: Store> Core<S> {
         let mut terms =
             Terms::new(settings.name.clone(), name.clone(), settings.incarnation, peer.config.hold_ms);
         terms.agreement = peer.agreement;
+        terms.restart_ms = peer.config.restart_ms;
         let mut buf = [0u8; 1024];
         let open = terms.open(&settings.mesh_address, &mut buf).map(<[u8]>::to_vec).unwrap_or_default();
         let mut link = Link::new(name.clone(), dialled, Session::start(terms, now.mono));
@@ -86,6 +87,7 @@ impl<S: Store> Core<S> {
                 let name = link.peer.clone();
                 if let Some(peer) = self.state.peers.get_mut(&name).filter(|p| p.session == Some(session)) {
                     peer.synced = true;
+                    self.table_told(&name, now);
                 }
             }
             Ok(Input::Trust(trust)) => {
@@ -114,7 +116,7 @@ impl<S: Store> Core<S> {
                 let text = alloc::format!("the peer ended the session ({code}): {reason}");
                 self.notice(Notice::NotifiedBy(name, code, reason, document));
                 self.push_effect(Effect::Close { session, last: Vec::new() });
-                self.session_down(session, &text, now);
+                self.session_down(session, &text, self.heard(session, code), now);
             }
             Err(failure) => self.fail(session, &failure, now),
         }
@@ -172,7 +174,7 @@ impl<S: Store> Core<S> {
         self.state.counters.sessions_ended += 1;
         self.push_effect(Effect::Close { session, last: notify(code, reason, document) });
         self.notice(Notice::SessionEnded(name.clone(), code, reason.to_string()));
-        self.session_down(session, reason, now);
+        self.session_down(session, reason, Loss::of(code), now);
         if self.closing.len() >= Limits::CLOSING {
             self.closing.pop_first();
         }
@@ -233,9 +235,16 @@ impl<S: Store> Core<S> {
         }
         match kind {
             Some(kind) => {
+                let absent = self.groups.is_absent(sym, &kind);
+                if !absent {
+                    // It was expected in another group, before the rules changed.
+                    self.unexpect(&name);
+                }
                 let (group, build) = self.groups.join(&kind, session, sym);
                 // What the group has already; what it gets by the new member is granted to all of it.
-                self.groups.granted(session).into_iter().for_each(|s| self.grant(session, s, true));
+                if !absent {
+                    self.groups.granted(session).into_iter().for_each(|s| self.grant(sym, s, true));
+                }
                 if build {
                     self.rebuild(Some(group));
                 }
@@ -244,6 +253,7 @@ impl<S: Store> Core<S> {
             // Nothing may be told to this peer, and that is all there is.
             None => self.end_of_rib(session),
         }
+        self.regain(&name, now);
         self.set_timer(session);
         self.mark_ready(session);
         self.notice(Notice::PeerUp(name, session));
@@ -260,7 +270,20 @@ impl<S: Store> Core<S> {
         verdict.held
     }
 
-    pub(crate) fn session_down(&mut self, session: SessionId, why: &str, now: Now) {
+    /// What the other side's NOTIFY means for its routes.
+    fn heard(&self, session: SessionId, code: NotifyCode) -> Loss {
+        let Some(link) = self.links.get(&session) else { return Loss::Lost };
+        let established = self.state.peers.get(&link.peer).is_some_and(|p| p.session == Some(session));
+        match Loss::of(code) {
+            // The connection that takes over is on its way here, or it is not what the other side thinks.
+            Loss::Moved if self.sessions_of(&link.peer).all(|other| other == session) => Loss::Lost,
+            // It has too many connections: that says nothing of those that stand.
+            Loss::Hard if code == NotifyCode::LIMIT && !established => Loss::Lost,
+            loss => loss,
+        }
+    }
+
+    pub(crate) fn session_down(&mut self, session: SessionId, why: &str, loss: Loss, now: Now) {
         let Some(link) = self.links.remove(&session) else { return };
         if let Some(at) = link.timer {
             self.timers.remove(&(at, session));
@@ -269,27 +292,21 @@ impl<S: Store> Core<S> {
         self.of_peer.remove(&line);
         let Some(peer) = self.state.peers.get_mut(&link.peer) else {
             // A plugin forgot the peer under its session.
-            self.groups.leave(session, &mut self.state.table);
+            self.groups.leave(session, false, &mut self.state.table);
             self.state.by_session.remove(&session);
             return;
         };
-        let sym = peer.sym;
         if peer.session != Some(session) {
             if peer.session.is_none() {
                 peer.last_end = why.to_string();
             }
-            return;
+            return self.lose_link(&link.peer, loss, now);
         }
-        self.groups.granted(session).into_iter().for_each(|s| self.ungrant(&link.peer, s));
-        self.groups.leave(session, &mut self.state.table);
-        if !self.step(&Event::SessionDown { session }) {
-            // Plugins may quarrel, but the routes of a session that is gone cannot stay.
-            let mut delta = Delta::default();
-            delta.push(Write::Flush(sym));
-            self.commit(delta);
-        }
+        self.step(&Event::SessionDown { session });
+        self.lose(&link.peer, session, loss, now);
         self.state.by_session.remove(&session);
         if let Some(peer) = self.state.peers.get_mut(&link.peer) {
+            peer.forget_refused();
             peer.session = None;
             peer.agreed = None;
             peer.synced = false;
@@ -312,12 +329,6 @@ impl<S: Store> Core<S> {
         }
     }
 
-    fn ungrant(&mut self, peer: &NodeName, service: catalyst_route_table::Sym) {
-        if let Ok(service) = catalyst_names::ServiceName::parse(self.state.table.text(service)) {
-            self.push_effect(Effect::Grant { peer: peer.clone(), service, granted: false });
-        }
-    }
-
     pub(crate) fn peer_configured(&mut self, config: &PeerConfig, event: &Event, now: Now) {
         let same = self.state.peers.get(&config.name).is_some_and(|p| p.config == *config);
         if same {
@@ -332,6 +343,7 @@ impl<S: Store> Core<S> {
         for session in sessions {
             self.end(session, NotifyCode::REMOVED, "the peer's configuration changed; dial again", "", now);
         }
+        self.reset(&config.name, now);
         self.step(event);
     }
 
@@ -340,10 +352,14 @@ impl<S: Store> Core<S> {
         for session in sessions {
             self.end(session, NotifyCode::REMOVED, "the peer was removed from the configuration", "", now);
         }
+        self.reset(name, now);
         self.step(event);
+        if self.state.peer(name).is_none() {
+            self.forget_age(name);
+        }
     }
 
-    fn sessions_of(&self, name: &NodeName) -> impl Iterator<Item = SessionId> {
+    pub(crate) fn sessions_of(&self, name: &NodeName) -> impl Iterator<Item = SessionId> {
         let range = (name.clone(), SessionId(0))..=(name.clone(), SessionId(u64::MAX));
         self.of_peer.range(range).map(|(_, session)| *session)
     }
@@ -369,6 +385,7 @@ impl<S: Store> Core<S> {
     }
 
     pub(crate) fn tick(&mut self, now: Now) {
+        self.tick_ages(now);
         while let Some((at, session)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.timers.remove(&(at, session));
             let Some(link) = self.links.get_mut(&session) else { continue };

@@ -12,6 +12,7 @@ use catalyst_route_table::{Refusal, RouteTable, Store, Sym};
 
 use crate::config::{LocalService, PeerConfig, Settings};
 use crate::event::SessionId;
+use crate::stale::Stale;
 
 /// A neighbour, its session and what it sent.
 #[derive(Clone, Debug)]
@@ -34,6 +35,10 @@ pub struct Peer {
     pub since: u64,
     /// Whether its END_OF_RIB came.
     pub synced: bool,
+    /// Which telling of its table this is: grows with each session that ends. Routes of an earlier one are not confirmed.
+    pub generation: u16,
+    /// What becomes of its routes that are not confirmed; `None` when there are none.
+    pub stale: Option<Box<Stale>>,
     /// Routes of it in Adj-RIB-In.
     pub routes: usize,
     /// Bytes of their attributes.
@@ -78,6 +83,8 @@ impl Peer {
             mesh_address: String::new(),
             since: 0,
             synced: false,
+            generation: 0,
+            stale: None,
             routes: 0,
             bytes: 0,
             refused: 0,
@@ -93,6 +100,14 @@ impl Peer {
             last_end: String::new(),
             sessions: 0,
         }
+    }
+
+    /// A session is over, and with it what it refused.
+    pub(crate) fn forget_refused(&mut self) {
+        self.refused = 0;
+        self.refused_why = None;
+        self.refused_names.clear();
+        self.warned = false;
     }
 
     /// How many routes it may have here: by the agreement, or by our own limit inside the organisation.

@@ -15,6 +15,7 @@ mod random;
 mod recording;
 mod routes;
 mod transit;
+mod stale;
 mod transmit;
 mod trust;
 mod two_cores;

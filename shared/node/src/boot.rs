@@ -214,6 +214,7 @@ pub(crate) fn neighbour(
         name: name.clone(),
         agreement,
         hold_ms: hold_ms(peer.profile),
+        restart_ms: 0,
     }));
     let address = peer.address.as_ref().map(ToString::to_string);
     let via = match peer.transport {
@@ -421,6 +422,7 @@ impl Prepared {
             border_secret,
             limits: memory::control_limits(&config.limits, limits),
             mesh_address: mesh_address(&config),
+            stale_max_ms: 0,
         };
         Ok(Prepared {
             config,

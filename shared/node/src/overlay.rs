@@ -50,6 +50,7 @@ pub(crate) fn local(spec: &ServiceSpec) -> LocalService {
         weight: spec.weight,
         tags: spec.tags.clone(),
         healthy: true,
+        fail_closed: false,
     }
 }
 

@@ -25,4 +25,6 @@ impl Limits {
     pub const CLONE_QUIET_MS: u64 = 600_000;
     /// The longest hold time that is accepted, in milliseconds. When more is offered: this is used.
     pub const HOLD_MAX_MS: u32 = 600_000;
+    /// The longest restart time that is granted, in milliseconds. When more is asked for: this is granted.
+    pub const RESTART_MAX_MS: u32 = 3_600_000;
 }

@@ -23,7 +23,7 @@ pub struct Agreed {
     pub incarnation: u64,
     /// The smaller of both hold times; 0 is off.
     pub hold_ms: u32,
-    /// The restart time the other side asks for.
+    /// The restart time the other side asks for, within [`Limits::RESTART_MAX_MS`].
     pub restart_ms: u32,
     /// The other side's optional abilities.
     pub capabilities: u32,
@@ -67,7 +67,7 @@ impl OpenSent {
             version,
             incarnation: open.incarnation,
             hold_ms,
-            restart_ms: open.restart_ms,
+            restart_ms: open.restart_ms.min(Limits::RESTART_MAX_MS),
             capabilities: open.capabilities,
         })
     }

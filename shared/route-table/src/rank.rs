@@ -1,7 +1,7 @@
 //! Best path: a pure and total order of candidates.
 //!
-//! eligible > not long-lived stale > higher local_pref > local origin > shorter org_path > lower cost >
-//! shorter node_path > lowest neighbour id. A service ranks the winners of its keys by the same order, then by
+//! eligible > not long-lived stale > higher local_pref (0 while its node is about to stop) > local origin >
+//! shorter org_path > lower cost > shorter node_path > lowest neighbour id. A service ranks the winners of its keys by the same order, then by
 //! origin id. Weight is not part of it: it shares load among equals.
 
 use core::cmp::Ordering;
@@ -35,7 +35,8 @@ impl Rank {
         Rank {
             eligible: attrs.health == Health::Up,
             stale: attrs.well_known.has(WellKnown::STALE),
-            local_pref,
+            // RFC 8326 section 4.2: last among those that are fresh.
+            local_pref: if attrs.well_known.has(WellKnown::GRACEFUL_SHUTDOWN) { 0 } else { local_pref },
             local,
             org_len: short(attrs.org_path.len()),
             cost: attrs.cost,

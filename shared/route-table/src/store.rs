@@ -17,6 +17,8 @@ pub struct Route<A> {
     pub protocol: Protocol,
     /// Share among equals.
     pub weight: u16,
+    /// Which telling of its neighbour's table confirmed it last. Not part of what the route says.
+    pub generation: u16,
     /// The attributes, encoded as in the entry.
     pub attrs: A,
 }

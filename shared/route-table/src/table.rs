@@ -101,6 +101,22 @@ impl<S: Store> RouteTable<S> {
         data: (Protocol, u16),
         attrs: &[u8],
     ) -> Result<Outcome, Refusal> {
+        self.announce_in(0, neighbour, names, rank, data, attrs)
+    }
+
+    /// The same within a telling of the neighbour's table: the same route again is a change of its generation alone.
+    ///
+    /// # Errors
+    /// As [`RouteTable::announce`].
+    pub fn announce_in(
+        &mut self,
+        generation: u16,
+        neighbour: Sym,
+        names: (&str, &str),
+        rank: Rank,
+        data: (Protocol, u16),
+        attrs: &[u8],
+    ) -> Result<Outcome, Refusal> {
         let attrs = self.store.attrs(attrs)?;
         let service = self.store.intern(names.0)?;
         let origin = match self.store.intern(names.1) {
@@ -112,7 +128,7 @@ impl<S: Store> RouteTable<S> {
         };
         let key = RouteKey { service, origin };
         let slot = Slot { key, neighbour };
-        let route = Route { rank, protocol: data.0, weight: data.1, attrs };
+        let route = Route { rank, protocol: data.0, weight: data.1, generation, attrs };
         let old = match self.store.put(slot, route) {
             Ok(old) => old,
             Err(refusal) => {
@@ -125,7 +141,7 @@ impl<S: Store> RouteTable<S> {
         };
         // The slot already held its references.
         self.release(key);
-        let same = self.store.route(slot).is_some_and(|new| *new == old);
+        let same = self.store.route(slot).is_some_and(|new| *new == Route { generation, ..old.clone() });
         let change = if same { None } else { self.decide(key, Some(neighbour)) };
         Ok(Outcome { old_len: Some(old.attrs.as_ref().len()), change })
     }
@@ -136,6 +152,16 @@ impl<S: Store> RouteTable<S> {
         let change = self.decide(key, None);
         self.release(key);
         Outcome { old_len: Some(old.attrs.as_ref().len()), change }
+    }
+
+    /// Ranks a route anew, without another word of its neighbour, and decides again.
+    pub fn rerank(&mut self, neighbour: Sym, key: RouteKey, rank: Rank) -> Option<Change> {
+        let slot = Slot { key, neighbour };
+        let route = self.store.route(slot).filter(|route| route.rank != rank)?;
+        let route = Route { rank, ..route.clone() };
+        // Never refused: the slot is taken already.
+        self.store.put(slot, route).ok()?;
+        self.decide(key, Some(neighbour))
     }
 
     /// The next key after `after` that this neighbour announced: to withdraw all of them one by one.

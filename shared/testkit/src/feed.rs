@@ -121,6 +121,7 @@ impl Net {
             border_secret: place.secret,
             limits: place.plan.limits,
             mesh_address: String::new(),
+            stale_max_ms: 0,
         };
         place.recording = self.record.then(|| Recording::new(&settings));
         match AnyCore::new(settings, place.plan.store) {

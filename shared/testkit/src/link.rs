@@ -17,7 +17,12 @@ impl Side {
     /// The configuration of this neighbour.
     #[must_use]
     pub fn config(&self, name: &NodeName) -> PeerConfig {
-        PeerConfig { name: name.clone(), agreement: self.agreement.clone(), hold_ms: self.hold_ms }
+        PeerConfig {
+            name: name.clone(),
+            agreement: self.agreement.clone(),
+            hold_ms: self.hold_ms,
+            restart_ms: 0,
+        }
     }
 }
 

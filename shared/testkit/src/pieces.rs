@@ -19,6 +19,7 @@ pub(crate) fn service(rng: &mut Rng, label: &str) -> Option<LocalService> {
         weight: rng.one_of([100, 100, 1, 50]),
         tags,
         healthy: rng.percent(85),
+        fail_closed: false,
     })
 }
 

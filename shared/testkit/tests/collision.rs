@@ -49,6 +49,7 @@ impl Pair {
                 border_secret: [0; 32],
                 limits: catalyst_control::Limits::CLOUD,
                 mesh_address: String::new(),
+                stale_max_ms: 0,
             };
             AnyCore::new(settings, StoreKind::Heap).unwrap()
         });
@@ -63,7 +64,12 @@ impl Pair {
             let name = NAMES[1 - side].parse().unwrap();
             pair.feed(
                 side,
-                &Event::PeerConfigured(Box::new(PeerConfig { name, agreement: None, hold_ms: 3_000 })),
+                &Event::PeerConfigured(Box::new(PeerConfig {
+                    name,
+                    agreement: None,
+                    hold_ms: 3_000,
+                    restart_ms: 0,
+                })),
             );
             pair.feed(side, &Event::ServiceUp(service(["s", "t"][side], 0)));
         }

@@ -202,11 +202,12 @@ impl ByHand {
             border_secret: [1; 32],
             limits: catalyst_control::Limits::CLOUD,
             mesh_address: String::new(),
+            stale_max_ms: 0,
         };
         let core = AnyCore::new(settings, StoreKind::Heap).unwrap();
         let peer: NodeName = "b.acme.example".parse().unwrap();
         let mut hand = ByHand { core, now: 0, peer: peer.clone() };
-        let config = PeerConfig { name: peer.clone(), agreement: None, hold_ms };
+        let config = PeerConfig { name: peer.clone(), agreement: None, hold_ms, restart_ms: 0 };
         hand.feed(&Event::PeerConfigured(Box::new(config)));
         hand.feed(&Event::SessionUp { session: SESSION, peer, dialled: false });
         hand

@@ -68,6 +68,8 @@ impl WellKnown {
     pub const GRACEFUL_SHUTDOWN: u32 = 2;
     /// Long-lived stale (RFC 9494).
     pub const STALE: u32 = 4;
+    /// Must not become long-lived stale (RFC 9494 NO_LLGR): better none than an old one.
+    pub const FAIL_CLOSED: u32 = 8;
 
     /// Whether the mark is set.
     #[must_use]

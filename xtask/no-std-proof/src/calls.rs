@@ -118,6 +118,7 @@ pub fn control() -> Option<()> {
         weight: 100,
         tags: Vec::new(),
         healthy: true,
+        fail_closed: false,
     };
     edge.handle(&Event::ServiceUp(service), Now::mono(1));
     settle(&mut edge, &mut cloud);
@@ -135,6 +136,7 @@ fn core<S: Store>(name: &str, store: S) -> Option<Core<S>> {
         border_secret: [7; 32],
         limits: catalyst_control::Limits::EDGE,
         mesh_address: alloc::string::String::new(),
+        stale_max_ms: 0,
     };
     Core::new(settings, store).ok()
 }
@@ -142,7 +144,7 @@ fn core<S: Store>(name: &str, store: S) -> Option<Core<S>> {
 fn join<S: Store>(core: &mut Core<S>, peer: &str, dialled: bool) -> Option<()> {
     let (now, session) = (Now::mono(0), SessionId(1));
     let name: NodeName = peer.parse().ok()?;
-    let config = PeerConfig { name: name.clone(), agreement: None, hold_ms: 3_000 };
+    let config = PeerConfig { name: name.clone(), agreement: None, hold_ms: 3_000, restart_ms: 0 };
     core.handle(&Event::PeerConfigured(Box::new(config)), now);
     core.handle(&Event::SessionUp { session, peer: name, dialled }, now);
     core.handle(&Event::Writable { session, bytes: 1 << 16 }, now);

@@ -80,6 +80,8 @@ pub(crate) struct Group {
     peak: usize,
     cursors: BTreeMap<SessionId, Cursor>,
     of_peer: BTreeMap<Sym, SessionId>,
+    /// Members whose session was lost and is expected back: they have no cursor, but what they may use they may use.
+    absent: BTreeSet<Sym>,
 }
 
 /// The withdrawal element of an announcement element: its two leading texts with a length of their own.
@@ -107,11 +109,13 @@ impl Group {
             peak: 0,
             cursors: BTreeMap::new(),
             of_peer: BTreeMap::new(),
+            absent: BTreeSet::new(),
         }
     }
 
     /// Adds a cursor at the beginning. A peer has one session, so one cursor.
     pub(crate) fn join(&mut self, session: SessionId, peer: Sym) {
+        self.absent.remove(&peer);
         self.cursors.insert(session, Cursor { peer, at: 0, sync: None });
         self.of_peer.insert(peer, session);
     }
@@ -146,23 +150,40 @@ impl Group {
         }
     }
 
-    /// Takes a cursor away; true when it was the last.
-    pub(crate) fn leave(&mut self, session: SessionId) -> bool {
-        if let Some(cursor) = self.cursors.remove(&session)
-            && self.of_peer.get(&cursor.peer) == Some(&session)
-        {
-            self.of_peer.remove(&cursor.peer);
+    /// Takes a cursor away, and its peer with it or, with `stays`, not. Says whose it was.
+    pub(crate) fn leave(&mut self, session: SessionId, stays: bool) -> Option<Sym> {
+        let peer = self.cursors.remove(&session)?.peer;
+        if self.of_peer.get(&peer) == Some(&session) {
+            self.of_peer.remove(&peer);
+            if stays {
+                self.absent.insert(peer);
+            }
         }
-        self.cursors.is_empty()
+        Some(peer)
+    }
+
+    /// An absent member is not expected any more.
+    pub(crate) fn forget(&mut self, peer: Sym) {
+        self.absent.remove(&peer);
+    }
+
+    /// Whether nobody is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cursors.is_empty() && self.absent.is_empty()
+    }
+
+    /// Those who are in it, the absent ones too.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Sym> {
+        self.of_peer.keys().chain(&self.absent).copied()
     }
 
     pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.cursors.keys().copied()
     }
 
-    /// The only peer that listens, if there is only one.
+    /// The only member, if there is only one.
     pub(crate) fn sole_member(&self) -> Option<Sym> {
-        let mut peers = self.cursors.values().map(|c| c.peer);
+        let mut peers = self.members();
         let first = peers.next()?;
         peers.all(|p| p == first).then_some(first)
     }

@@ -19,12 +19,13 @@ pub(crate) struct GrantChange {
     pub(crate) granted: bool,
 }
 
-/// All groups with at least one established session.
+/// All groups with at least one established session, or a member that is expected back.
 #[derive(Debug, Default)]
 pub struct Groups {
     groups: BTreeMap<GroupId, Group>,
     infos: Vec<GroupInfo>,
     of_session: BTreeMap<SessionId, GroupId>,
+    of_absent: BTreeMap<Sym, GroupId>,
     grants: BTreeMap<(GroupId, Sym), u32>,
     next: u32,
     /// The most keys that any group remembered for slow cursors since [`Groups::overdue`] was asked.
@@ -41,6 +42,11 @@ impl Groups {
     /// The sessions of a group.
     pub(crate) fn sessions(&self, group: GroupId) -> impl Iterator<Item = SessionId> {
         self.groups.get(&group).into_iter().flat_map(Group::sessions)
+    }
+
+    /// The members of a group, those that are expected back too.
+    pub(crate) fn members(&self, group: GroupId) -> impl Iterator<Item = Sym> {
+        self.groups.get(&group).into_iter().flat_map(Group::members)
     }
 
     /// Brings what plugins see of one group up to date.
@@ -72,6 +78,7 @@ impl Groups {
         let group = self.groups.entry(id).or_insert_with(|| Group::new(kind.clone()));
         let before = group.sole_member();
         group.join(session, peer);
+        self.of_absent.remove(&peer);
         let build = known.is_none() || before != group.sole_member();
         self.of_session.insert(session, id);
         self.refresh_info(id);
@@ -87,13 +94,13 @@ impl Groups {
             GroupKind::External { node: None, .. } => {}
             GroupKind::Internal | GroupKind::External { .. } => return,
         }
-        if group.sessions().count() == 1 {
+        if group.members().count() == 1 {
             group.name_node(name);
             return self.refresh_info(old);
         }
         let Some(forked) = group.fork(session, name) else { return };
         forked.keys().for_each(|key| table.retain(key));
-        group.leave(session);
+        group.leave(session, false);
         group.sweep().into_iter().for_each(|key| table.release(key));
         self.next = self.next.wrapping_add(1);
         let id = GroupId::new(self.next);
@@ -113,11 +120,47 @@ impl Groups {
         }
     }
 
-    /// Takes a session out; an empty group is forgotten with all that it holds.
-    pub(crate) fn leave<S: Store>(&mut self, session: SessionId, table: &mut RouteTable<S>) {
+    /// Takes a session out. With `stays`, its peer is still a member, if it is of another organisation: what it may use
+    /// does not end with a session that is expected back.
+    pub(crate) fn leave<S: Store>(&mut self, session: SessionId, stays: bool, table: &mut RouteTable<S>) {
         let Some(id) = self.of_session.remove(&session) else { return };
         let Some(group) = self.groups.get_mut(&id) else { return };
-        let last = group.leave(session);
+        let stays = stays && matches!(group.kind, GroupKind::External { .. });
+        if let Some(peer) = group.leave(session, stays).filter(|_| stays) {
+            self.of_absent.insert(peer, id);
+        }
+        self.left(id, table);
+    }
+
+    /// A member that was expected back is not any more.
+    pub(crate) fn forget<S: Store>(&mut self, peer: Sym, table: &mut RouteTable<S>) {
+        let Some(id) = self.of_absent.remove(&peer) else { return };
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.forget(peer);
+        }
+        self.left(id, table);
+    }
+
+    /// Services that a member which is expected back may use.
+    pub(crate) fn granted_to_absent(&self, peer: Sym) -> Vec<Sym> {
+        self.of_absent.get(&peer).map(|id| self.granted_in(*id)).unwrap_or_default()
+    }
+
+    /// Whether a peer is expected back in the group of this kind.
+    pub(crate) fn is_absent(&self, peer: Sym, kind: &GroupKind) -> bool {
+        self.of_absent.get(&peer).and_then(|id| self.groups.get(id)).is_some_and(|group| group.kind == *kind)
+    }
+
+    /// Whether a peer that is expected back has a group of its own, for rules that name it.
+    pub(crate) fn is_alone(&self, peer: Sym) -> bool {
+        let group = self.of_absent.get(&peer).and_then(|id| self.groups.get(id));
+        group.is_some_and(|group| matches!(group.kind, GroupKind::External { node: Some(_), .. }))
+    }
+
+    /// Somebody left: an empty group is forgotten with all that it holds.
+    fn left<S: Store>(&mut self, id: GroupId, table: &mut RouteTable<S>) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let last = group.is_empty();
         let gone = if last { group.keys().collect() } else { group.sweep() };
         gone.into_iter().for_each(|key| table.release(key));
         if last {
@@ -129,8 +172,11 @@ impl Groups {
 
     /// Services that the peers of a session's group may use.
     pub(crate) fn granted(&self, session: SessionId) -> Vec<Sym> {
-        let Some(id) = self.of_session.get(&session) else { return Vec::new() };
-        let range = (*id, Sym(0))..=(*id, Sym(u32::MAX));
+        self.of_session.get(&session).map(|id| self.granted_in(*id)).unwrap_or_default()
+    }
+
+    fn granted_in(&self, id: GroupId) -> Vec<Sym> {
+        let range = (id, Sym(0))..=(id, Sym(u32::MAX));
         self.grants.range(range).map(|((_, service), _)| *service).collect()
     }
 

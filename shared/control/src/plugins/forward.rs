@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use catalyst_names::{OriginId, Protocol, ServiceName};
 use catalyst_policy::LocalPref;
 use catalyst_route_table::{Best, Rank, Route, RouteKey, Store, Sym};
-use catalyst_wire::{Attrs, Health, Limits as WireLimits, Writer};
+use catalyst_wire::{Attrs, Health, Limits as WireLimits, WellKnown, Writer};
 
 use crate::changes::Changes;
 use crate::config::LocalService;
@@ -32,6 +32,7 @@ fn encode(service: &LocalService) -> Option<(Vec<u8>, Rank)> {
         cost: service.cost,
         weight: service.weight,
         tags,
+        well_known: WellKnown(if service.fail_closed { WellKnown::FAIL_CLOSED } else { 0 }),
         health: if service.healthy { Health::Up } else { Health::Down },
         ..Attrs::default()
     };

@@ -171,12 +171,6 @@ impl<S: Store> RouteTablePlugin<S> for Routes {
                     update(state, peer, &content, &mut delta);
                 }
             }
-            // The routes of a session go with it, before anything of the next one comes.
-            Event::SessionDown { session } => {
-                if let Some(peer) = state.peer_of(*session) {
-                    delta.push(Write::Flush(peer.sym));
-                }
-            }
             Event::PeerConfigured(config) => delta.push(Write::SetPeer(config.clone())),
             Event::PeerRemoved(name) => remove(state, name, &mut delta),
             Event::PolicyChanged { exports, imports } => {

@@ -36,9 +36,12 @@ fn one<S: Store>(state: &State<S>, key: RouteKey, marks: &mut Marks<'_>, buf: &m
     let Some((best, route)) = state.table.best(key) else {
         return marks.groups().iter().for_each(|group| marks.withdraw(group.id, key));
     };
-    let Ok(attrs) = Attrs::read(route.attrs.as_ref()) else {
+    let Ok(mut attrs) = Attrs::read(route.attrs.as_ref()) else {
         return marks.groups().iter().for_each(|group| marks.withdraw(group.id, key));
     };
+    if route.rank.stale {
+        attrs.well_known.0 |= WellKnown::STALE;
+    }
     let mut scratch = Vec::new();
     let service = state.table.text(key.service);
     let attrs = imported(state, state.peer_by_sym(best.best), service, attrs, &mut scratch);

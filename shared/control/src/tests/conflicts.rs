@@ -49,7 +49,8 @@ fn joined(a: Vec<Write<'_>>, b: Vec<Write<'_>>) -> Result<usize, String> {
 #[test]
 fn different_keys_join() {
     let (n, m) = (Sym(1), Sym(2));
-    let config = || Box::new(PeerConfig { name: name("b.acme.example"), agreement: None, hold_ms: 1 });
+    let config =
+        || Box::new(PeerConfig { name: name("b.acme.example"), agreement: None, hold_ms: 1, restart_ms: 0 });
     let table: [(Vec<Write<'_>>, Vec<Write<'_>>); 7] = [
         (Vec::new(), Vec::new()),
         (Vec::from([announce(n, "x")]), Vec::from([announce(n, "y")])),
@@ -69,7 +70,8 @@ fn different_keys_join() {
 #[test]
 fn the_same_key_is_a_conflict() {
     let n = Sym(1);
-    let config = || Box::new(PeerConfig { name: name("b.acme.example"), agreement: None, hold_ms: 1 });
+    let config =
+        || Box::new(PeerConfig { name: name("b.acme.example"), agreement: None, hold_ms: 1, restart_ms: 0 });
     let policy = || Write::SetPolicy { exports: &[], imports: &[] };
     let label = || "x".parse().unwrap();
     let table: [(Vec<Write<'_>>, Vec<Write<'_>>, &str); 8] = [
@@ -150,11 +152,11 @@ fn the_event_is_dropped_counted_and_reported() {
 }
 
 #[test]
-fn the_routes_of_a_session_that_is_gone_go_though_plugins_quarrel() {
+fn the_routes_of_a_session_that_is_gone_go_whatever_plugins_want() {
     let mut bench = meddled(|e| matches!(e, Event::SessionDown { .. }));
     bench.announce(1, &[("x.acme.example", "b", through("b"))]);
     bench.down(1);
-    assert_eq!(bench.core.state().counters().plugin_conflicts, 1);
+    assert_eq!(bench.core.state().counters().plugin_conflicts, 0);
     assert!(bench.rows().is_empty(), "no zombies");
     bench.check();
 }

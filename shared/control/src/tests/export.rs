@@ -324,7 +324,7 @@ fn a_slow_peer_that_would_make_the_group_remember_too_much_starts_afresh() {
     let mut bench = Bench::limited(Limits { tombstones: 100, ..Limits::CLOUD });
     bench.internal(1, "b.acme.example");
     bench.internal(2, "d.acme.example");
-    let config = PeerConfig { name: name("c.acme.example"), agreement: None, hold_ms: 0 };
+    let config = PeerConfig { name: name("c.acme.example"), agreement: None, hold_ms: 0, restart_ms: 0 };
     bench.feed(Event::PeerConfigured(std::boxed::Box::new(config)));
     bench.up_with(3, "c.acme.example", 2000);
     let mut most = 0;

@@ -37,6 +37,7 @@ pub(super) fn settings(limits: Limits) -> Settings {
         border_secret: SECRET,
         limits,
         mesh_address: String::new(),
+        stale_max_ms: 0,
     }
 }
 
@@ -55,7 +56,7 @@ pub(super) fn agreement(other: &str, role: Role, max_services: u32, max_bytes: u
 }
 
 pub(super) fn peer(text: &str, agreement: Option<Agreement>) -> Event {
-    Event::PeerConfigured(Box::new(PeerConfig { name: name(text), agreement, hold_ms: 3000 }))
+    Event::PeerConfigured(Box::new(PeerConfig { name: name(text), agreement, hold_ms: 3000, restart_ms: 0 }))
 }
 
 pub(super) fn local(label: &str) -> LocalService {
@@ -66,6 +67,7 @@ pub(super) fn local(label: &str) -> LocalService {
         weight: 100,
         tags: Vec::new(),
         healthy: true,
+        fail_closed: false,
     }
 }
 
@@ -215,7 +217,10 @@ impl Bench<Heap> {
 
 impl<S: Store> Bench<S> {
     pub(super) fn over(store: S, limits: Limits) -> Self {
-        let settings = settings(limits);
+        Bench::with(store, settings(limits))
+    }
+
+    pub(super) fn with(store: S, settings: Settings) -> Self {
         let recording = Recording::new(&settings);
         let core = Core::new(settings, store).unwrap();
         Bench { core, now: 1000, effects: Vec::new(), remotes: BTreeMap::new(), recording }
@@ -261,6 +266,14 @@ impl<S: Store> Bench<S> {
     pub(super) fn open_of(&self, peer: &str, incarnation: u64) -> Vec<u8> {
         let agreement = self.core.state().peer(&name(peer)).and_then(|p| p.agreement);
         open(peer, incarnation, agreement)
+    }
+
+    /// A connection that comes up, with this OPEN.
+    pub(super) fn up_by(&mut self, session: u64, peer: &str, open: Vec<u8>) {
+        let id = SessionId(session);
+        self.feed(Event::SessionUp { session: id, peer: name(peer), dialled: true });
+        self.frame(session, open);
+        self.writable(session, PLENTY);
     }
 
     /// A connection that comes up and is established, with this much credit.
@@ -371,11 +384,7 @@ impl<S: Store> Bench<S> {
                 after = Some(key);
             }
             assert_eq!((peer.routes, peer.bytes), (routes, bytes), "{}", peer.config.name);
-            assert!(
-                peer.session.is_some() || routes == 0,
-                "{} is down, its routes are not",
-                peer.config.name
-            );
+            self.check_ages(peer, routes);
             assert_eq!(state.table().text(peer.sym), peer.config.name.as_str());
             total += routes;
         }
@@ -391,6 +400,27 @@ impl<S: Store> Bench<S> {
         assert!(self.core.closing.len() <= Limits::CLOSING);
     }
 
+    /// No route is older than it may be.
+    fn check_ages(&self, peer: &Peer, routes: usize) {
+        let who = &peer.config.name;
+        let Some(stale) = &peer.stale else {
+            assert!(peer.session.is_some() || routes == 0, "{who} is down, its routes are not");
+            return;
+        };
+        let due = self.core.ages.iter().filter(|(_, name)| name == who).count();
+        assert_eq!(due, 1, "{who} has unconfirmed routes and so many timers");
+        assert!(self.now < stale.until || stale.walk.is_some(), "{who}: routes of {}", stale.since);
+        let (mut after, table) = (None, self.core.state().table());
+        while let Some(key) = table.next_of(peer.sym, after) {
+            after = Some(key);
+            let route = table.route(key, peer.sym).unwrap();
+            if route.generation != peer.generation && stale.walk.is_none() {
+                let aged = self.core.state().aged(peer, route, route.rank);
+                assert_eq!(aged, Some(route.rank), "{who}: a route in {:?}", stale.phase);
+            }
+        }
+    }
+
     /// Ends everything; then no name may be left but this node's.
     pub(super) fn give_all_back(&mut self) {
         let labels: Vec<_> = self.core.state().services().map(|s| s.label.clone()).collect();
@@ -399,6 +429,7 @@ impl<S: Store> Bench<S> {
         names.into_iter().for_each(|n| self.feed(Event::PeerRemoved(n)));
         self.check();
         assert!(self.core.links.is_empty() && self.core.of_peer.is_empty() && self.core.timers.is_empty());
+        assert!(self.core.ages.is_empty());
         assert!(self.core.state.by_session.is_empty() && self.core.state.by_sym.is_empty());
         assert_eq!(self.core.state().table().store().len(), 0);
         assert_eq!(self.core.state().table().store().names(), 1, "names are left behind");

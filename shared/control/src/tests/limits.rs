@@ -134,7 +134,7 @@ fn a_new_session_counts_its_refusals_from_the_start() {
 #[test]
 fn a_peer_without_credit_is_told_of_refusals_when_it_reads_though_the_hold_timer_is_off() {
     let mut bench = Bench::limited(Limits { routes_per_peer: 2, ..Limits::CLOUD });
-    let config = PeerConfig { name: name("b.acme.example"), agreement: None, hold_ms: 0 };
+    let config = PeerConfig { name: name("b.acme.example"), agreement: None, hold_ms: 0, restart_ms: 0 };
     bench.feed(Event::PeerConfigured(Box::new(config)));
     bench.up_with(1, "b.acme.example", 0);
     for n in 0..9 {

@@ -18,6 +18,7 @@ fn core(text: &str) -> Core<Heap> {
         border_secret: [7; 32],
         limits: Limits::CLOUD,
         mesh_address: std::format!("{text}:8443"),
+        stale_max_ms: 0,
     };
     Core::new(settings, Heap::new(TableLimits::CLOUD)).unwrap()
 }
@@ -27,6 +28,7 @@ fn internal(text: &str) -> Event {
         name: name(text),
         agreement: None,
         hold_ms: 3000,
+        restart_ms: 0,
     }))
 }
 
@@ -38,6 +40,7 @@ fn service(label: &str) -> Event {
         weight: 100,
         tags: Vec::new(),
         healthy: true,
+        fail_closed: false,
     })
 }
 

@@ -18,6 +18,7 @@ pub fn service(label: &str, cost: u32) -> LocalService {
         weight: 100,
         tags: Vec::new(),
         healthy: true,
+        fail_closed: false,
     }
 }
 

@@ -54,6 +54,7 @@ fn the_registries() {
         (WellKnown::NO_EXPORT, "no-export"),
         (WellKnown::GRACEFUL_SHUTDOWN, "graceful-shutdown"),
         (WellKnown::STALE, "stale"),
+        (WellKnown::FAIL_CLOSED, "fail-closed"),
     ] {
         row(&bit.to_string(), name);
     }

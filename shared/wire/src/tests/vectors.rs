@@ -294,6 +294,11 @@ fn updates() -> Vec<Vector> {
             ),
         ),
         route("update-everything", "UPDATE: a route with every attribute", everything()),
+        route(
+            "update-fail-closed",
+            "UPDATE: a route that must not become long-lived stale",
+            Attrs { well_known: WellKnown(WellKnown::FAIL_CLOSED), ..one_route() },
+        ),
         route("update-full-path", "UPDATE: a route with 16 organisations in its path", full_path()),
         vector("update-withdraw", "UPDATE: one withdrawal", Content::Update(vec![], vec![(SERVICE, NODE)])),
         both(),

@@ -1,0 +1,160 @@
+//! Lost neighbours over time: what begins with the end of a session, what the timers end.
+
+use alloc::boxed::Box;
+
+use catalyst_names::NodeName;
+use catalyst_route_table::Store;
+
+use crate::core::Core;
+use crate::delta::{Delta, Write};
+use crate::event::SessionId;
+use crate::now::Now;
+use crate::stale::{Loss, Phase, Stale};
+
+impl<S: Store> Core<S> {
+    /// The established session of a neighbour is gone: nothing that it told is confirmed any more.
+    pub(crate) fn lose(&mut self, name: &NodeName, session: SessionId, loss: Loss, now: Now) {
+        self.finish_sweep(name);
+        let most = self.state.settings.stale_max_ms;
+        let Some(peer) = self.state.peers.get_mut(name) else { return };
+        let restart_ms = peer.agreed.map_or(0, |agreed| u64::from(agreed.restart_ms)).min(most);
+        peer.generation = peer.generation.wrapping_add(1);
+        let mut stale = peer.stale.take().unwrap_or_else(|| {
+            Box::new(Stale {
+                since: now.mono,
+                phase: Phase::Kept,
+                restart_until: now.mono.saturating_add(restart_ms),
+                until: now.mono.saturating_add(most),
+                sweep_at: None,
+                path_lost: false,
+                restart_ms,
+                walk: None,
+                timer: None,
+            })
+        });
+        stale.sweep_at = None;
+        let hard = loss == Loss::Hard || stale.restart_ms == 0;
+        stale.path_lost |= loss != Loss::Moved;
+        if hard {
+            stale.enter(Phase::Swept);
+        } else if stale.path_lost || stale.phase != Phase::Kept {
+            stale.walk = Some(None);
+        }
+        let sym = peer.sym;
+        peer.stale = Some(stale);
+        if hard {
+            let granted = self.groups.granted(session);
+            granted.into_iter().for_each(|service| self.grant(sym, service, false));
+        }
+        self.groups.leave(session, !hard, &mut self.state.table);
+        self.look(name, now);
+    }
+
+    /// Another connection of a neighbour is gone, or was never established. If it was the last, the tunnel is gone with it.
+    pub(crate) fn lose_link(&mut self, name: &NodeName, loss: Loss, now: Now) {
+        if self.state.peers.get(name).is_none_or(|peer| peer.session.is_some() || peer.stale.is_none()) {
+            return;
+        }
+        if loss == Loss::Hard {
+            return self.reset(name, now);
+        }
+        let linked = self.sessions_of(name).next().is_some();
+        let stale = self.state.peers.get_mut(name).and_then(|peer| peer.stale.as_mut());
+        if let Some(stale) = stale.filter(|stale| !stale.path_lost && !linked) {
+            stale.path_lost = true;
+            stale.walk = Some(None);
+            self.look(name, now);
+        }
+    }
+
+    /// Nothing that a lost neighbour told may stay.
+    pub(crate) fn reset(&mut self, name: &NodeName, now: Now) {
+        let Some(peer) = self.state.peers.get_mut(name) else { return };
+        let Some(stale) = &mut peer.stale else { return };
+        stale.enter(Phase::Swept);
+        self.unexpect(name);
+        self.look(name, now);
+    }
+
+    /// A session is there again. Its END_OF_RIB says which routes stay; it has the restart time to come to it.
+    pub(crate) fn regain(&mut self, name: &NodeName, now: Now) {
+        let stale = self.state.peers.get_mut(name).and_then(|peer| peer.stale.as_mut());
+        if let Some(stale) = stale.filter(|stale| stale.phase != Phase::Swept) {
+            stale.sweep_at = Some(now.mono.saturating_add(stale.restart_ms));
+            stale.path_lost = false;
+            self.look(name, now);
+        }
+    }
+
+    /// A neighbour has told its whole table: what it did not confirm goes.
+    pub(crate) fn table_told(&mut self, name: &NodeName, now: Now) {
+        let stale = self.state.peers.get_mut(name).and_then(|peer| peer.stale.as_mut());
+        if let Some(stale) = stale {
+            stale.enter(Phase::Swept);
+            self.look(name, now);
+        }
+    }
+
+    /// A neighbour is not expected back: what it might use it may not use any more.
+    pub(crate) fn unexpect(&mut self, name: &NodeName) {
+        let Some(sym) = self.state.peers.get(name).map(|peer| peer.sym) else { return };
+        let granted = self.groups.granted_to_absent(sym);
+        granted.into_iter().for_each(|service| self.grant(sym, service, false));
+        self.groups.forget(sym, &mut self.state.table);
+    }
+
+    /// Runs the timers of lost neighbours.
+    pub(crate) fn tick_ages(&mut self, now: Now) {
+        // One step for each: a walk that is long is due again at once, and others come in between.
+        let due: alloc::vec::Vec<NodeName> =
+            self.ages.iter().take_while(|(at, _)| *at <= now.mono).map(|(_, name)| name.clone()).collect();
+        due.iter().for_each(|name| self.look(name, now));
+    }
+
+    /// Begins the phases that are due, goes one step on with the walk, sets the timer.
+    fn look(&mut self, name: &NodeName, now: Now) {
+        while let Some(stale) = self.state.peers.get_mut(name).and_then(|peer| peer.stale.as_mut())
+            && let Some(phase) = stale.turns(now.mono)
+        {
+            stale.enter(phase);
+            self.unexpect(name);
+        }
+        self.walk(name);
+        let stale = self.state.peers.get_mut(name).and_then(|peer| peer.stale.as_mut());
+        let Some(stale) = stale else { return self.forget_age(name) };
+        let at = if stale.walk.is_some() { now.mono } else { stale.next() };
+        if let Some(old) = stale.timer.replace(at) {
+            self.ages.remove(&(old, name.clone()));
+        }
+        self.ages.insert((at, name.clone()));
+    }
+
+    /// There is nothing to look at any more.
+    pub(crate) fn forget_age(&mut self, name: &NodeName) {
+        self.ages.retain(|(_, other)| other != name);
+    }
+
+    /// One step of the walk that is under way, if one is.
+    fn walk(&mut self, name: &NodeName) -> bool {
+        let Some(peer) = self.state.peers.get(name) else { return false };
+        if peer.stale.as_ref().is_none_or(|stale| stale.walk.is_none()) {
+            return false;
+        }
+        let mut delta = Delta::default();
+        delta.push(Write::Age(peer.sym));
+        self.commit(delta);
+        true
+    }
+
+    /// What is being swept must be gone before more routes lose their session: they could not be told apart.
+    fn finish_sweep(&mut self, name: &NodeName) {
+        let swept = |core: &Self| {
+            let stale = core.state.peers.get(name).and_then(|peer| peer.stale.as_ref());
+            stale.is_some_and(|stale| stale.phase == Phase::Swept)
+        };
+        if swept(self) {
+            while self.walk(name) {}
+            self.forget_age(name);
+        }
+    }
+}
