@@ -11,6 +11,12 @@ use crate::node::Node;
 use crate::process::output;
 use crate::wait::{self, SOON};
 
+/// Routes without those that are ineligible because their neighbour is lost.
+fn not_only_kept(rows: &Value) -> Vec<Value> {
+    let kept = |row: &&Value| row["standing"] != "ineligible" || row["stale"].is_null();
+    rows.as_array().into_iter().flatten().filter(kept).cloned().collect()
+}
+
 impl Node {
     /// Runs its program with its configuration and these arguments.
     #[track_caller]
@@ -53,15 +59,21 @@ impl Node {
         self.ask(json!({ "do": "status" }))
     }
 
-    /// All its routes.
+    /// All its routes but those that are only kept: their neighbour is lost, and they are not used.
     #[track_caller]
     pub fn routes(&self) -> Vec<Value> {
-        self.ask(json!({ "do": "routes" })).as_array().cloned().unwrap_or_default()
+        not_only_kept(&self.ask(json!({ "do": "routes" })))
     }
 
-    /// Its routes to one service.
+    /// Its routes to one service, as above.
     #[track_caller]
     pub fn routes_to(&self, service: &str) -> Vec<Value> {
+        not_only_kept(&self.ask(json!({ "do": "routes", "service": service })))
+    }
+
+    /// Its routes to one service, those that are only kept too.
+    #[track_caller]
+    pub fn kept_routes_to(&self, service: &str) -> Vec<Value> {
         self.ask(json!({ "do": "routes", "service": service })).as_array().cloned().unwrap_or_default()
     }
 
@@ -103,9 +115,7 @@ impl Node {
     pub fn wait_routes(&self, service: &str, what: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let request = json!({ "do": "routes", "service": service });
         let what = format!("{service}: {what}");
-        let rows =
-            self.wait_for(&what, SOON, request, |rows| holds(rows.as_array().map_or(&[], Vec::as_slice)));
-        rows.as_array().cloned().unwrap_or_default()
+        not_only_kept(&self.wait_for(&what, SOON, request, |rows| holds(&not_only_kept(rows))))
     }
 
     /// Waits until it has any route to a service.

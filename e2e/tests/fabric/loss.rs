@@ -42,6 +42,12 @@ fn a_killed_edge_is_noticed_and_comes_back_by_itself() {
     println!("edge killed: the cloud noticed after {noticed:?}");
     assert!(noticed < Duration::from_secs(3), "noticed after {noticed:?}");
     cloud.wait_no_route("hello.acme.example");
+    let kept = cloud.kept_routes_to("hello.acme.example");
+    assert_eq!(kept[0]["standing"], "ineligible", "{kept:#?}");
+    assert_eq!(kept[0]["stale"], "stale");
+    assert!(http::get(port).is_err(), "its tunnel is gone");
+    let fate = cloud.peer(&edge)["stale"].as_str().unwrap().to_string();
+    assert!(fate.contains("kept for") && fate.contains("gone in"), "{fate}");
     let why = cloud.peer(&edge)["last_error"].as_str().unwrap().to_string();
     assert!(!why.is_empty(), "the status must say why");
 
@@ -51,6 +57,7 @@ fn a_killed_edge_is_noticed_and_comes_back_by_itself() {
     answered(port, web.words());
     assert!(edge.status()["incarnation"].as_u64().unwrap() > incarnation);
     assert_eq!(cloud.peer(&edge)["sessions"], 2);
+    assert_eq!(cloud.peer(&edge).get("stale"), None);
 }
 
 #[test]

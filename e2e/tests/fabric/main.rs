@@ -33,6 +33,7 @@ mod mesh_envoy;
 mod mesh_lines;
 mod mesh_orgs;
 mod mesh_revoked;
+mod mesh_stale;
 mod migration;
 mod odd_files;
 mod offline;

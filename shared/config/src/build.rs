@@ -94,6 +94,7 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
         node,
         state_dir,
         identity,
+        stale_max_s: number(tree, "stale_max_s")?,
         profile,
     })
 }
@@ -175,6 +176,7 @@ fn peer(tree: &Tree, own: &OrgId, profile: LinkProfile, base: &Path) -> Option<P
             Some(_) => read(tree, "profile")?,
             None => profile,
         },
+        restart_s: tree.get("restart_s").and_then(|_| number(tree, "restart_s")),
         transport: read(tree, "transport")?,
         org,
     })
@@ -234,6 +236,7 @@ fn service(tree: &Tree, base: &Path) -> Option<Service> {
         cost: number(tree, "cost")?,
         weight: number(tree, "weight")?,
         tags,
+        fail_closed: tree.get("on_stale")?.text()? == "fail_closed",
         run,
         check,
     })

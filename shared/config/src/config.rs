@@ -31,6 +31,8 @@ pub struct Config {
     pub admin: Admin,
     /// The link profile of neighbours that name none.
     pub profile: LinkProfile,
+    /// How long routes of a lost neighbour are kept at most.
+    pub stale_max_s: u32,
     /// What is logged.
     pub log: LogLevel,
     /// What the node gives up before it starts.
@@ -101,6 +103,8 @@ pub struct Peer {
     pub foreign: Option<Foreign>,
     /// The kind of link.
     pub profile: LinkProfile,
+    /// How long it is asked to keep this node's routes; `None` follows from the profile.
+    pub restart_s: Option<u32>,
     /// What may carry it, if this node dials.
     pub transport: PeerTransport,
 }
@@ -129,6 +133,8 @@ pub struct Service {
     pub weight: u16,
     /// `org:tag`, sorted, each once.
     pub tags: Vec<String>,
+    /// Neighbours that have lost this node for long use it no longer.
+    pub fail_closed: bool,
     /// The program that the node runs for it.
     pub run: Option<Run>,
     /// How the node finds out whether it works.

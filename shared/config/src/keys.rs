@@ -5,7 +5,7 @@ use crate::form::Form;
 use crate::key::{Key, Kind, Need};
 use crate::limits::Limits;
 use crate::rule_keys::{EXPORT, IMPORT};
-use crate::service_keys::{CHECK, RUN};
+use crate::service_keys::{CHECK, ON_STALE, RUN};
 
 use Need::{Default, Derived, Optional, PerBuild, Required};
 
@@ -97,6 +97,13 @@ pub static ROOT: &[Key] = &[
         Default("\"wan\""),
         "The kind of link to the neighbours, which sets timers and windows: a lost neighbour is noticed within 1 s (lan), 3 s (wan), or later where links are slow.",
         "use \"wan\" unless the links are known to be better or worse",
+    ),
+    Key::new(
+        "stale_max_s",
+        Kind::Integer(0, 604_800),
+        Default("3600"),
+        "How long routes of a neighbour that is lost are kept at most, in seconds. 0: they go with the session.",
+        "leave it out for an hour",
     ),
     Key::new(
         "log",
@@ -311,6 +318,13 @@ static PEER: &[Key] = &[
         "leave it out to use the node's profile",
     ),
     Key::new(
+        "restart_s",
+        Kind::Integer(0, 3_600),
+        Derived("by the profile: lan 10, wan 30, cellular 120, satellite 300"),
+        "How long this neighbour is asked to keep this node's routes in use when the session is lost, in seconds. 0: not at all.",
+        "leave it out to use what fits the profile",
+    ),
+    Key::new(
         "transport",
         Kind::Choice(TRANSPORTS),
         Default("\"auto\""),
@@ -361,6 +375,13 @@ static SERVICE: &[Key] = &[
         Default("[]"),
         "Marks that policies can match, each with the organisation that defines it.",
         "write a list such as [\"acme.example:gold\"]",
+    ),
+    Key::new(
+        "on_stale",
+        Kind::Choice(ON_STALE),
+        Default("\"fail_static\""),
+        "What neighbours do that have lost this node for longer than the restart time: use the service on while there is no other offer of it (fail_static), or no longer (fail_closed).",
+        "leave it out for \"fail_static\"",
     ),
     Key::new(
         "run",

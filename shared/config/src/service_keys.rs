@@ -11,6 +11,9 @@ pub(crate) const RESTART: &[&str] = &["always", "on-failure", "never"];
 /// The words of a check's `type`.
 pub(crate) const CHECKS: &[&str] = &["tcp", "http", "exec"];
 
+/// The words of `on_stale`.
+pub(crate) const ON_STALE: &[&str] = &["fail_static", "fail_closed"];
+
 /// Keys of `run`.
 pub(crate) static RUN: &[Key] = &[
     Key::new(

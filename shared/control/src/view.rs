@@ -3,10 +3,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use catalyst_route_table::{RouteKey, Store, Sym};
+use catalyst_route_table::{Route, RouteKey, Store, Sym};
 use catalyst_wire::Attrs;
 
-use crate::state::State;
+use crate::state::{Peer, State};
 
 /// One route of Adj-RIB-In.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -35,6 +35,9 @@ pub struct RouteRow {
     pub tags: Vec<String>,
     /// Whether the service answers.
     pub healthy: bool,
+    /// `stale`: its neighbour is lost. `long-lived stale`: for longer than the restart time, here or on the way. Or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stale: String,
 }
 
 impl<S: Store> State<S> {
@@ -73,6 +76,15 @@ impl<S: Store> State<S> {
         rows
     }
 
+    fn staleness(&self, route: &Route<S::Attrs>, sender: Sym) -> &'static str {
+        let lost = |p: &Peer| p.stale.is_some() && p.generation != route.generation;
+        match self.peer_by_sym(sender) {
+            _ if route.rank.stale => "long-lived stale",
+            Some(peer) if lost(peer) => "stale",
+            _ => "",
+        }
+    }
+
     pub(crate) fn row(&self, key: RouteKey, sender: Sym) -> Option<RouteRow> {
         let route = self.table.route(key, sender)?;
         let attrs = Attrs::read(route.attrs.as_ref()).ok()?;
@@ -96,6 +108,7 @@ impl<S: Store> State<S> {
             weight: attrs.weight,
             tags: attrs.tags.iter().map(ToString::to_string).collect(),
             healthy: attrs.health == catalyst_wire::Health::Up,
+            stale: self.staleness(route, sender).to_string(),
         })
     }
 }

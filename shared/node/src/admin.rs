@@ -167,6 +167,9 @@ pub struct ServiceSpec {
     /// `org:tag`.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// Neighbours that have lost this node for longer than the restart time use it no longer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fail_closed: bool,
 }
 
 fn default_weight() -> u16 {
@@ -458,6 +461,9 @@ pub struct PeerRow {
     pub sessions: u32,
     /// Why the last session ended, or why the last dial failed.
     pub last_error: String,
+    /// What becomes of its routes that no session confirms, in words; empty when there are none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stale: String,
     /// `file` or `runtime`.
     #[serde(default)]
     pub source: String,

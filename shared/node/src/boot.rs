@@ -40,6 +40,17 @@ fn hold_ms(profile: Profile) -> u32 {
     }
 }
 
+/// How long a neighbour is asked to keep this node's routes when the session is lost, in milliseconds: time for a restart and
+/// for some tries to connect.
+fn restart_ms(profile: Profile) -> u32 {
+    match profile {
+        Profile::Lan => 10_000,
+        Profile::Wan => 30_000,
+        Profile::Cellular => 120_000,
+        Profile::Satellite => 300_000,
+    }
+}
+
 pub(crate) fn link_profile(profile: Profile) -> LinkProfile {
     match profile {
         Profile::Lan => LinkProfile::LAN,
@@ -214,7 +225,7 @@ pub(crate) fn neighbour(
         name: name.clone(),
         agreement,
         hold_ms: hold_ms(peer.profile),
-        restart_ms: 0,
+        restart_ms: peer.restart_s.map_or(restart_ms(peer.profile), |s| s.saturating_mul(1000)),
     }));
     let address = peer.address.as_ref().map(ToString::to_string);
     let via = match peer.transport {
@@ -422,7 +433,7 @@ impl Prepared {
             border_secret,
             limits: memory::control_limits(&config.limits, limits),
             mesh_address: mesh_address(&config),
-            stale_max_ms: 0,
+            stale_max_ms: u64::from(config.stale_max_s) * 1000,
         };
         Ok(Prepared {
             config,

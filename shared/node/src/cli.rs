@@ -255,6 +255,7 @@ fn spec(command: &ServiceCommand) -> Result<Request, NodeError> {
                 cost: *cost,
                 weight: *weight,
                 tags: tag.clone(),
+                fail_closed: false,
             },
         },
     })

@@ -270,6 +270,7 @@ impl<S: RouteStore> Engine<S> {
                     #[cfg(feature = "mesh")]
                     self.facts.disagreements.remove(peer);
                     self.tell_neighbour(peer);
+                    self.remembered.changed();
                 }
                 log(notice);
             }
@@ -327,15 +328,24 @@ impl<S: RouteStore> Engine<S> {
         self.tables.mesh().tell(Change::Flush);
     }
 
-    /// Whether for the first time all neighbours that this node dials have told their tables.
+    /// Whether for the first time all neighbours have told their tables that this node dials, or that were connected when
+    /// it went: they count on it, and it must not forget them for the moment that they need to come back.
     fn complete(&mut self) -> bool {
         if self.facts.complete || self.tables.mesh().get().is_none() {
             return false;
         }
         let state = self.core.state();
         let told = |name: &NodeName| state.peer(name).is_some_and(|peer| peer.synced);
-        let mut dialled = self.facts.config.peers.iter().filter(|p| p.address.is_some());
-        self.facts.complete = self.facts.started && dialled.all(|p| told(&NodeName::new(&p.node, &p.org)));
+        let awaited = |p: &catalyst_config::Peer, name: &NodeName| {
+            p.address.is_some() || self.remembered.was_connected(name)
+        };
+        let all_told = || {
+            self.facts.config.peers.iter().all(|p| {
+                let name = NodeName::new(&p.node, &p.org);
+                !awaited(p, &name) || told(&name)
+            })
+        };
+        self.facts.complete = self.facts.started && all_told();
         self.facts.complete
     }
 
@@ -361,7 +371,7 @@ fn orderly(notice: &Notice) -> String {
 fn log(notice: Notice) {
     match notice {
         Notice::PeerUp(peer, session) => info!(%peer, session = session.0, "the session is established"),
-        Notice::PeerDown(peer, why) => warn!(%peer, why, "the session is over; its routes are withdrawn"),
+        Notice::PeerDown(peer, why) => warn!(%peer, why, "the session is over"),
         Notice::SessionEnded(peer, code, why) => {
             warn!(%peer, %code, why, "a connection was ended by this node")
         }

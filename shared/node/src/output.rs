@@ -144,7 +144,7 @@ fn routes(rows: &[RouteRow]) {
             format!("{mark} {}", r.service),
             r.protocol.clone(),
             r.origin.clone(),
-            r.via.clone(),
+            if r.stale.is_empty() { r.via.clone() } else { format!("{} ({})", r.via, r.stale) },
             or_dash(r.node_path.join(" ")),
             or_dash(r.org_path.join(" ")),
             r.local_pref.to_string(),
@@ -182,6 +182,9 @@ fn peers(rows: &[PeerRow]) {
         }
         if !peer.clones.is_empty() {
             line(&format!("  {}: {}", peer.name, peer.clones));
+        }
+        if !peer.stale.is_empty() {
+            line(&format!("  {}: {}", peer.name, peer.stale));
         }
         if !peer.withheld.is_empty() {
             line(&format!("  {}: {}", peer.name, peer.withheld));

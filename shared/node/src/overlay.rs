@@ -38,6 +38,7 @@ pub(crate) fn spec(service: &catalyst_config::Service) -> ServiceSpec {
         cost: service.cost,
         weight: service.weight,
         tags: service.tags.clone(),
+        fail_closed: service.fail_closed,
     }
 }
 
@@ -50,7 +51,7 @@ pub(crate) fn local(spec: &ServiceSpec) -> LocalService {
         weight: spec.weight,
         tags: spec.tags.clone(),
         healthy: true,
-        fail_closed: false,
+        fail_closed: spec.fail_closed,
     }
 }
 

@@ -147,6 +147,7 @@ impl Peers {
             address: address.map_err(|why| format!("the address is not usable: {why}"))?,
             foreign,
             profile,
+            restart_s: None,
             transport,
         })
     }

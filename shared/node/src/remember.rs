@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use catalyst_control::view::RouteRow;
+use catalyst_names::NodeName;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
@@ -20,6 +21,9 @@ struct Saved {
     /// Seconds since 1970.
     at: u64,
     routes: Vec<RouteRow>,
+    /// Neighbours with a session.
+    #[serde(default)]
+    peers: Vec<String>,
 }
 
 /// What was known before, and when to write what is known now.
@@ -29,6 +33,8 @@ pub(crate) struct Remembered {
     /// Of the last run; less with each neighbour that is in step again.
     rows: Vec<RouteRow>,
     at: u64,
+    /// Neighbours that were connected when the last run ended.
+    connected: Vec<String>,
     due: Option<Instant>,
     /// The most rows to keep.
     most: usize,
@@ -40,10 +46,10 @@ impl Remembered {
         let path = state_dir.join("routes.json");
         let saved = std::fs::read(&path).ok().filter(|text| text.len() <= Limits::REMEMBERED_BYTES);
         let saved = saved.and_then(|text| serde_json::from_slice::<Saved>(&text).ok()).filter(|s| s.v == 1);
-        let (mut rows, at) = saved.map_or((Vec::new(), 0), |s| (s.routes, s.at));
+        let (mut rows, at, connected) = saved.map_or_else(Default::default, |s| (s.routes, s.at, s.peers));
         let most = most.min(Limits::REMEMBERED);
         rows.truncate(most);
-        Remembered { path, rows, at, due: None, most }
+        Remembered { path, rows, at, connected, due: None, most }
     }
 
     /// Something changed: it is to be written before long.
@@ -61,6 +67,11 @@ impl Remembered {
         self.most
     }
 
+    /// Whether a neighbour was connected when the last run ended.
+    pub(crate) fn was_connected(&self, peer: &NodeName) -> bool {
+        self.connected.iter().any(|name| name == peer.as_str())
+    }
+
     /// Keeps what came from neighbours of which `out` is true: they have not told their tables since the start.
     pub(crate) fn keep(&mut self, out: impl Fn(&str) -> bool) {
         self.rows.retain(|row| out(&row.via));
@@ -71,12 +82,17 @@ impl Remembered {
         (&self.rows, self.at)
     }
 
-    /// The change to write, if there is one. What is still only remembered is kept.
-    pub(crate) fn save(&mut self, now: impl IntoIterator<Item = RouteRow>, wall: u64) -> Option<Write> {
+    /// The change to write, if there is one. What is still only remembered is kept. `peers` have a session.
+    pub(crate) fn save(
+        &mut self,
+        now: impl IntoIterator<Item = RouteRow>,
+        peers: Vec<String>,
+        wall: u64,
+    ) -> Option<Write> {
         self.due.take()?;
         let mut routes: Vec<RouteRow> = now.into_iter().chain(self.rows.iter().cloned()).collect();
         routes.truncate(self.most);
-        let text = serde_json::to_string(&Saved { v: 1, at: wall, routes }).ok()?;
+        let text = serde_json::to_string(&Saved { v: 1, at: wall, routes, peers }).ok()?;
         (text.len() <= Limits::REMEMBERED_BYTES)
             .then(|| Write::default().file(self.path.clone(), text).spare())
     }
@@ -98,12 +114,14 @@ mod tests {
     fn what_is_written_is_there_at_the_next_start_until_the_neighbour_speaks() {
         let dir = tempfile::tempdir().unwrap();
         let mut first = Remembered::load(dir.path(), 10);
-        assert!(first.save([row("a.x", "hub.x")], 5).is_none(), "nothing has changed");
+        assert!(first.save([row("a.x", "hub.x")], Vec::new(), 5).is_none(), "nothing has changed");
         first.changed();
-        let write = first.save([row("a.x", "hub.x"), row("b.x", "gw.y")], 5).unwrap();
+        let write = first.save([row("a.x", "hub.x"), row("b.x", "gw.y")], vec!["hub.x".into()], 5).unwrap();
         write.run(&catalyst_store::MemoryStore::default()).unwrap();
         let mut second = Remembered::load(dir.path(), 10);
         assert_eq!((second.rows().0.len(), second.rows().1), (2, 5));
+        let known = |name: &str| second.was_connected(&name.parse().unwrap());
+        assert!(known("hub.x") && !known("gw.y"));
         second.keep(|via| via != "hub.x");
         assert_eq!(second.rows().0, [row("b.x", "gw.y")]);
     }

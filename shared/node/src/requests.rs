@@ -178,7 +178,9 @@ impl<S: RouteStore> Engine<S> {
         }
         self.forget_told();
         let rows = self.core.state().some_heard_rows(self.remembered.most());
-        self.remembered.save(rows, self.clocks.now().wall)
+        let up = self.core.state().peers().filter(|peer| peer.session.is_some());
+        let peers = up.map(|peer| peer.config.name.to_string()).collect();
+        self.remembered.save(rows, peers, self.clocks.now().wall)
     }
 
     /// What is to be written of the clock, if it is time.

@@ -1,6 +1,6 @@
 //! Answers about the node: rows for peers, services and local ports, and the one next step that makes sense.
 
-use catalyst_control::{Peer, SessionId};
+use catalyst_control::{Peer, Phase, SessionId};
 use catalyst_identity::Date;
 use catalyst_names::{NodeName, ServiceLabel, ServiceName};
 use catalyst_policy::{Relation, Role};
@@ -25,6 +25,21 @@ fn relation(peer: &Peer) -> &'static str {
         Some(Relation::External(Role::Peer)) => "peer",
         None => "no agreement",
     }
+}
+
+/// What becomes of the routes of a lost neighbour.
+fn stale(peer: &Peer, now: u64) -> String {
+    let Some(stale) = &peer.stale else { return String::new() };
+    let in_s = |at: u64| at.saturating_sub(now).div_ceil(1000);
+    let ago = now.saturating_sub(stale.since) / 1000;
+    let next = in_s(stale.next());
+    let fate = match (stale.phase, stale.sweep_at) {
+        (Phase::Swept, _) => "going".to_string(),
+        (Phase::Kept, Some(_)) => format!("kept until it has told its table, at most {next} s"),
+        (Phase::Kept, None) => format!("stale: kept for {next} s, gone in {} s", in_s(stale.until)),
+        (Phase::LongLived, _) => format!("long-lived stale: gone in {next} s"),
+    };
+    format!("lost {ago} s ago; its routes are {fate}")
 }
 
 impl<S: Store> Engine<S> {
@@ -78,6 +93,7 @@ impl<S: Store> Engine<S> {
             denied: peer.denied,
             withheld: self.withheld(name),
             sessions: peer.sessions,
+            stale: stale(peer, now),
             last_error,
             clones: self.clones(peer, now),
             source: if self.peers.is_of_file(name) { "file" } else { "runtime" }.to_string(),

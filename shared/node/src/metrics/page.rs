@@ -46,6 +46,9 @@ const OF_NODE: &[Figure<Status>] = &[
 const OF_PEERS: &[Figure<PeerRow>] = &[
     ("peer_up", "Whether the session stands.", |p| u64::from(p.state != "down")),
     ("peer_routes", "Routes of the peer.", |p| p.routes as u64),
+    ("peer_routes_stale", "Routes of the peer that are kept though it is lost.", |p| {
+        if p.state == "down" { p.routes as u64 } else { 0 }
+    }),
     ("peer_announced", "Routes announced to the peer.", |p| p.announced as u64),
     ("peer_refused_total", "Routes of the peer refused.", |p| u64::from(p.refused)),
     ("peer_sessions_total", "Sessions so far.", |p| u64::from(p.sessions)),

@@ -26,6 +26,7 @@ fn spec(name: &str, target: &str) -> ServiceSpec {
         cost: 0,
         weight: 100,
         tags: Vec::new(),
+        fail_closed: false,
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn peer(state: &str, address: &str, error: &str) -> PeerRow {
         denied: 0,
         withheld: String::new(),
         sessions: 0,
+        stale: String::new(),
         last_error: error.into(),
         source: "file".into(),
         clones: String::new(),
