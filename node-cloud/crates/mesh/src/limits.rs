@@ -42,5 +42,5 @@ impl Limits {
     /// See there: the questions take one part in so many of Envoy's main thread.
     pub const NEIGHBOURS_SHARE: u32 = 50;
     /// How long the first snapshot waits for the tables of configured neighbours. After it: Envoy is told what there is.
-    pub const COMPLETE: Duration = Duration::from_secs(10);
+    pub const COMPLETE: Duration = Duration::from_secs(7);
 }
