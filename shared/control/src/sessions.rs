@@ -116,7 +116,7 @@ impl<S: Store> Core<S> {
                 let text = alloc::format!("the peer ended the session ({code}): {reason}");
                 self.notice(Notice::NotifiedBy(name, code, reason, document));
                 self.push_effect(Effect::Close { session, last: Vec::new() });
-                self.session_down(session, &text, self.heard(session, code), now);
+                self.session_down(session, &text, self.word(session, code), now);
             }
             Err(failure) => self.fail(session, &failure, now),
         }
@@ -271,7 +271,7 @@ impl<S: Store> Core<S> {
     }
 
     /// What the other side's NOTIFY means for its routes.
-    fn heard(&self, session: SessionId, code: NotifyCode) -> Loss {
+    fn word(&self, session: SessionId, code: NotifyCode) -> Loss {
         let Some(link) = self.links.get(&session) else { return Loss::Lost };
         let established = self.state.peers.get(&link.peer).is_some_and(|p| p.session == Some(session));
         match Loss::of(code) {
