@@ -72,6 +72,7 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
         ("admin", json!({ "socket": "s" }), |c| c.admin.socket.display().to_string(), "etc/s"),
         ("admin.socket", json!("/run/a.sock"), |c| c.admin.socket.display().to_string(), "/run/a.sock"),
         ("profile", json!("lan"), |c| c.profile.as_str().into(), "lan"),
+        ("stale_max_s", json!(60), |c| c.stale_max_s.to_string(), "60"),
         ("log", json!("debug"), |c| c.log.as_str().into(), "debug"),
         ("sandbox", json!("require"), |c| c.sandbox.as_str().into(), "require"),
         (
@@ -108,6 +109,7 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
             "etc/h.json",
         ),
         ("peers.0.profile", json!("satellite"), |c| c.peers[0].profile.as_str().into(), "satellite"),
+        ("peers.0.restart_s", json!(7), |c| c.peers[0].restart_s.unwrap_or(0).to_string(), "7"),
         ("peers.0.transport", json!("tcp"), |c| c.peers[0].transport.as_str().into(), "tcp"),
         (
             "services",
@@ -126,6 +128,7 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
             |c| c.services[0].tags.join(" "),
             "b.c:a b.c:z",
         ),
+        ("services.0.on_stale", json!("fail_closed"), |c| c.services[0].fail_closed.to_string(), "true"),
         ("services.0.run", json!({ "command": ["other", "x"] }), |c| run(c).command.join(" "), "other x"),
         (
             "services.0.run.command",
