@@ -1,6 +1,6 @@
 //! `cargo xtask build-edge`: the edge binary as it ships, for this machine or another one.
 //!
-//! It differs from `cargo build --profile edge` in two things that a profile cannot say (ADR 0029):
+//! It differs from `cargo build --profile edge` in two things that a profile cannot say (ADR 0031):
 //!
 //! - Without unwind tables. The binary aborts on a panic, so nobody reads them, and most of them come with the standard
 //!   library, where no flag of the compiler reaches. `node-edge/no-unwind.ld` drops them; the flags go to the last step
