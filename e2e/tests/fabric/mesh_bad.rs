@@ -260,3 +260,14 @@ fn a_mesh_port_that_another_program_has_is_said_and_opened_later() {
         },
     );
 }
+
+#[test]
+fn an_ingress_answers_as_the_node_under_the_address_that_neighbours_are_told() {
+    let (_node, ingress) = alone(|node| node.config["envoy"]["address"] = json!("Gate.acme.example:8443"));
+    let said = |host: &str| http::ask(ingress, host, "/graphql", &[]).ok();
+    let own = |host: &str| said(host).filter(|(status, text)| *status == 404 && text.contains("not_found"));
+    wait::until("the node's own answer", SOON, || own("gate.acme.example:8080"));
+    let listen = wait::until("the same by address", SOON, || own(&ingress.ip().to_string()));
+    assert_eq!(own("gate.acme.example").as_ref(), Some(&listen));
+    assert!(own("other.acme.example").is_none(), "{:?}", said("other.acme.example"));
+}

@@ -1,12 +1,12 @@
 //! Edges below cloud nodes whose traffic Envoys carry: their services, and their clients.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
 use catalyst_e2e::h2::{Call, Echo};
-use catalyst_e2e::http::{self, Http};
+use catalyst_e2e::http::{self, Client, Http};
 use catalyst_e2e::tcp::{self, Service};
 use catalyst_e2e::wait::{self, SOON};
 use catalyst_e2e::{Fabric, Node, Org};
@@ -246,4 +246,44 @@ fn what_goes_from_edge_to_edge_never_leaves_the_tunnel() {
     let rows = a.log_rows();
     assert!(rows.iter().all(|row| row["caller"] != far.spiffe().as_str()), "{rows:#?}");
     assert_eq!(edge.peer(&a)["state"], "up");
+}
+
+#[test]
+fn a_request_that_the_tunnel_does_not_take_goes_on_to_the_next_origin() {
+    let there = Http::start("there");
+    // One request a connection, so that each is a flow of its own.
+    let gone = Service::start(|mut stream| {
+        let mut got = Vec::new();
+        while !got.ends_with(b"words") {
+            let mut buffer = [0; 1024];
+            let Ok(n @ 1..) = stream.read(&mut buffer) else { return };
+            got.extend(&buffer[..n]);
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\nwords");
+    });
+    let host = "twice.acme.example";
+    let below = below(|_, b, edge| {
+        edge.offers("twice", "http", gone.address());
+        edge.offers("alone", "http", gone.address());
+        b.offers("twice", "http", there.address());
+    });
+    let post = || Client::connect_for(below.a.ingress(), host)?.post(b"words");
+    wait::until("an answer of each", SOON, || {
+        let _: Option<Vec<u8>> = post().ok();
+        (gone.taken() > 0 && there.requests() > 0).then_some(())
+    });
+    // The edge has nobody to hand a flow to any more, and does not take it.
+    drop(gone);
+    let before = there.requests();
+    for n in 0..20 {
+        assert_eq!(post().unwrap_or_else(|why| panic!("{n}: {why}\n{}", below.a.access_log())), b"words");
+    }
+    assert_eq!(there.requests(), before + 20);
+    // With nowhere else to go, the answer is for the client, and says nothing of how nodes find it.
+    let mut raw = tcp::try_connect(below.a.ingress()).unwrap();
+    raw.write_all(b"GET / HTTP/1.1\r\nhost: alone.acme.example\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    raw.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("x-catalyst-unavailable"), "{answer}");
+    assert!(!answer.contains("x-catalyst-refused"), "{answer}");
 }

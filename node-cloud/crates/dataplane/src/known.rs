@@ -139,7 +139,7 @@ impl Known {
                 let grant = names::grant(name.as_str(), org, via);
                 let speaks = if to_service(via, connect) { Speaks::of(self.protocol) } else { Speaks::Http2 };
                 let listener = match via {
-                    Via::Node if !connect => listeners::tunnelled(&grant, name),
+                    Via::Node if !connect => listeners::tunnelled(&grant, name, self.protocol),
                     _ => listeners::grant(&grant, &direct(via)),
                 };
                 all.push(Resource::listener(&listener));
@@ -151,7 +151,7 @@ impl Known {
         }
         if !connect && ways.iter().any(|way| way.via == Via::Node) {
             let tunnelled = names::tunnelled(name.as_str());
-            all.push(Resource::listener(&listeners::tunnelled(&tunnelled, name)));
+            all.push(Resource::listener(&listeners::tunnelled(&tunnelled, name, self.protocol)));
             let speaks = Speaks::of(self.protocol);
             all.push(Resource::cluster(&clusters::into(&tunnelled, &tunnelled, speaks)));
         }
@@ -162,6 +162,8 @@ impl Known {
             let lead = lead(&format!("{name}|{org}"), &ways, connect, &through, &mut all);
             external.insert(org.clone(), (granted.nodes.clone(), lead));
         }
+        let refused = (!connect && ways.iter().any(|way| way.via == Via::Node))
+            .then(|| names::refused_header(&site.via));
         let scope = Scope {
             service: name,
             protocol: self.protocol,
@@ -169,6 +171,7 @@ impl Known {
             via: &site.via,
             internal,
             external,
+            refused,
         };
         all.push(Resource::scope(&scope.resource()));
         all

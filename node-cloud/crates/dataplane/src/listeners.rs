@@ -13,7 +13,7 @@ use crate::door::Door;
 use crate::hcm::{Manager, from_certificate, from_proxy, network, router, upgrade};
 use crate::limits::Limits;
 use crate::ports;
-use crate::proto::{any, core, duration, ext, listener, number, pipe, route, socket};
+use crate::proto::{any, core, duration, ext, listener, number, pipe, route, set_header, socket};
 use crate::site::{Site, names};
 use crate::tls;
 
@@ -223,8 +223,13 @@ fn from_node(name: &str, path: &Path, last: listener::Filter) -> listener::Liste
 }
 
 /// Takes connections of an HTTP service to the node process, each in a `CONNECT` of its own.
-pub(crate) fn tunnelled(name: &str, service: &ServiceName) -> listener::Listener {
-    inside(name, vec![tunnel(names::NODE, &format!("{service}:1"))])
+pub(crate) fn tunnelled(name: &str, service: &ServiceName, protocol: Protocol) -> listener::Listener {
+    let version = if protocol == Protocol::HttpGrpc { "2" } else { "1" };
+    let mut config = ports::tunnel(names::NODE, &format!("{service}:1"));
+    if let Some(tunneling) = &mut config.tunneling_config {
+        tunneling.headers_to_add = vec![set_header(names::HTTP_HEADER, version)];
+    }
+    inside(name, vec![network("envoy.filters.network.tcp_proxy", any(config))])
 }
 
 /// A grant: all that one organisation's flows to one service pass through. With it, its flows go.

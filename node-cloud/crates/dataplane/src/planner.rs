@@ -166,9 +166,14 @@ impl Planner {
         let listener = listeners::ingress(&self.site, at, over_tls);
         self.changes.set.push(Resource::listener(&listener));
         for host in [names::LOCALHOST.to_owned(), self.site.own.to_string(), names::host(at.ip())] {
-            if self.hosts.insert(host.clone()) {
-                self.own_host(&host);
-            }
+            self.add_host(&host);
+        }
+    }
+
+    /// One more name, or address, of the node itself, in small letters.
+    pub fn add_host(&mut self, host: &str) {
+        if self.hosts.insert(host.to_owned()) {
+            self.own_host(host);
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) internal: Lead,
     /// For other organisations: who of them, and where to.
     pub(crate) external: BTreeMap<OrgId, (BTreeSet<NodeName>, Lead)>,
+    /// By this header the node says that its tunnel did not take a request: then the request has not reached the service.
+    pub(crate) refused: Option<String>,
 }
 
 impl Scope<'_> {
@@ -53,6 +55,8 @@ impl Scope<'_> {
             domains: vec!["*".into()],
             routes,
             typed_per_filter_config: [("envoy.filters.http.rbac".to_owned(), self.allowed(&inside))].into(),
+            // After the route has read it.
+            response_headers_to_remove: self.refused.iter().cloned().collect(),
             ..Default::default()
         };
         let routes = route::RouteConfiguration {
@@ -118,10 +122,13 @@ impl Scope<'_> {
             ..Default::default()
         };
         let local = lead.local.as_ref().map(|cluster| set_header(names::LOCAL_HEADER, cluster));
+        let why = |header: &String| set_header(names::UNAVAILABLE_HEADER, &format!("%RESP({header})%"));
+        let refused = self.refused.as_ref().map(why);
         let mut route = route::Route {
             r#match: Some(matches),
             action: Some(route::route::Action::Route(self.action(connect, lead, reads))),
             request_headers_to_add: local.into_iter().collect(),
+            response_headers_to_add: refused.into_iter().collect(),
             ..Default::default()
         };
         if lead.to_service {
@@ -154,7 +161,7 @@ impl Scope<'_> {
                 .then(|| HostRewriteSpecifier::HostRewriteLiteral(self.service.to_string())),
             append_x_forwarded_host: !connect,
             upgrade_configs: ends.into_iter().collect(),
-            retry_policy: Some(retries(lead.others, reads)),
+            retry_policy: Some(retries(lead.others, reads, self.refused.as_deref())),
             ..Default::default()
         }
     }
@@ -181,10 +188,15 @@ fn weighted(clusters: &[(String, u32)]) -> route::WeightedCluster {
 
 /// A request is tried again only when it cannot have reached the service: the connection failed, or a node on the way
 /// says that it found no endpoint.
-fn retries(others: bool, reads: bool) -> route::RetryPolicy {
+fn retries(others: bool, reads: bool, refused: Option<&str>) -> route::RetryPolicy {
     use ext::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
     use route::header_matcher::HeaderMatchSpecifier;
     use route::retry_policy::{RetryBackOff, RetryPriority, retry_priority};
+    let present = |name: &str| route::HeaderMatcher {
+        name: name.to_owned(),
+        header_match_specifier: Some(HeaderMatchSpecifier::PresentMatch(true)),
+        ..Default::default()
+    };
     let base = route::RetryPolicy {
         retry_on: "connect-failure,refused-stream,reset-before-request".into(),
         num_retries: number(Limits::TRIES),
@@ -199,11 +211,7 @@ fn retries(others: bool, reads: bool) -> route::RetryPolicy {
     }
     route::RetryPolicy {
         retry_on: format!("{},retriable-headers{}", base.retry_on, if reads { ",reset" } else { "" }),
-        retriable_headers: vec![route::HeaderMatcher {
-            name: names::UNAVAILABLE_HEADER.into(),
-            header_match_specifier: Some(HeaderMatchSpecifier::PresentMatch(true)),
-            ..Default::default()
-        }],
+        retriable_headers: [names::UNAVAILABLE_HEADER].into_iter().chain(refused).map(present).collect(),
         retry_priority: Some(RetryPriority {
             name: "envoy.retry_priorities.previous_priorities".into(),
             config_type: Some(retry_priority::ConfigType::TypedConfig(any(PreviousPrioritiesConfig {

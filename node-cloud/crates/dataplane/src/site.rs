@@ -74,6 +74,8 @@ pub mod names {
     pub const LOCAL_HEADER: &str = "x-catalyst-local";
     /// In an answer: the request has not reached the service, so another endpoint may be tried.
     pub const UNAVAILABLE_HEADER: &str = "x-catalyst-unavailable";
+    /// In a `CONNECT` to the node: that its bytes are HTTP, and whether of version 1 or 2.
+    pub const HTTP_HEADER: &str = "x-catalyst-http";
     /// The `:authority` of the question whether the mesh port answers. No service has a name of one label.
     pub const HEALTH: &str = "health";
     /// The name by which every machine calls itself.
@@ -91,6 +93,12 @@ pub mod names {
             IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
             IpAddr::V4(v4) => v4.to_string(),
         }
+    }
+
+    /// In an answer of the node with this token, in the place of a service that the tunnel did not reach.
+    #[must_use]
+    pub fn refused_header(token: &str) -> String {
+        format!("x-catalyst-refused-{token}")
     }
 
     /// The cluster of a service of this node.

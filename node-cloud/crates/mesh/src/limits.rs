@@ -13,6 +13,8 @@ impl Limits {
     pub const STREAM_WINDOW: u32 = catalyst_dataplane::Limits::STREAM_WINDOW;
     /// The same of all flows of a connection: more than all of them together.
     pub const CONNECTION_WINDOW: u32 = catalyst_dataplane::Limits::CONNECTION_WINDOW;
+    /// For the answer in the place of a service that the tunnel does not reach. After it: the connection is closed.
+    pub const IN_PLACE: Duration = Duration::from_secs(10);
     /// Bytes of the access log. When full: it becomes the old one, and the old one goes. A little more is written until
     /// the next look.
     pub const ACCESS_LOG: u64 = 64 << 20;

@@ -1,6 +1,6 @@
 //! What the node tells, passed on to Envoy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -51,6 +51,7 @@ pub struct EnvoyMesh {
     stop: Mutex<Option<oneshot::Sender<()>>>,
     site: Site,
     since: SystemTime,
+    hosts: BTreeSet<String>,
     /// What neighbours are told of the mesh port.
     address: Option<String>,
     /// How the process is, if this node runs it.
@@ -80,7 +81,7 @@ impl EnvoyMesh {
     /// # Errors
     /// A socket cannot be made.
     pub fn new(prepared: Prepared) -> Result<Arc<Self>, MeshError> {
-        let Prepared { since, launched, site, place, key, https, address } = prepared;
+        let Prepared { since, launched, site, place, key, https, address, hosts } = prepared;
         let publisher = Publisher::new(site.own.as_str(), catalyst_xds::Limits::default());
         let xds = listen(&place.xds_socket())?;
         let node_socket = listen(&site.node_socket)?;
@@ -97,6 +98,7 @@ impl EnvoyMesh {
         Ok(Arc::new(EnvoyMesh {
             process: envoy.as_ref().map(Handle::state),
             address,
+            hosts,
             neighbours: Arc::default(),
             admin: Admin::new(place.admin_socket()),
             xds_socket: place.xds_socket(),
@@ -157,6 +159,9 @@ impl Mesh for EnvoyMesh {
             if let Some((at, certificate)) = &self.https {
                 state.open_ingress(*at, Some(certificate));
             }
+            if http.is_some() || self.https.is_some() {
+                self.hosts.iter().for_each(|host| state.add_host(host));
+            }
             self.shared.flush(&mut state);
         }
         self.runtime.spawn(resolve::watch(self.shared.clone(), self.resolve.clone(), news.clone()));
@@ -166,7 +171,8 @@ impl Mesh for EnvoyMesh {
         self.runtime.spawn(async move { neighbours.watch(admin).await });
         self.runtime.spawn(access_log::watch(self.site.access_log.clone(), self.admin.clone()));
         if let Some(socket) = taken(&self.node_socket) {
-            self.runtime.spawn(streams::serve(socket, self.site.own.clone(), flows));
+            let (own, via) = (self.site.own.clone(), self.site.via.clone());
+            self.runtime.spawn(async move { streams::serve(socket, own, &via, flows).await });
         }
         let publisher = self.shared.publisher.clone();
         self.runtime.spawn(async move {

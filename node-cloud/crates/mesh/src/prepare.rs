@@ -1,12 +1,13 @@
 //! What is done before the sandbox is entered: Envoy is found, its keepers run, files are read.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use catalyst_config::{Config, Envoy, EnvoyMode, files};
-use catalyst_dataplane::{Identity, Site, via};
+use catalyst_dataplane::{Identity, Site, names, via};
 use catalyst_envoy::{BootstrapSpec, EnvoyError, EnvoySpec, Launched, Place, find, launch};
 use catalyst_names::NodeName;
 
@@ -45,6 +46,8 @@ pub struct Prepared {
     pub(crate) key: String,
     pub(crate) https: Option<(SocketAddr, Identity)>,
     pub(crate) address: Option<String>,
+    /// Beside its name: what the node is called by those who were told where it is.
+    pub(crate) hosts: BTreeSet<String>,
 }
 
 /// The bootstrap for the Envoy of this node.
@@ -89,7 +92,15 @@ pub fn prepare(config: &Config, flag: Option<&Path>) -> Result<Option<Prepared>,
         access_log: folder.join("access.log"),
     };
     let address = envoy.address.as_ref().map(ToString::to_string);
-    Ok(Some(Prepared { since, launched, site, place, key, https, address }))
+    let hosts = hosts(config, envoy);
+    Ok(Some(Prepared { since, launched, site, place, key, https, address, hosts }))
+}
+
+/// Where the node listens and says that it is, as the Host of a request has it.
+fn hosts(config: &Config, envoy: &Envoy) -> BTreeSet<String> {
+    let listens = config.listen.iter().chain([&envoy.listen]).filter(|at| !at.ip().is_unspecified());
+    let said = envoy.address.iter().map(|address| address.host.to_ascii_lowercase());
+    said.chain(listens.map(|at| names::host(at.ip()))).collect()
 }
 
 fn managed(

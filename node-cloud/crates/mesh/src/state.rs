@@ -86,6 +86,11 @@ impl State {
         self.neighbours.iter().map(|peer| (peer, self.carries(peer)))
     }
 
+    /// Names of the node itself at the ingress.
+    pub(crate) fn add_host(&mut self, host: &str) {
+        self.planner.add_host(host);
+    }
+
     pub(crate) fn open_ingress(&mut self, at: SocketAddr, certificate: Option<&Identity>) {
         if let Some(certificate) = certificate {
             self.planner.set_ingress(certificate);

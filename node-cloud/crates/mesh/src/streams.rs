@@ -10,15 +10,16 @@ use catalyst_node::mesh::Flows;
 use catalyst_transport::LocalStream;
 use catalyst_tunnel::Refusal;
 use futures_lite::io::{AsyncRead, AsyncWrite};
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
 use tracing::debug;
 
 use catalyst_dataplane::names;
@@ -26,8 +27,12 @@ use catalyst_dataplane::names;
 use crate::limits::Limits;
 
 /// Serves until the task is dropped.
-pub(crate) async fn serve(listener: UnixListener, own: NodeName, flows: Arc<dyn Flows>) {
-    let own = Arc::new(own);
+pub(crate) async fn serve(listener: UnixListener, own: NodeName, via: &str, flows: Arc<dyn Flows>) {
+    let refused = HeaderName::try_from(names::refused_header(via));
+    let own = Arc::new(Own {
+        name: own,
+        refused: refused.unwrap_or(HeaderName::from_static("x-catalyst-refused")),
+    });
     loop {
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(connection(stream, own.clone(), flows.clone()))),
@@ -39,7 +44,14 @@ pub(crate) async fn serve(listener: UnixListener, own: NodeName, flows: Arc<dyn 
     }
 }
 
-async fn connection(stream: UnixStream, own: Arc<NodeName>, flows: Arc<dyn Flows>) {
+/// Who answers.
+struct Own {
+    name: NodeName,
+    /// In answers in the place of a service.
+    refused: HeaderName,
+}
+
+async fn connection(stream: UnixStream, own: Arc<Own>, flows: Arc<dyn Flows>) {
     let service = service_fn(move |request| {
         let (own, flows) = (own.clone(), flows.clone());
         async move { Ok::<_, Infallible>(answer(request, &own, &*flows).await) }
@@ -55,7 +67,7 @@ async fn connection(stream: UnixStream, own: Arc<NodeName>, flows: Arc<dyn Flows
     }
 }
 
-async fn answer(request: Request<Incoming>, own: &NodeName, flows: &dyn Flows) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, own: &Arc<Own>, flows: &dyn Flows) -> Response<Full<Bytes>> {
     if request.method() != Method::CONNECT {
         return refused(StatusCode::METHOD_NOT_ALLOWED, "CONNECT alone is understood here");
     }
@@ -65,7 +77,7 @@ async fn answer(request: Request<Incoming>, own: &NodeName, flows: &dyn Flows) -
     };
     let caller = request.headers().get(names::CALLER_HEADER).and_then(|value| value.to_str().ok());
     let caller = caller.and_then(|text| text.parse::<SpiffeId>().ok()).and_then(|id| id.node_name());
-    let caller = caller.filter(|caller| caller != own);
+    let caller = caller.filter(|caller| *caller != own.name);
     match flows.open(&service, caller.as_ref()).await {
         Ok(flow) => {
             tokio::spawn(async move {
@@ -76,9 +88,54 @@ async fn answer(request: Request<Incoming>, own: &NodeName, flows: &dyn Flows) -
             });
             Response::new(Full::default())
         }
-        Err(why) => refused(status(why), &why.to_string()),
+        Err(why) => match request.headers().get(names::HTTP_HEADER).map(http::HeaderValue::as_bytes) {
+            Some(version) => {
+                let version_2 = version == b"2";
+                tokio::spawn(in_place(request, version_2, own.clone(), why));
+                Response::new(Full::default())
+            }
+            None => refused(status(why), &why.to_string()),
+        },
     }
 }
+
+/// Answers one request in the place of a service that the tunnel did not reach. The bytes of a request are in the `CONNECT`
+/// already when it could be refused, and Envoy would not know that they went nowhere.
+async fn in_place(request: Request<Incoming>, version_2: bool, own: Arc<Own>, why: Refusal) {
+    let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
+    let answered = Arc::new(Notify::new());
+    let service = {
+        let answered = answered.clone();
+        service_fn(move |_| {
+            let mut response = Response::new(Full::<Bytes>::from(why.to_string()));
+            *response.status_mut() = status(why);
+            if status(why) == StatusCode::SERVICE_UNAVAILABLE {
+                response.headers_mut().insert(own.refused.clone(), TUNNEL);
+            }
+            answered.notify_one();
+            async move { Ok::<_, Infallible>(response) }
+        })
+    };
+    // One answer and no more: the next request may find the service again.
+    let served = async {
+        if version_2 {
+            let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(upgraded, service);
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                ended = connection.as_mut() => return ended,
+                () = answered.notified() => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
+        } else {
+            http1::Builder::new().keep_alive(false).serve_connection(upgraded, service).await
+        }
+    };
+    if let Ok(Err(error)) = tokio::time::timeout(Limits::IN_PLACE, served).await {
+        debug!(%error, "Envoy did not take an answer");
+    }
+}
+
+const TUNNEL: http::HeaderValue = http::HeaderValue::from_static("tunnel");
 
 fn status(why: Refusal) -> StatusCode {
     match why {
@@ -92,7 +149,7 @@ fn refused(status: StatusCode, why: &str) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     if status == StatusCode::SERVICE_UNAVAILABLE {
         // Another way may be tried: no byte has left this node.
-        response.headers_mut().insert(names::UNAVAILABLE_HEADER, http::HeaderValue::from_static("tunnel"));
+        response.headers_mut().insert(names::UNAVAILABLE_HEADER, TUNNEL);
     }
     response
 }

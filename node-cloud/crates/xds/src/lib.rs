@@ -33,8 +33,8 @@
 //!
 //! # What Envoy rejects
 //!
-//! Envoy 1.40 rejects a response of clusters, endpoints, scopes or filters as a whole; of listeners it takes the
-//! good ones. So a rejected response is sent again in halves until the culprit stands alone. That one is rejected
+//! Envoy 1.40 rejects a response of clusters, endpoints or scopes as a whole; of listeners it takes the good ones;
+//! of filters and secrets a response holds one. So a rejected response is sent again in halves until the culprit stands alone. That one is rejected
 //! until its bytes change: what Envoy had of it stays, everything else arrives, the batch goes on, and `status` and
 //! [`Publisher::rejections`] name it with Envoy's reason. Of secrets no text of Envoy's is kept that could quote one.
 //!
