@@ -80,7 +80,7 @@ fn three_nodes_in_a_line_carry_requests_and_connections_and_each_knows_its_neigh
 
 /// Waits until a node knows the way to a service that begins and ends at this neighbour.
 #[track_caller]
-fn wait_direct(node: &Node, service: &str, neighbour: &Node) {
+pub(crate) fn wait_direct(node: &Node, service: &str, neighbour: &Node) {
     let way = json!([neighbour.name]);
     node.wait_routes(service, &format!("that of {}", neighbour.name), |rows| {
         rows.iter().any(|row| row["node_path"] == way)

@@ -17,6 +17,7 @@ use catalyst_identity::{
 use serde_json::json;
 
 use super::join::{authority, invite};
+use super::mesh_lines::wait_direct;
 use super::mesh_orgs::{Flow, greeter};
 
 /// Flows of a neighbour that is none any more end within this time.
@@ -69,6 +70,12 @@ fn ticks(node: &Node) -> Ticks {
 #[track_caller]
 fn ends_all_of_the_third(three: &Three, far: bool, what: impl FnOnce()) {
     let Three { first, second, third, .. } = three;
+    // And not by way of the other neighbour, as long as a session is not there yet.
+    wait_direct(third, RAW, first);
+    wait_direct(third, WEB, first);
+    wait_direct(second, RAW, first);
+    wait_direct(second, WEB, first);
+    wait_direct(first, FAR, second);
     let mut flows = vec![Flow::wait(third.wait_reachable(RAW))];
     if far {
         flows.push(Flow::wait(third.wait_reachable(FAR)));
