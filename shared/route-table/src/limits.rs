@@ -16,7 +16,7 @@ impl Limits {
     pub const CLOUD: Limits =
         Limits { routes: 1_000_000, names: 2_000_000, attrs: catalyst_wire::Limits::ENTRY };
 
-    /// The most memory that a heap table of these limits takes, in bytes: tree nodes two thirds full, names of
+    /// The most memory that a heap table of these limits takes, in bytes: runs two thirds full, names of
     /// average length 32, attributes of average length 128. An estimate for sizing, not a guarantee.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
