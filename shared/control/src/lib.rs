@@ -19,6 +19,7 @@ extern crate alloc;
 #[macro_use]
 mod mutant;
 
+mod aged;
 mod ageing;
 mod changes;
 mod commit;
