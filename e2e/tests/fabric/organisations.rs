@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use catalyst_e2e::http::{self, Http};
 use catalyst_e2e::tcp::{self, Service};
+use catalyst_e2e::wait::{self, SOON};
 use catalyst_e2e::{Fabric, Node, Org};
 use serde_json::{Value, json};
 
@@ -178,18 +179,23 @@ fn different_agreements_keep_the_session_down_and_both_sides_say_why() {
     two.theirs.imports("*", &two.acme);
     two.start();
     for (node, peer) in [(&two.ours, &two.theirs), (&two.theirs, &two.ours)] {
-        // Each names its own side first.
-        let here = match node.org.name.as_str() {
-            "acme.example" => "role of acme.example is 'peer' here and 'provider' there",
-            _ => "role of acme.example is 'provider' here and 'peer' there",
-        };
-        node.wait_peer(peer, "down because of the agreement, with the difference", |row| {
-            let said = row["last_error"].as_str().unwrap_or_default();
-            row["state"] == "down" && said.contains("agreement") && said.contains(here)
+        node.wait_peer(peer, "down because of the agreement", |row| {
+            row["state"] == "down" && row["last_error"].as_str().is_some_and(|e| e.contains("agreement"))
         });
         let next = node.status()["next_step"].as_str().unwrap().to_string();
         assert!(next.contains("agreement"), "{next}");
     }
+    // The side that refuses sends its document along; the other one says what differs, its own side first.
+    let sides = [
+        (&two.ours, &two.theirs, "role of acme.example is 'peer' here and 'provider' there"),
+        (&two.theirs, &two.ours, "role of acme.example is 'provider' here and 'peer' there"),
+    ];
+    wait::until("the difference", SOON, || {
+        let says = |(node, peer, what): &(&Node, &Node, &str)| {
+            node.peer(peer)["last_error"].as_str().is_some_and(|said| said.contains(what))
+        };
+        sides.iter().any(says).then_some(())
+    });
     assert_eq!(two.theirs.routes(), [] as [Value; 0]);
     assert!(
         two.ours.status()["sessions_ended"].as_u64().unwrap()
