@@ -79,6 +79,8 @@ impl Shape {
         match self {
             // Every node hears every route from every other, and tries paths one after the other.
             Shape::Mesh => 8,
+            Shape::Grid => 24,
+            Shape::DualHomed => 60,
             // Paths of more than 32 nodes cannot be written down: beyond, nothing new is tried.
             Shape::Line | Shape::Ring => 60,
             _ => 200,
@@ -117,7 +119,7 @@ impl Shape {
             // Those of many organisations are made otherwise.
             Shape::Tree | Shape::Hierarchy | Shape::Siblings | Shape::WrongRoles => {
                 let mut tree: Vec<[usize; 2]> = (1..count).map(|i| [rng.index(i), i]).collect();
-                for _ in 0..rng.below(count.min(12) as u64) {
+                for _ in 0..rng.below(if count > 20 { 4 } else { count as u64 }) {
                     tree.push([rng.index(count), rng.index(count)]);
                 }
                 tree
