@@ -67,6 +67,9 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
         services: list(tree, "services", |s| service(s, base)),
         exports: list(tree, "exports", |e| policy::rule(e, Direction::Export)),
         imports: list(tree, "imports", |i| policy::rule(i, Direction::Import)),
+        interest: tree
+            .get("interest")
+            .map(|list| list.items().iter().filter_map(|t| t.text().map(str::to_owned)).collect()),
         expose: list(tree, "expose", |e| {
             let listen = address::listen(e.get("listen")?.text()?).ok()?;
             Some(Expose { service: read(e, "service")?, listen, protocol: read(e, "protocol")? })

@@ -47,6 +47,8 @@ pub struct Config {
     pub exports: Vec<Rule>,
     /// What is accepted of other organisations.
     pub imports: Vec<Rule>,
+    /// What neighbours are to tell of; everything when `None`.
+    pub interest: Option<Vec<String>>,
     /// Local ports for remote services.
     pub expose: Vec<Expose>,
     /// Ports that may be opened at run time; no others where a sandbox holds.

@@ -28,6 +28,8 @@ pub enum Form {
     TagOrAll,
     /// A service's full name.
     ServiceName,
+    /// As above, with `*` for any characters of the first label, or for any organisation.
+    FullPattern,
     /// A protocol or one of its aliases.
     Protocol,
     /// `host:port`.
@@ -66,6 +68,7 @@ impl Form {
             Form::PathElement => "an organisation, \"*\" or \"**\"",
             Form::TagOrAll => "a tag such as \"acme.example:gold\", or \"*\"",
             Form::ServiceName => "a service's full name such as \"orders.globex.example\"",
+            Form::FullPattern => "a full name or a pattern such as \"*.globex.example\"",
             Form::Protocol => "one of tcp, udp, http, http:graphql, http:grpc",
             Form::Address => "host:port such as \"gateway.acme.example:7443\"",
             Form::Listen => "an IP address and port such as \"127.0.0.1:9001\"",
@@ -91,6 +94,9 @@ impl Form {
             Form::PathElement => "^(\\*|\\*\\*|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$",
             Form::TagOrAll => "^(\\*|[a-z0-9.-]+:[a-z0-9]([a-z0-9-]*[a-z0-9])?)$",
             Form::ServiceName => "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$",
+            Form::FullPattern => {
+                "^[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?\\.(\\*|[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)$"
+            }
             Form::Address => "^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$",
             Form::Listen => "^(\\[[0-9a-fA-F:.]+\\]|[0-9.]+):[0-9]{1,5}$",
             Form::Ports => "^(none|[0-9]{1,5}(-[0-9]{1,5})?)$",
@@ -116,6 +122,11 @@ impl Form {
             Form::TagOrAll if text == "*" => Ok(()),
             Form::TagOrAll => tag(text),
             Form::ServiceName => ServiceName::parse(text).map(drop).map_err(|e| name(&e)),
+            Form::FullPattern => match Pattern::parse(text) {
+                Ok(pattern) if pattern.is_full() => Ok(()),
+                Ok(_) => Err("give the organisation too: \"inventory.acme.example\"".to_string()),
+                Err(error) => Err(error.to_string()),
+            },
             Form::Protocol => text.parse::<Protocol>().map(drop).map_err(|_| protocol(text)),
             Form::Address => HostPort::parse(text).map(drop),
             Form::Listen => address::listen(text).map(drop),

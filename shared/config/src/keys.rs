@@ -155,6 +155,13 @@ pub static ROOT: &[Key] = &[
         "write a list of objects: [{ \"service\": \"orders\", \"from\": \"globex.example\" }]",
     ),
     Key::new(
+        "interest",
+        Kind::List(&Kind::Text(Form::FullPattern), Limits::INTEREST),
+        Optional,
+        "The services that neighbours tell this node of, by full name or pattern: what it does not use it need not hold. Without the key: everything. What 'expose' names is added. For nodes that pass nothing on to others.",
+        "write a list such as [\"inventory.acme.example\", \"*.globex.example\"]",
+    ),
+    Key::new(
         "expose",
         Kind::List(&Kind::Object(EXPOSE), ANY),
         Default("[]"),

@@ -16,6 +16,8 @@ impl Limits {
     pub const ERRORS: usize = 50;
     /// Characters of a value that an error shows. When full: cut off, with a mark.
     pub const SHOWN: usize = 60;
+    /// Patterns in `interest`. When full: the list is refused.
+    pub const INTEREST: usize = 1_024;
     /// Rules in `exports`, and in `imports`. When full: the list is refused.
     pub const RULES: usize = 1_024;
     /// Tags of one service; the longest ones still fit one route entry. When full: the list is refused.

@@ -218,6 +218,7 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
             "These([Tag(\"a.b:c\")])",
         ),
         ("imports.0.action", json!("reject"), |c| format!("{:?}", c.imports[0].action), "Reject"),
+        ("interest", json!(["b.c.d", "*.a"]), |c| c.interest.as_ref().unwrap().join(" "), "b.c.d *.a"),
         (
             "expose",
             json!([{ "service": "a.b", "listen": "127.0.0.1:0" }]),

@@ -95,6 +95,26 @@ impl<S: Store> Core<S> {
         }
     }
 
+    /// What a neighbour did not confirm in its last telling goes.
+    pub(crate) fn sweep(&mut self, name: &NodeName, now: Now) {
+        let Some(peer) = self.state.peers.get_mut(name) else { return };
+        let stale = peer.stale.get_or_insert_with(|| {
+            Box::new(Stale {
+                since: now.mono,
+                phase: Phase::Swept,
+                restart_until: now.mono,
+                until: now.mono,
+                sweep_at: None,
+                path_lost: false,
+                restart_ms: 0,
+                walk: None,
+                timer: None,
+            })
+        });
+        stale.enter(Phase::Swept);
+        self.look(name, now);
+    }
+
     /// A neighbour is not expected back: what it might use it may not use any more.
     pub(crate) fn unexpect(&mut self, name: &NodeName) {
         let Some(sym) = self.state.peers.get(name).map(|peer| peer.sym) else { return };
@@ -147,7 +167,7 @@ impl<S: Store> Core<S> {
     }
 
     /// What is being swept must be gone before more routes lose their session: they could not be told apart.
-    fn finish_sweep(&mut self, name: &NodeName) {
+    pub(crate) fn finish_sweep(&mut self, name: &NodeName) {
         let swept = |core: &Self| {
             let stale = core.state.peers.get(name).and_then(|peer| peer.stale.as_ref());
             stale.is_some_and(|stale| stale.phase == Phase::Swept)

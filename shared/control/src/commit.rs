@@ -88,7 +88,8 @@ impl<S: Store> State<S> {
 
     fn put(&mut self, put: Put<'_>, changes: &mut Changes, effects: &mut Vec<Effect>) {
         let key = self.table.key(put.names.0, put.names.1);
-        let known = key.and_then(|key| self.table.route(key, put.neighbour)).map(|r| r.attrs.as_ref().len());
+        let old = key.and_then(|key| self.table.route(key, put.neighbour));
+        let known = old.map(|r| r.attrs.as_ref().len());
         if let Some(why) = self.over_limit(put.neighbour, put.attrs.len(), known) {
             if let Some(key) = key {
                 // What stands there is no longer what the neighbour announces.
@@ -97,9 +98,11 @@ impl<S: Store> State<S> {
             return self.refuse(put.neighbour, &put, why, effects);
         }
         let generation = self.peer_by_sym(put.neighbour).map_or(0, |p| p.generation);
+        let difference = self.difference(put.neighbour, key, put.names, Some(&put.attrs));
         match self.table.announce_in(generation, put.neighbour, put.names, put.rank, put.data, &put.attrs) {
             Ok(outcome) => {
                 changes.routes.extend(outcome.change);
+                self.recount(put.neighbour, difference);
                 let new_len = put.attrs.len();
                 if let Some(peer) = self.peer_mut(put.neighbour) {
                     peer.routes += usize::from(outcome.old_len.is_none());
@@ -135,6 +138,7 @@ impl<S: Store> State<S> {
     fn refuse(&mut self, neighbour: Sym, put: &Put<'_>, why: String, effects: &mut Vec<Effect>) {
         self.counters.refused += 1;
         if let Some(peer) = self.peer_mut(neighbour) {
+            peer.compared.suspend();
             let first = peer.refused == 0 || peer.refused_why.as_deref() != Some(&why);
             peer.refused = peer.refused.saturating_add(1);
             peer.refused_why = Some(why.clone());
@@ -162,6 +166,9 @@ impl<S: Store> State<S> {
     }
 
     pub(crate) fn take(&mut self, neighbour: Sym, key: RouteKey, changes: &mut Changes) {
+        let names = (self.table.text(key.service), self.table.text(key.origin));
+        let difference = self.difference(neighbour, Some(key), names, None);
+        self.recount(neighbour, difference);
         let outcome = self.table.withdraw(neighbour, key);
         changes.routes.extend(outcome.change);
         if let (Some(len), Some(peer)) = (outcome.old_len, self.peer_mut(neighbour)) {
@@ -191,7 +198,7 @@ impl<S: Store> State<S> {
             let Some(route) = self.table.route(key, neighbour) else { continue };
             let Ok(attrs) = Attrs::read(route.attrs.as_ref()) else { continue };
             let verdict = plugins::judge(self, peer, self.table.text(key.service), &attrs);
-            let rule = verdict.rule();
+            let (rule, dropped) = (verdict.rule(), matches!(verdict, plugins::Verdict::Drop(_)));
             let kept = match verdict {
                 plugins::Verdict::Keep { rank, .. } => self.aged(peer, route, rank),
                 plugins::Verdict::Drop(_) => None,
@@ -201,7 +208,12 @@ impl<S: Store> State<S> {
             }
             match kept {
                 Some(rank) => changes.routes.extend(self.table.rerank(neighbour, key, rank)),
-                None => self.take(neighbour, key, changes),
+                None => {
+                    self.take(neighbour, key, changes);
+                    if let Some(peer) = self.peer_mut(neighbour).filter(|_| dropped) {
+                        peer.compared.suspend();
+                    }
+                }
             }
         }
     }
@@ -210,6 +222,7 @@ impl<S: Store> State<S> {
         let Some(peer) = self.peer_mut(neighbour) else { return };
         match count {
             Count::Malformed(what) => {
+                peer.compared.suspend();
                 peer.malformed = peer.malformed.saturating_add(1);
                 effects.push(Effect::Notice(Notice::MalformedRoute(peer.config.name.clone(), what)));
             }

@@ -143,6 +143,7 @@ impl<S: Store> Core<S> {
             },
             Event::ServiceDown(_) | Event::Health { .. } => drop(self.step(event)),
             Event::TrustChanged { frame } => self.trust_changed(frame),
+            Event::InterestChanged(interest) => self.interest_changed(interest.as_deref()),
             Event::Tick => self.tick(now),
             Event::Stop => self.stop(now),
         }
@@ -259,7 +260,7 @@ impl<S: Store> Core<S> {
             }
         }
         for group in touched {
-            let sessions: Vec<SessionId> = self.groups.sessions(group).collect();
+            let sessions = self.groups.touched(group, &mut self.state.table);
             sessions.into_iter().for_each(|s| self.mark_ready(s));
         }
     }

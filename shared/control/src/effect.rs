@@ -64,6 +64,8 @@ pub enum Notice {
     Refusing(NodeName, String),
     /// A peer refuses routes of ours, and why.
     RefusedBy(NodeName, u32, String),
+    /// The digest of a peer did not fit what is held of it: its table is asked for once more.
+    RefreshAsked(NodeName),
     /// A service was not taken.
     ServiceRefused(ServiceLabel, String),
     /// New rules hold together badly: the old ones stay.

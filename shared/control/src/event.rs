@@ -1,6 +1,7 @@
 //! Everything that can happen to the core.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use catalyst_names::{NodeName, ServiceLabel};
@@ -73,6 +74,9 @@ pub enum Event {
         #[serde(with = "crate::record::hex")]
         frame: Vec<u8>,
     },
+    /// This node wants to hear of the services that one of these patterns names, and of no others: full names, in which
+    /// `*` stands for any characters of the first label, or for any organisation. Without a list: of everything.
+    InterestChanged(Option<Vec<String>>),
     /// Time has passed.
     Tick,
     /// The node is about to stop: end all sessions in order.

@@ -24,6 +24,11 @@ impl Limits {
     pub const CLOSING: usize = 64;
     /// Routes of a lost neighbour that are looked at in one step. When there are more: the next step is due at once.
     pub const AGED: usize = 4_096;
+    /// The shortest time between two refreshes that one neighbour is asked for, in milliseconds; it doubles while its
+    /// digests go on to differ.
+    pub const REFRESH_MS: u64 = 60_000;
+    /// The longest such time.
+    pub const REFRESH_MAX_MS: u64 = 3_600_000;
     /// Rows of an answer about visibility. When full: the rest is left out.
     pub const VISIBILITY: usize = 4_096;
     /// Rows of each list of a plan. When full: the rest is counted and left out.

@@ -1,6 +1,7 @@
 //! One control connection as the core sees it: session, credit, frames waiting.
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use catalyst_names::NodeName;
@@ -19,6 +20,12 @@ pub(crate) struct Link {
     queue: VecDeque<Vec<u8>>,
     /// Routes of the peer were refused since it was last told.
     pub(crate) refused_due: bool,
+    /// INTEREST has to go out, from this pattern on.
+    pub(crate) interest_due: Option<usize>,
+    /// The patterns of a list of the peer that has not come to its end.
+    pub(crate) interest: Vec<String>,
+    /// A refresh is to be asked for.
+    pub(crate) refresh_due: bool,
     /// The statement of the organisation has not been sent in its newest form.
     pub(crate) trust_due: bool,
     /// There was something to send and the credit did not suffice.
@@ -39,6 +46,9 @@ impl Link {
             credit: 0,
             queue: VecDeque::new(),
             refused_due: false,
+            interest_due: None,
+            interest: Vec::new(),
+            refresh_due: false,
             trust_due: false,
             stuck: false,
             listed: false,

@@ -8,7 +8,9 @@ use catalyst_names::{NodeName, ServiceName};
 use catalyst_peering::{Agreed, Contender, Failure, Input, Keep, Session, Terms, resolve};
 use catalyst_policy::Relation;
 use catalyst_route_table::Store;
-use catalyst_wire::{Frame, FrameType, Keepalive, Limits as WireLimits, Notify, NotifyCode, Trust};
+use catalyst_wire::{
+    Capabilities, Frame, FrameType, Keepalive, Limits as WireLimits, Notify, NotifyCode, Trust,
+};
 
 use crate::config::PeerConfig;
 use crate::core::Core;
@@ -19,6 +21,7 @@ use crate::limits::Limits;
 use crate::link::Link;
 use crate::now::Now;
 use crate::stale::Loss;
+use crate::sum::Sum;
 
 /// Room for a NOTIFY with an agreement in it.
 const SMALL: usize = 64 + WireLimits::REASON + WireLimits::DOCUMENT;
@@ -53,6 +56,7 @@ impl<S: Store> Core<S> {
             Terms::new(settings.name.clone(), name.clone(), settings.incarnation, peer.config.hold_ms);
         terms.agreement = peer.agreement;
         terms.restart_ms = peer.config.restart_ms;
+        terms.capabilities = self.capabilities();
         let mut buf = [0u8; 1024];
         let open = terms.open(&settings.mesh_address, &mut buf).map(<[u8]>::to_vec).unwrap_or_default();
         let mut link = Link::new(name.clone(), dialled, Session::start(terms, now.mono));
@@ -75,7 +79,14 @@ impl<S: Store> Core<S> {
         let received =
             Frame::whole(bytes).map_err(Failure::Malformed).and_then(|f| link.session.receive(f, now.mono));
         match received {
-            Ok(Input::Nothing | Input::Digest(_) | Input::Refresh(_) | Input::Interest(_)) => {}
+            Ok(Input::Nothing) => {}
+            Ok(Input::Interest(interest)) => {
+                if let Err(failure) = self.interest_came(session, &interest) {
+                    self.fail(session, &failure, now);
+                }
+            }
+            Ok(Input::Digest(digest)) => self.digest_came(session, digest, now),
+            Ok(Input::Refresh(refresh)) => self.refresh_came(session, refresh, now),
             Ok(Input::Established(agreed, mesh_address)) => {
                 let mesh_address = mesh_address.to_string();
                 self.open_fits(session, agreed, mesh_address, now);
@@ -217,6 +228,7 @@ impl<S: Store> Core<S> {
         peer.mesh_address = mesh_address;
         peer.since = now.mono;
         peer.synced = false;
+        peer.compared.begin();
         peer.sessions = peer.sessions.saturating_add(1);
         peer.refused_by_peer = (0, String::new());
         peer.refused_names_by_peer.clear();
@@ -248,7 +260,12 @@ impl<S: Store> Core<S> {
                 if build {
                     self.rebuild(Some(group));
                 }
-                self.groups.sync(session);
+                if agreed.capabilities & Capabilities::INTERESTED == 0 {
+                    self.groups.sync(session);
+                } else {
+                    self.groups.await_interest(session);
+                }
+                self.begin_interest(session);
             }
             // Nothing may be told to this peer, and that is all there is.
             None => self.end_of_rib(session),
@@ -394,7 +411,12 @@ impl<S: Store> Core<S> {
                 Ok(due) => {
                     if due && !link.queued() {
                         let mut buf = [0u8; 64];
-                        if let Ok(frame) = Keepalive::default().write(&mut buf) {
+                        let able = link
+                            .session
+                            .established()
+                            .is_some_and(|e| e.agreed.capabilities & Capabilities::REFRESH != 0);
+                        let digest = self.groups.digest(session).filter(|_| able).map(Sum::bytes);
+                        if let Ok(frame) = (Keepalive { digest }).write(&mut buf) {
                             link.queue(frame);
                         }
                     }

@@ -10,6 +10,7 @@ use catalyst_peering::{Agreed, CloneWatch};
 use catalyst_policy::{Agreement, Digest, Direction, Relation, Rule, RuleList};
 use catalyst_route_table::{Refusal, RouteTable, Store, Sym};
 
+use crate::compared::Compared;
 use crate::config::{LocalService, PeerConfig, Settings};
 use crate::event::SessionId;
 use crate::stale::Stale;
@@ -39,6 +40,8 @@ pub struct Peer {
     pub generation: u16,
     /// What becomes of its routes that are not confirmed; `None` when there are none.
     pub stale: Option<Box<Stale>>,
+    /// What its digests say of them.
+    pub compared: Compared,
     /// Routes of it in Adj-RIB-In.
     pub routes: usize,
     /// Bytes of their attributes.
@@ -85,6 +88,7 @@ impl Peer {
             synced: false,
             generation: 0,
             stale: None,
+            compared: Compared::default(),
             routes: 0,
             bytes: 0,
             refused: 0,
@@ -204,6 +208,8 @@ pub struct State<S> {
     pub(crate) exports: Rules,
     pub(crate) imports: Rules,
     pub(crate) counters: Counters,
+    /// What this node wants to hear of; everything without a list.
+    pub(crate) interest: Option<Vec<String>>,
 }
 
 impl<S: Store> State<S> {
@@ -221,6 +227,7 @@ impl<S: Store> State<S> {
             exports: Rules::new(Direction::Export),
             imports: Rules::new(Direction::Import),
             counters: Counters::default(),
+            interest: None,
         })
     }
 
@@ -288,6 +295,11 @@ impl<S: Store> State<S> {
     /// The same of the import rules.
     pub fn import_matches(&self) -> &[u64] {
         &self.imports.matches
+    }
+
+    /// What this node wants to hear of; everything without a list.
+    pub fn interest(&self) -> Option<&[String]> {
+        self.interest.as_deref()
     }
 
     /// Counters of the whole node.

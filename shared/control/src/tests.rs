@@ -3,9 +3,11 @@
 mod attributes;
 mod conflicts;
 mod cost;
+mod digests;
 mod explain;
 mod export;
 mod grants;
+mod interest;
 mod kit;
 mod limits;
 mod peers;

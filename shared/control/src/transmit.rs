@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use catalyst_route_table::Store;
-use catalyst_wire::{HEADER, Limits as WireLimits, Refused, small};
+use catalyst_wire::{HEADER, Limits as WireLimits, Refresh, Refused, small};
 
 use crate::core::Core;
 use crate::event::SessionId;
@@ -52,6 +52,19 @@ impl<S: Store> Core<S> {
             link.trust_due = false;
             link.queue(&self.trust);
         }
+        if self.links.get(&session).is_some_and(|l| l.interest_due.is_some() && !l.queued()) {
+            self.tell_interest(session);
+        }
+        if let Some(link) = self.links.get_mut(&session)
+            && link.refresh_due
+            && !link.queued()
+        {
+            link.refresh_due = false;
+            let mut buf = [0u8; 16];
+            if let Ok(frame) = Refresh::REQUEST.write(&mut buf) {
+                link.queue(frame);
+            }
+        }
         if self.links.get(&session).is_some_and(|l| l.refused_due && !l.queued()) {
             self.tell_refused(session);
         }
@@ -60,13 +73,20 @@ impl<S: Store> Core<S> {
             return link.next();
         }
         match self.groups.fill(session, link.credit, &mut self.scratch, &mut self.state.table) {
-            Fill::Update(frame) => {
-                link.credit = link.credit.saturating_sub(frame.len());
-                Some(frame.to_vec())
+            Fill::Update(len) => {
+                link.credit = link.credit.saturating_sub(len);
+                self.scratch.get(..len).map(<[u8]>::to_vec)
             }
             Fill::EndOfRib => {
                 self.end_of_rib(session);
                 self.links.get_mut(&session)?.next()
+            }
+            Fill::Refresh(refresh) => {
+                let mut buf = [0u8; 16];
+                if let Ok(frame) = refresh.write(&mut buf) {
+                    link.queue(frame);
+                }
+                link.next()
             }
             Fill::Blocked => {
                 link.stuck = true;

@@ -132,6 +132,9 @@ impl<S: Store> Core<S> {
                 peer.refused_by_peer.1
             ));
         }
+        if peer.session.is_some_and(|session| !self.groups().wants(session, service)) {
+            return Some("its 'interest' does not name the service".to_string());
+        }
         if !own.keys.iter().any(|key| announced.contains(key)) {
             return Some("not sent yet".to_string());
         }

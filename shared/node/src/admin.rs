@@ -450,6 +450,16 @@ pub struct PeerRow {
     pub refused_why: Option<String>,
     /// Routes of ours that it does not hold, and why.
     pub refused_by_peer: u32,
+    /// Whether what it says to have announced is what is held: `equal`, `differs`, `suspended` while something that came
+    /// is not held, `refreshing`; empty before its first digest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// Digests of it so far that did not fit.
+    #[serde(default)]
+    pub digest_mismatches: u32,
+    /// How often it was asked to tell its table again.
+    #[serde(default)]
+    pub refreshes: u32,
     /// Malformed routes of it, treated as withdrawn.
     pub malformed: u32,
     /// Routes of it that policy keeps out.

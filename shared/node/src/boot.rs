@@ -9,7 +9,7 @@ use catalyst_control::{Event, PeerConfig, Settings};
 use catalyst_identity::{
     Credentials, Date, IdentityError, Limits as Pem, NodeKey, PeerVerifier, TrustBundle, TrustStore, Validity,
 };
-use catalyst_names::{NodeName, OrgId, ServiceLabel};
+use catalyst_names::{NodeName, OrgId, ServiceLabel, ServiceName};
 use catalyst_store::{Opened, RedbStore, Store, StoreError, Table};
 use catalyst_transport::{DialTarget, LinkProfile, Via};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -188,6 +188,17 @@ fn check_own(credentials: &Credentials, verifier: &PeerVerifier, config: &Config
 /// The rules of the configuration, as the core takes them.
 pub(crate) fn policy(config: &Config) -> Event {
     Event::PolicyChanged { exports: config.exports.clone(), imports: config.imports.clone() }
+}
+
+/// What neighbours are to tell of: what the configuration names, and the services that have local ports.
+pub(crate) fn interest<'a>(config: &Config, exposed: impl Iterator<Item = &'a ServiceName>) -> Event {
+    let list = config.interest.clone().map(|mut list| {
+        list.extend(exposed.map(ToString::to_string));
+        list.sort_unstable();
+        list.dedup();
+        list
+    });
+    Event::InterestChanged(list)
 }
 
 /// Trust bundles and agreements of all peers.
@@ -422,6 +433,9 @@ impl Prepared {
         let rules = Rules::load(&store, &mut config)?;
         let exposes = Exposes::load(&store, &mut config)?;
         events.push(policy(&config));
+        if config.interest.is_some() {
+            events.push(interest(&config, config.expose.iter().map(|port| &port.service)));
+        }
         if !revocations.frame().is_empty() {
             events.push(Event::TrustChanged { frame: revocations.frame().to_vec() });
         }

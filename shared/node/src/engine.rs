@@ -388,6 +388,9 @@ fn log(notice: Notice) {
             %peer, ?runs, "two processes use the identity of this peer and take turns: a copied board? stop one of \
             them, and give it an identity of its own"
         ),
+        Notice::RefreshAsked(peer) => {
+            warn!(%peer, "the peer's digest does not fit what is held of it; its table is asked for once more");
+        }
         Notice::NearLimit(peer) => warn!(%peer, "the peer has used 80 % of its limit"),
         Notice::Refusing(peer, why) => warn!(%peer, why, "routes of the peer are refused; those held stay"),
         Notice::RefusedBy(peer, count, why) => {

@@ -8,6 +8,7 @@ use catalyst_names::{Protocol, ServiceLabel, ServiceName};
 use catalyst_route_table::Store;
 
 use crate::admin::{Answer, ExposeRow, ServiceSpec};
+use crate::boot;
 use crate::engine::{Engine, Outcome};
 use crate::error::listen_help;
 use crate::exposes::ExposeSpec;
@@ -31,6 +32,7 @@ impl<Sh: Shell> Around<'_, Sh> {
                 engine.facts.exposed.retain(|p| p.opened.is_ok() || p.wanted != open.wanted);
                 let write = engine.exposes.add(&open.wanted);
                 engine.facts.exposed.push(open);
+                engine.interest_changed();
                 Ok(Outcome::Write(write, Answer::Exposed(engine.expose_rows())))
             }
         });
@@ -46,6 +48,15 @@ enum Wanted {
 }
 
 impl<S: Store> Engine<S> {
+    /// Who wants to hear of some services only wants to hear of those that have local ports, too.
+    fn interest_changed(&mut self) {
+        let exposed = self.facts.exposed.iter().map(|port| &port.wanted.service);
+        let event = boot::interest(&self.facts.config, exposed);
+        if self.facts.config.interest.is_some() {
+            self.feed(&event);
+        }
+    }
+
     fn expose_wanted(&mut self, spec: ExposeSpec) -> Result<Wanted, String> {
         if !matches!(spec.port, Protocol::Tcp | Protocol::Udp) {
             return Err(format!(
@@ -143,6 +154,7 @@ impl<S: Store> Engine<S> {
         if !self.facts.exposed.iter().any(|port| port.wanted.service == *service) {
             self.tables.exposed(service, false);
         }
+        self.interest_changed();
         Outcome::Closed(closed, write, Answer::Exposed(self.expose_rows()))
     }
 

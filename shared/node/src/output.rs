@@ -195,6 +195,12 @@ fn peers(rows: &[PeerRow]) {
                 peer.name, peer.malformed, peer.denied
             ));
         }
+        if peer.digest_mismatches > 0 {
+            line(&format!(
+                "  {}: digest {}; {} did not fit, {} refresh(es) asked for",
+                peer.name, peer.digest, peer.digest_mismatches, peer.refreshes
+            ));
+        }
         if let Some(why) = &peer.refused_why {
             line(&format!("  {}: {} route(s) refused: {why}", peer.name, peer.refused));
         }

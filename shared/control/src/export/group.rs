@@ -7,9 +7,14 @@ use alloc::vec::Vec;
 use catalyst_names::{NodeName, OrgId};
 use catalyst_policy::{Digest, Relation};
 use catalyst_route_table::{DenseMap, RouteKey, Sym};
-use catalyst_wire::{Full, HEADER, Limits as WireLimits, Reader, UpdateWriter, Writer};
+use catalyst_wire::{HEADER, Limits as WireLimits};
 
 use crate::event::SessionId;
+use crate::export::entry::{Entry, Fill, key_element, write};
+use crate::export::selective::Selective;
+use crate::export::sums::Sums;
+use crate::export::walk::Walk;
+use crate::sum::Sum;
 
 /// What the peers of a group have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,21 +34,9 @@ pub enum GroupKind {
     },
 }
 
-#[derive(Clone, Debug)]
-struct Entry {
-    version: u64,
-    /// The first version of this key since it was last forgotten: a cursor before it holds nothing of the key.
-    born: u64,
-    source: Sym,
-    /// The cursor of `source` may hold what this key was under another source: it needs a withdrawal.
-    moved: bool,
-    withdrawn: bool,
-    element: Box<[u8]>,
-}
-
 /// Until END_OF_RIB is sent.
 #[derive(Clone, Copy, Debug)]
-struct Sync {
+pub(super) struct Sync {
     until: u64,
     /// What changed during the first pass went to the end of the journal; a second pass takes it along. There is
     /// no third, or a key that changes all the time would put END_OF_RIB off for ever.
@@ -51,51 +44,29 @@ struct Sync {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Cursor {
-    peer: Sym,
-    at: u64,
-    sync: Option<Sync>,
-}
-
-/// What a poll of one cursor gave.
-pub(crate) enum Fill<'b> {
-    /// An UPDATE frame.
-    Update(&'b [u8]),
-    /// The table that stood at the start of the session has been sent.
-    EndOfRib,
-    /// There is something, but not within this many bytes.
-    Blocked,
-    /// Nothing to send.
-    Idle,
+pub(super) struct Cursor {
+    pub(super) peer: Sym,
+    pub(super) at: u64,
+    pub(super) sync: Option<Sync>,
+    /// A refresh under way.
+    pub(super) walk: Option<Walk>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) kind: GroupKind,
-    head: u64,
-    entries: DenseMap<RouteKey, Entry>,
+    pub(super) head: u64,
+    pub(super) entries: DenseMap<RouteKey, Entry>,
     journal: DenseMap<u64, RouteKey>,
     tombstones: BTreeSet<u64>,
     /// The most keys that were announced at one time since there were last no tombstones.
     peak: usize,
-    cursors: BTreeMap<SessionId, Cursor>,
+    pub(super) cursors: BTreeMap<SessionId, Cursor>,
     of_peer: BTreeMap<Sym, SessionId>,
     /// Members whose session was lost and is expected back: they have no cursor, but what they may use they may use.
     absent: BTreeSet<Sym>,
-}
-
-/// The withdrawal element of an announcement element: its two leading texts with a length of their own.
-fn key_element(announcement: &[u8]) -> Option<Box<[u8]>> {
-    let mut outer = Reader::new(announcement);
-    let body = outer.bytes(WireLimits::ENTRY).ok()?;
-    let mut inner = Reader::new(body);
-    inner.text(WireLimits::ENTRY).ok()?;
-    inner.text(WireLimits::ENTRY).ok()?;
-    let key = body.get(..body.len() - inner.rest().len())?;
-    let mut buf = [0u8; 512];
-    let mut out = Writer::new(&mut buf);
-    out.bytes(key).ok()?;
-    Some(Box::from(out.written()))
+    sums: Sums,
+    pub(super) selective: Selective,
 }
 
 impl Group {
@@ -110,28 +81,37 @@ impl Group {
             cursors: BTreeMap::new(),
             of_peer: BTreeMap::new(),
             absent: BTreeSet::new(),
+            sums: Sums::default(),
+            selective: Selective::default(),
         }
     }
 
     /// Adds a cursor at the beginning. A peer has one session, so one cursor.
     pub(crate) fn join(&mut self, session: SessionId, peer: Sym) {
         self.absent.remove(&peer);
-        self.cursors.insert(session, Cursor { peer, at: 0, sync: None });
+        self.cursors.insert(session, Cursor { peer, at: 0, sync: None, walk: None });
         self.of_peer.insert(peer, session);
     }
 
     /// A group of one of the cursors alone, which holds all that this one holds.
     pub(crate) fn fork(&self, session: SessionId, node: &NodeName) -> Option<Self> {
-        let cursor = *self.cursors.get(&session)?;
         let mut forked = Group::new(self.kind.clone());
+        let peer = if let Some(cursor) = self.cursors.get(&session) {
+            forked.cursors.insert(session, *cursor);
+            cursor.peer
+        } else {
+            let (selective, peer) = Selective::copy_of(&self.selective, session)?;
+            forked.selective = selective;
+            peer
+        };
         forked.name_node(node);
         forked.head = self.head;
         forked.entries = self.entries.clone();
         forked.journal = self.journal.clone();
         forked.tombstones = self.tombstones.clone();
         forked.peak = self.peak;
-        forked.cursors.insert(session, cursor);
-        forked.of_peer.insert(cursor.peer, session);
+        forked.sums = self.sums.clone();
+        forked.of_peer.insert(peer, session);
         Some(forked)
     }
 
@@ -152,7 +132,8 @@ impl Group {
 
     /// Takes a cursor away, and its peer with it or, with `stays`, not. Says whose it was.
     pub(crate) fn leave(&mut self, session: SessionId, stays: bool) -> Option<Sym> {
-        let peer = self.cursors.remove(&session)?.peer;
+        let full = self.cursors.remove(&session).map(|cursor| cursor.peer);
+        let peer = full.or_else(|| self.selective.leave(session))?;
         if self.of_peer.get(&peer) == Some(&session) {
             self.of_peer.remove(&peer);
             if stays {
@@ -169,7 +150,7 @@ impl Group {
 
     /// Whether nobody is in it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.cursors.is_empty() && self.absent.is_empty()
+        self.of_peer.is_empty() && self.absent.is_empty()
     }
 
     /// Those who are in it, the absent ones too.
@@ -177,8 +158,14 @@ impl Group {
         self.of_peer.keys().chain(&self.absent).copied()
     }
 
+    /// The sessions that hear of every change.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.cursors.keys().copied()
+    }
+
+    /// The sessions that hear of what they want, as far as that changed since this was asked before.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<SessionId> {
+        self.selective.take_touched()
     }
 
     /// The only member, if there is only one.
@@ -220,7 +207,9 @@ impl Group {
 
     /// The session furthest behind.
     pub(crate) fn slowest(&self) -> Option<SessionId> {
-        self.under_way().min_by_key(|(_, at)| *at).map(|(s, _)| s)
+        let first = self.tombstones.first().and_then(|version| self.journal.get(version));
+        let waits = first.and_then(|key| self.selective.behind(*key));
+        waits.or_else(|| self.under_way().min_by_key(|(_, at)| *at).map(|(s, _)| s))
     }
 
     fn stamp(&mut self, key: RouteKey, old: Option<u64>) -> u64 {
@@ -250,9 +239,14 @@ impl Group {
             return (false, false);
         }
         let moved = old.is_some_and(|e| self.may_hold(source, e));
+        if let Some(old) = old.filter(|e| !e.withdrawn) {
+            self.sums.remove(old.source, &old.element);
+        }
+        self.sums.add(source, &element);
         let (fresh, born, old_version) = (old.is_none(), old.map(|e| e.born), old.map(|e| e.version));
         let version = self.stamp(key, old_version);
         let born = born.unwrap_or(version);
+        self.selective.changed(key, &element);
         self.entries.insert(key, Entry { version, born, source, moved, withdrawn: false, element });
         self.measure();
         (fresh, true)
@@ -263,12 +257,14 @@ impl Group {
         let Some(entry) = self.entries.get(&key).filter(|e| !e.withdrawn) else { return false };
         let (old, born, source) = (entry.version, entry.born, entry.source);
         let moved = self.may_hold(source, entry);
+        self.sums.remove(source, &entry.element);
         // An element that was announced is readable; an empty withdrawal would be ignored by every receiver.
         let element = key_element(&entry.element).unwrap_or_else(|| Box::from(&[0u8][..]));
         let version = self.stamp(key, Some(old));
         self.tombstones.insert(version);
         // As if it had been forgotten and came anew: nobody is told.
         let born = if mutant!(SampleNoTombstone) { version } else { born };
+        self.selective.changed(key, &element);
         self.entries.insert(key, Entry { version, born, source, moved, withdrawn: true, element });
         true
     }
@@ -278,6 +274,9 @@ impl Group {
         let mut gone = Vec::new();
         let passed = self.under_way().map(|(_, at)| at).min().unwrap_or(u64::MAX);
         while let Some(version) = self.tombstones.first().copied().filter(|v| *v <= passed) {
+            if self.journal.get(&version).is_some_and(|key| self.selective.is_pending(*key)) {
+                break;
+            }
             self.tombstones.remove(&version);
             if let Some(key) = self.journal.remove(&version) {
                 self.entries.remove(&key);
@@ -320,9 +319,19 @@ impl Group {
         (!withdrawal || cursor.at >= entry.born).then_some(withdrawal)
     }
 
+    /// The digest of what a cursor holds; `None` before it has heard everything, and while it hears it again.
+    pub(crate) fn digest(&self, session: SessionId) -> Option<Sum> {
+        if self.selective.has(session) {
+            return self.selective.digest(session);
+        }
+        let cursor = self.cursors.get(&session)?;
+        let told = cursor.at == self.head && cursor.sync.is_none() && cursor.walk.is_none();
+        told.then(|| self.sums.held_by(cursor.peer))
+    }
+
     /// Fills `buf` with what comes after a cursor, at most `max` bytes, and moves the cursor.
     /// The second value says whether [`Group::sweep`] is worth a call.
-    pub(crate) fn fill<'b>(&mut self, session: SessionId, max: usize, buf: &'b mut [u8]) -> (Fill<'b>, bool) {
+    pub(super) fn follow(&mut self, session: SessionId, max: usize, buf: &mut [u8]) -> (Fill, bool) {
         if self.end_of_rib(session) {
             return (Fill::EndOfRib, false);
         }
@@ -364,7 +373,7 @@ impl Group {
             // What was passed in silence may have been all that END_OF_RIB waited for.
             0 if self.end_of_rib(session) => Fill::EndOfRib,
             0 => Fill::Idle,
-            len => buf.get(..len).map_or(Fill::Idle, Fill::Update),
+            len => Fill::Update(len),
         };
         (fill, sweep)
     }
@@ -377,17 +386,4 @@ impl Group {
         let known = self.tombstones.iter().all(|v| self.journal.contains_key(v));
         lines && stones && known && self.journal.len() == self.entries.len()
     }
-}
-
-fn write(announced: &[&[u8]], withdrawn: &[&[u8]], buf: &mut [u8]) -> Result<usize, Full> {
-    let mut out = UpdateWriter::new(buf)?;
-    announced.iter().try_for_each(|e| out.announce(e))?;
-    for element in withdrawn {
-        // A withdrawal to the source of an announcement carries only the key of it.
-        match key_element(element) {
-            Some(key) => out.withdraw(&key)?,
-            None => out.withdraw(element)?,
-        }
-    }
-    Ok(out.finish()?.len())
 }

@@ -7,9 +7,12 @@ use catalyst_names::NodeName;
 use catalyst_route_table::{RouteKey, RouteTable, Store, Sym};
 
 use crate::event::SessionId;
-use crate::export::group::{Fill, Group, GroupKind};
+use crate::export::entry::Fill;
+use crate::export::group::{Group, GroupKind};
 use crate::export::info::{GroupId, GroupInfo};
+use crate::export::interest::Interest;
 use crate::export::marks::Mark;
+use crate::sum::Sum;
 
 /// A service that a group of another organisation may use from now on, or no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +40,6 @@ impl Groups {
     #[must_use]
     pub fn infos(&self) -> &[GroupInfo] {
         &self.infos
-    }
-
-    /// The sessions of a group.
-    pub(crate) fn sessions(&self, group: GroupId) -> impl Iterator<Item = SessionId> {
-        self.groups.get(&group).into_iter().flat_map(Group::sessions)
     }
 
     /// The members of a group, those that are expected back too.
@@ -118,6 +116,50 @@ impl Groups {
         if let Some(group) = self.of_session.get(&session).and_then(|id| self.groups.get_mut(id)) {
             group.sync(session);
         }
+    }
+
+    /// A session must hear nothing before its INTEREST has come.
+    pub(crate) fn await_interest(&mut self, session: SessionId) {
+        if let Some(group) = self.of_session.get(&session).and_then(|id| self.groups.get_mut(id)) {
+            group.await_interest(session);
+        }
+    }
+
+    /// A session wants to hear of this from now on; of everything without a list.
+    pub(crate) fn select<S: Store>(
+        &mut self,
+        session: SessionId,
+        interest: Option<Interest>,
+        table: &mut RouteTable<S>,
+    ) {
+        if let Some(group) = self.of_session.get(&session).and_then(|id| self.groups.get_mut(id)) {
+            group.select(session, interest);
+            group.sweep().into_iter().for_each(|key| table.release(key));
+        }
+    }
+
+    /// The sessions of a group that have something new to send.
+    pub(crate) fn touched<S: Store>(&mut self, group: GroupId, table: &mut RouteTable<S>) -> Vec<SessionId> {
+        let Some(group) = self.groups.get_mut(&group) else { return Vec::new() };
+        let mut sessions: Vec<SessionId> = group.sessions().collect();
+        if sessions.is_empty() {
+            // Nobody passes by who would do it.
+            group.sweep().into_iter().for_each(|key| table.release(key));
+        }
+        sessions.extend(group.take_touched());
+        sessions
+    }
+
+    /// Sends a session its full table once more.
+    pub(crate) fn refresh(&mut self, session: SessionId) {
+        if let Some(group) = self.of_session.get(&session).and_then(|id| self.groups.get_mut(id)) {
+            group.refresh(session);
+        }
+    }
+
+    /// The digest of what a session holds, once it has heard everything.
+    pub(crate) fn digest(&self, session: SessionId) -> Option<Sum> {
+        self.groups.get(self.of_session.get(&session)?)?.digest(session)
     }
 
     /// Takes a session out. With `stays`, its peer is still a member, if it is of another organisation: what it may use
@@ -217,13 +259,13 @@ impl Groups {
     }
 
     /// The next frame for a session.
-    pub(crate) fn fill<'b, S: Store>(
+    pub(crate) fn fill<S: Store>(
         &mut self,
         session: SessionId,
         max: usize,
-        buf: &'b mut [u8],
+        buf: &mut [u8],
         table: &mut RouteTable<S>,
-    ) -> Fill<'b> {
+    ) -> Fill {
         let Some(group) = self.of_session.get(&session).and_then(|id| self.groups.get_mut(id)) else {
             return Fill::Idle;
         };
@@ -255,13 +297,19 @@ impl Groups {
         slowest
     }
 
-    /// Keys announced to a session's group: Adj-RIB-Out, but for split horizon.
+    /// Adj-RIB-Out: keys announced to a session's group, split horizon aside; to one with an interest, what it holds.
     pub fn announced(&self, session: SessionId) -> impl Iterator<Item = RouteKey> {
-        self.of_session
-            .get(&session)
-            .and_then(|id| self.groups.get(id))
-            .into_iter()
-            .flat_map(Group::announced)
+        let group = self.of_session.get(&session).and_then(|id| self.groups.get(id));
+        let held = group.and_then(|group| group.held(session));
+        let all = group.filter(|_| held.is_none()).into_iter().flat_map(Group::announced);
+        all.chain(held.into_iter().flatten())
+    }
+
+    /// Whether a session is to hear of this service: it has no interest, or one that names it.
+    #[must_use]
+    pub fn wants(&self, session: SessionId, service: &str) -> bool {
+        let group = self.of_session.get(&session).and_then(|id| self.groups.get(id));
+        group.is_none_or(|group| group.is_wanted(session, service))
     }
 
     /// Whether a session's group announces this key.

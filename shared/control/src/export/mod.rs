@@ -3,13 +3,21 @@
 //! A peer is a cursor into the journal. When it can take bytes, the newest state of the keys after its cursor is
 //! sent. A slow peer therefore costs a cursor, bursts coalesce, and one stuck peer delays no other.
 
+mod entry;
 mod group;
 mod groups;
 mod info;
+mod interest;
 mod marks;
+mod refresh;
+mod selected;
+mod selective;
+mod sums;
+mod walk;
 
-pub(crate) use group::Fill;
+pub(crate) use entry::Fill;
 pub use group::GroupKind;
 pub use groups::Groups;
 pub use info::{GroupId, GroupInfo};
+pub(crate) use interest::Interest;
 pub use marks::{Mark, Marks};

@@ -1,7 +1,7 @@
 //! One core, and neighbours played by hand: what they send is made here, what they hear is decoded here.
 
 use std::boxed::Box;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -9,12 +9,13 @@ use catalyst_names::{NodeName, Protocol, ServiceLabel};
 use catalyst_policy::{Agreement, Neighbour, Party, Pattern, Role, Rule};
 use catalyst_route_table::{Heap, Limits as TableLimits, Store};
 use catalyst_wire::{
-    Announced, Attrs, Frame, FrameType, Notify, NotifyCode, Open, Path, Refused, Update, UpdateWriter,
-    Withdrawn,
+    Announced, Attrs, Capabilities, Frame, FrameType, Interest, Keepalive, Notify, NotifyCode, Open, Path,
+    Refresh, Refused, Update, UpdateWriter, Withdrawn,
     update::{write_entry, write_key},
 };
 
 use crate::record::{Record, Recording};
+use crate::sum::Sum;
 use crate::*;
 
 pub(super) const SECRET: [u8; 32] = *b"a secret of the border: 32 bytes";
@@ -137,6 +138,8 @@ pub(super) enum Heard {
     Update(Vec<Key>, Vec<Key>),
     EndOfRib,
     Keepalive,
+    Refresh(u8),
+    Interest(Option<Vec<String>>),
     Refused(u32, String),
     Trust(Vec<u8>),
 }
@@ -149,6 +152,14 @@ pub(super) struct Remote {
     pub(super) table: BTreeMap<Key, Vec<u8>>,
     pub(super) credit: usize,
     pub(super) bytes: usize,
+    /// Of the last KEEPALIVE.
+    pub(super) digest: Option<[u8; 16]>,
+    /// What a refresh that is under way has not confirmed.
+    pub(super) unconfirmed: Option<BTreeSet<Key>>,
+    /// It is told less than before: the end of a refresh may leave something unconfirmed, which then goes.
+    pub(super) sweeps: bool,
+    /// Refreshes that came to their end.
+    pub(super) refreshes: usize,
 }
 
 impl Remote {
@@ -160,7 +171,15 @@ impl Remote {
         let heard = match frame.kind().unwrap().unwrap() {
             FrameType::Open => Heard::Open,
             FrameType::EndOfRib => Heard::EndOfRib,
-            FrameType::Keepalive => Heard::Keepalive,
+            FrameType::Keepalive => {
+                self.digest = Keepalive::read(frame.body).unwrap().digest;
+                Heard::Keepalive
+            }
+            FrameType::Interest => {
+                let read = Interest::read(frame.body).unwrap();
+                Heard::Interest((!read.all).then(|| read.patterns().map(ToString::to_string).collect()))
+            }
+            FrameType::Refresh => self.refresh(Refresh::read(frame.body).unwrap()),
             FrameType::Refused => {
                 let refused = Refused::read(frame.body).unwrap();
                 Heard::Refused(
@@ -175,16 +194,47 @@ impl Remote {
         self.frames.push(heard);
     }
 
+    fn refresh(&mut self, refresh: Refresh) -> Heard {
+        match refresh {
+            Refresh::BEGIN => {
+                assert!(self.unconfirmed.is_none(), "a refresh within a refresh");
+                self.unconfirmed = Some(self.table.keys().cloned().collect());
+            }
+            Refresh::END => {
+                let left = self.unconfirmed.take().expect("a refresh that ends has begun");
+                // Whoever was told everything loses nothing, however much changed meanwhile.
+                assert!(left.is_empty() || self.sweeps, "not told again: {left:?}");
+                left.iter().for_each(|key| drop(self.table.remove(key)));
+                self.refreshes += 1;
+            }
+            _ => {}
+        }
+        Heard::Refresh(refresh.kind)
+    }
+
+    /// The digest of what it holds.
+    pub(super) fn sum(&self) -> [u8; 16] {
+        let mut sum = Sum::default();
+        self.table.iter().for_each(|((s, o), attrs)| sum.add(Sum::of_route(s, o, attrs)));
+        sum.bytes()
+    }
+
     fn update(&mut self, update: &Update<'_>) -> Heard {
         let (mut announced, mut withdrawn) = (Vec::new(), Vec::new());
         for element in update.announced() {
             let Announced::Route(route) = element else { panic!("a route that cannot be read was sent") };
             announced.push(key(route.service, route.origin));
+            if let Some(left) = &mut self.unconfirmed {
+                left.remove(&key(route.service, route.origin));
+            }
             self.table.insert(key(route.service, route.origin), route.raw.to_vec());
         }
         for element in update.withdrawn() {
             let Withdrawn::Key { service, origin } = element else { panic!("a bad key was sent") };
             withdrawn.push(key(service, origin));
+            if let Some(left) = &mut self.unconfirmed {
+                left.remove(&key(service, origin));
+            }
             self.table.remove(&key(service, origin));
         }
         assert!(!announced.is_empty() || !withdrawn.is_empty(), "an UPDATE says something");
@@ -236,6 +286,11 @@ impl<S: Store> Bench<S> {
         if let Event::Writable { session, bytes } = &event {
             self.remotes.entry(*session).or_default().credit += bytes;
         }
+        if let Event::PeerFrame { session, frame } = &event
+            && frame.first() == Some(&(FrameType::Interest as u8))
+        {
+            self.remotes.entry(*session).or_default().sweeps = true;
+        }
         self.core.handle(&event, now);
         self.recording.records.push(Record { now, event });
         self.drain();
@@ -286,6 +341,15 @@ impl<S: Store> Bench<S> {
             self.writable(session, bytes);
         }
         assert_eq!(self.peer(peer).session, Some(id), "{peer} is up");
+    }
+
+    /// The same for a node without optional abilities.
+    pub(super) fn up_old(&mut self, session: u64, peer: &str, bytes: usize) {
+        self.feed(Event::SessionUp { session: SessionId(session), peer: name(peer), dialled: true });
+        let open = self.open_of(peer, 1);
+        let old = Open { capabilities: 0, ..Open::read(&open[4..]).unwrap() };
+        self.frame(session, old.write(&mut [0; 1024]).unwrap().to_vec());
+        self.writable(session, bytes);
     }
 
     pub(super) fn up(&mut self, session: u64, peer: &str) {
@@ -378,13 +442,22 @@ impl<S: Store> Bench<S> {
         let mut total = 0;
         for peer in state.peers() {
             let (mut routes, mut bytes, mut after) = (0, 0, None);
+            let mut sum = Sum::default();
             while let Some(key) = state.table().next_of(peer.sym, after) {
                 routes += 1;
-                bytes += state.table().route(key, peer.sym).unwrap().attrs.as_ref().len();
+                let route = state.table().route(key, peer.sym).unwrap();
+                bytes += route.attrs.as_ref().len();
+                if route.generation == peer.generation {
+                    let (service, origin) = (state.table().text(key.service), state.table().text(key.origin));
+                    sum.add(Sum::of_route(service, origin, route.attrs.as_ref()));
+                }
                 after = Some(key);
             }
             assert_eq!((peer.routes, peer.bytes), (routes, bytes), "{}", peer.config.name);
             self.check_ages(peer, routes);
+            if peer.compares() {
+                assert_eq!(peer.compared.sum(), sum.bytes(), "the digest of {}", peer.config.name);
+            }
             assert_eq!(state.table().text(peer.sym), peer.config.name.as_str());
             total += routes;
         }
@@ -444,7 +517,7 @@ pub(super) fn open(peer: &str, incarnation: u64, agreement: Option<[u8; 32]>) ->
         incarnation,
         hold_ms: 3000,
         restart_ms: 0,
-        capabilities: 0,
+        capabilities: Capabilities::REFRESH | Capabilities::INTEREST,
         agreement,
         mesh_address: "",
     };

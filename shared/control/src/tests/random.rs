@@ -6,7 +6,9 @@ use std::vec::Vec;
 
 use catalyst_policy::Role;
 use catalyst_route_table::{Fixed, Heap, Limits as TableLimits, Store};
-use catalyst_wire::{Attrs, FrameType, Health, Keepalive, Notify, NotifyCode, Refused, WellKnown};
+use catalyst_wire::{
+    Attrs, FrameType, Health, Interest, Keepalive, Notify, NotifyCode, Refresh, Refused, WellKnown,
+};
 use proptest::prelude::*;
 
 use super::kit::*;
@@ -51,7 +53,7 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (s.clone(), p.clone(), 1u64..3).prop_map(|(s, p, i)| Op::Open(s, p, i)),
         8 => (s.clone(), p.clone(), routes).prop_map(|(s, p, r)| Op::Announce(s, p, r)),
         4 => (s.clone(), p.clone(), keys).prop_map(|(s, p, k)| Op::Withdraw(s, p, k)),
-        2 => (s.clone(), 0usize..6).prop_map(|(s, k)| Op::Plain(s, k)),
+        4 => (s.clone(), 0usize..12).prop_map(|(s, k)| Op::Plain(s, k)),
         1 => (s.clone(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(s, b)| Op::Raw(s, b)),
         2 => (s.clone(), 0usize..6, damage).prop_map(|(s, k, d)| Op::Damaged(s, k, d)),
         5 => (s.clone(), prop_oneof![0usize..600, Just(PLENTY)]).prop_map(|(s, b)| Op::Writable(s, b)),
@@ -97,6 +99,12 @@ fn sound(kind: usize) -> Vec<u8> {
             .unwrap()
             .to_vec(),
         4 => open("b.acme.example", 1, None),
+        6 => Refresh::REQUEST.write(&mut buf).unwrap().to_vec(),
+        7 => Refresh::BEGIN.write(&mut buf).unwrap().to_vec(),
+        8 => Refresh::END.write(&mut buf).unwrap().to_vec(),
+        9 => Interest::write(Some(["x.*", "y.acme.example"].into_iter()), &mut buf).unwrap().0.to_vec(),
+        10 => Interest::write(Some(["*.globex.example"].into_iter()), &mut buf).unwrap().0.to_vec(),
+        11 => Interest::write(None::<std::iter::Empty<&str>>, &mut buf).unwrap().0.to_vec(),
         _ => {
             let routes = [("x.acme.example", "o1", through("b")), ("y.acme.example", "o2", through("b"))];
             updates(&routes, &[]).remove(0)
@@ -203,9 +211,18 @@ fn mirrors<S: Store>(bench: &Bench<S>) {
             .core
             .groups()
             .announced(session)
+            .filter(|key| bench.core.groups().wants(session, table.text(key.service)))
             .filter(|key| table.best(*key).is_some_and(|(b, _)| b.best != peer.sym))
             .count();
         assert_eq!(remote.table.len(), expected, "{}", peer.config.name);
+        let relation = peer.relation.is_some();
+        assert!(!relation || remote.unconfirmed.is_none(), "a refresh of {} has no end", peer.config.name);
+        assert_eq!(
+            bench.core.groups().digest(session).map(crate::sum::Sum::bytes),
+            relation.then(|| remote.sum()),
+            "the digest for {}",
+            peer.config.name
+        );
     }
 }
 

@@ -165,7 +165,7 @@ fn an_idle_peer_without_credit_is_not_blamed() {
 fn what_went_away_before_it_could_be_sent_is_not_held_against_the_peer() {
     let mut bench = Bench::new();
     bench.feed(peer("b.acme.example", None));
-    bench.up_with(1, "b.acme.example", 150);
+    bench.up_old(1, "b.acme.example", 150);
     let long = "a-service-with-a-very-long-name".repeat(2);
     for label in ["x", &long] {
         bench.offer(label);

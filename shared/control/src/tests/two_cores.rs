@@ -100,3 +100,44 @@ fn a_service_reaches_the_neighbour_and_leaves_it() {
     b.handle(&Event::SessionDown { session: SessionId(1) }, Now::mono(3));
     assert!(b.state().route_rows().is_empty());
 }
+
+/// Lets both run their timers and talk until a moment.
+fn run(a: &mut Core<Heap>, b: &mut Core<Heap>, from: u64, until: u64) {
+    for now in (from..until).step_by(500) {
+        let now = Now::mono(now);
+        a.handle(&Event::Tick, now);
+        b.handle(&Event::Tick, now);
+        settle(a, b, now);
+        for core in [&mut *a, &mut *b] {
+            core.handle(&Event::Writable { session: SessionId(1), bytes: 1 << 16 }, now);
+        }
+        settle(a, b, now);
+    }
+}
+
+/// What the neighbour holds of `a`.
+fn held(b: &Core<Heap>) -> Vec<std::string::String> {
+    b.state().route_rows().into_iter().map(|row| row.service).collect()
+}
+
+#[test]
+fn a_route_that_was_lost_and_one_that_stayed_heal_by_themselves() {
+    let (mut a, mut b) = (core("a.acme.example"), core("b.acme.example"));
+    for label in ["gone", "inventory", "orders"] {
+        a.handle(&service(label), Now::mono(0));
+    }
+    join(&mut a, &mut b);
+    run(&mut a, &mut b, 0, 5_000);
+    let own = name("a.acme.example");
+    assert_eq!(b.state().peer(&own).unwrap().compared.as_str(), "equal");
+    // Frames that no transport would lose: a withdrawal and an announcement.
+    a.handle(&Event::ServiceDown("gone".parse().unwrap()), Now::mono(5_000));
+    a.handle(&service("new"), Now::mono(5_000));
+    while a.poll_transmit().is_some() {}
+    assert_eq!(held(&b), ["gone.acme.example", "inventory.acme.example", "orders.acme.example"]);
+    run(&mut a, &mut b, 5_000, 9_000);
+    assert_eq!(held(&b), ["inventory.acme.example", "new.acme.example", "orders.acme.example"]);
+    let peer = b.state().peer(&own).unwrap();
+    assert_eq!((peer.compared.refreshes, peer.compared.mismatches), (1, 2));
+    assert_eq!((peer.compared.as_str(), peer.sessions), ("equal", 1));
+}

@@ -51,6 +51,10 @@ const OF_PEERS: &[Figure<PeerRow>] = &[
     }),
     ("peer_announced", "Routes announced to the peer.", |p| p.announced as u64),
     ("peer_refused_total", "Routes of the peer refused.", |p| u64::from(p.refused)),
+    ("peer_digest_mismatches_total", "Digests of the peer that did not fit.", |p| {
+        u64::from(p.digest_mismatches)
+    }),
+    ("peer_refreshes_total", "Refreshes asked of the peer.", |p| u64::from(p.refreshes)),
     ("peer_sessions_total", "Sessions so far.", |p| u64::from(p.sessions)),
 ];
 

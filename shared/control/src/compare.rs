@@ -1,0 +1,114 @@
+//! Whether both ends agree on a table: a neighbour's digest against what it announced and is held here, and the refresh
+//! that heals a difference (RFC 7313 in the frame of DESIGN's anti-entropy).
+
+use catalyst_names::NodeName;
+use catalyst_route_table::{RouteKey, Store, Sym};
+use catalyst_wire::{Capabilities, Refresh};
+
+use crate::core::Core;
+use crate::effect::Notice;
+use crate::event::SessionId;
+use crate::now::Now;
+use crate::state::{Peer, State};
+use crate::sum::Sum;
+
+impl Peer {
+    /// Whether digests of it count: who does not know refreshes has no use for them.
+    pub(crate) fn compares(&self) -> bool {
+        self.relation.is_some()
+            && self.agreed.is_some_and(|agreed| agreed.capabilities & Capabilities::REFRESH != 0)
+    }
+}
+
+impl<S: Store> State<S> {
+    /// By how much the digest of a neighbour changes with this announcement or, without attributes, this withdrawal.
+    /// Nothing is to be added where no digests are compared.
+    pub(crate) fn difference(
+        &self,
+        neighbour: Sym,
+        key: Option<RouteKey>,
+        names: (&str, &str),
+        attrs: Option<&[u8]>,
+    ) -> Option<Sum> {
+        let peer = self.peer_by_sym(neighbour).filter(|peer| peer.compares())?;
+        // What the sum began without was told before.
+        let old = key.and_then(|key| self.table.route(key, neighbour));
+        let old = old.filter(|route| route.generation == peer.generation).map(|route| route.attrs.as_ref());
+        if old == attrs {
+            return None;
+        }
+        let mut sum = attrs.map_or(Sum::default(), |attrs| Sum::of_route(names.0, names.1, attrs));
+        if let Some(old) = old {
+            sum.subtract(Sum::of_route(names.0, names.1, old));
+        }
+        Some(sum)
+    }
+
+    /// What [`State::difference`] foresaw has happened.
+    pub(crate) fn recount(&mut self, neighbour: Sym, difference: Option<Sum>) {
+        if let Some(peer) = difference.and_then(|sum| Some((sum, self.peer_mut(neighbour)?))) {
+            peer.1.compared.sum.add(peer.0);
+        }
+    }
+}
+
+impl<S: Store> Core<S> {
+    /// A neighbour said what the digest of its table is.
+    pub(crate) fn digest_came(&mut self, session: SessionId, digest: [u8; 16], now: Now) {
+        let Some(name) = self.state.by_session.get(&session) else { return };
+        let Some(peer) = self.state.peers.get_mut(name).filter(|p| p.synced) else { return };
+        if peer.compares() && peer.compared.judge(digest, now.mono) {
+            let name = name.clone();
+            self.ask_refresh(session, name);
+        }
+    }
+
+    fn ask_refresh(&mut self, session: SessionId, name: NodeName) {
+        if let Some(link) = self.links.get_mut(&session) {
+            link.refresh_due = true;
+            self.mark_ready(session);
+        }
+        self.notice(Notice::RefreshAsked(name));
+    }
+
+    /// A neighbour wants our table once more, or begins or ends its own.
+    pub(crate) fn refresh_came(&mut self, session: SessionId, refresh: Refresh, now: Now) {
+        match refresh {
+            Refresh::REQUEST => {
+                self.groups.refresh(session);
+                self.mark_ready(session);
+            }
+            Refresh::BEGIN | Refresh::END => {
+                let Some(name) = self.state.by_session.get(&session).cloned() else { return };
+                if refresh == Refresh::BEGIN {
+                    self.refresh_begun(&name);
+                } else {
+                    self.refresh_ended(&name, now);
+                }
+            }
+            // Of a later version.
+            _ => {}
+        }
+    }
+}
+
+// BEGIN and END.
+impl<S: Store> Core<S> {
+    /// All of its table follows: what it announces from now on is of a new generation.
+    fn refresh_begun(&mut self, name: &NodeName) {
+        self.finish_sweep(name);
+        // Before its END_OF_RIB it tells its table in any case.
+        let Some(peer) = self.state.peers.get_mut(name).filter(|peer| peer.synced) else { return };
+        peer.generation = peer.generation.wrapping_add(1);
+        peer.compared.begin();
+        peer.compared.refreshing = true;
+    }
+
+    /// That was all: what it did not confirm goes.
+    fn refresh_ended(&mut self, name: &NodeName, now: Now) {
+        let Some(peer) = self.state.peers.get_mut(name) else { return };
+        if core::mem::take(&mut peer.compared.refreshing) {
+            self.sweep(name, now);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a neighbour's digests say: the sum over what it announced, and when to ask for a refresh.
+
+use crate::limits::Limits;
+use crate::sum::Sum;
+
+/// What is known of a neighbour's table by its digests. Counters are since the start of this node.
+#[derive(Clone, Debug, Default)]
+pub struct Compared {
+    /// Digests that did not fit what is held here.
+    pub mismatches: u32,
+    /// Refreshes that this side asked for.
+    pub refreshes: u32,
+    /// When a digest fitted last, by the monotonic clock.
+    pub equal_at: Option<u64>,
+    /// Over what it has announced since its table was last told from the beginning.
+    pub(crate) sum: Sum,
+    /// Something that it announced is not held: nothing to compare until its table is told anew.
+    suspended: bool,
+    /// Digests in a row that did not fit.
+    row: u32,
+    /// Between BEGIN and END of its refresh.
+    pub(crate) refreshing: bool,
+    /// No refresh is asked for before this moment.
+    not_before: u64,
+    /// How long until the one after the next.
+    interval: u64,
+}
+
+impl Compared {
+    /// Its table is told from the beginning.
+    pub(crate) fn begin(&mut self) {
+        self.sum = Sum::default();
+        self.suspended = false;
+        self.refreshing = false;
+        self.row = 0;
+    }
+
+    /// Something that it announced is not held.
+    pub(crate) fn suspend(&mut self) {
+        self.suspended = true;
+    }
+
+    /// `equal`, `differs`, `suspended` while something that came is not held, `refreshing`; empty before the first
+    /// digest.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Compared { refreshing: true, .. } => "refreshing",
+            Compared { suspended: true, .. } => "suspended",
+            Compared { row: 1.., .. } => "differs",
+            Compared { equal_at: Some(_), .. } => "equal",
+            _ => "",
+        }
+    }
+
+    /// What is counted so far: for tests.
+    #[cfg(test)]
+    pub(crate) fn sum(&self) -> [u8; 16] {
+        self.sum.bytes()
+    }
+
+    /// Takes a digest; whether a refresh is to be asked for.
+    pub(crate) fn judge(&mut self, digest: [u8; 16], now: u64) -> bool {
+        if self.refreshing {
+            return false;
+        }
+        if self.suspended {
+            // What was wrong with the route may be right by now, but nothing else would say so.
+            return self.ask(Limits::REFRESH_MAX_MS, now);
+        }
+        if digest == self.sum.bytes() {
+            (self.row, self.equal_at, self.interval) = (0, Some(now), Limits::REFRESH_MS);
+            return false;
+        }
+        self.row = self.row.saturating_add(1);
+        self.mismatches = self.mismatches.saturating_add(1);
+        let next = self.interval.max(Limits::REFRESH_MS);
+        if self.row < 2 || !self.ask(next, now) {
+            return false;
+        }
+        self.interval = (2 * next).min(Limits::REFRESH_MAX_MS);
+        self.row = 0;
+        true
+    }
+
+    /// Whether a refresh may be asked for; if so, the next after `interval` at the earliest.
+    fn ask(&mut self, interval: u64, now: u64) -> bool {
+        let may = now >= self.not_before;
+        if may {
+            self.refreshes = self.refreshes.saturating_add(1);
+            self.not_before = now.saturating_add(interval);
+        }
+        may
+    }
+}

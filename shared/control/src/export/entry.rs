@@ -1,0 +1,61 @@
+//! What a group holds of one key, and how it goes into a frame.
+
+use alloc::boxed::Box;
+
+use catalyst_route_table::Sym;
+use catalyst_wire::{Full, Limits as WireLimits, Reader, Refresh, UpdateWriter, Writer};
+
+/// One key of a group.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) version: u64,
+    /// The first version of this key since it was last forgotten: a cursor before it holds nothing of the key.
+    pub(super) born: u64,
+    pub(super) source: Sym,
+    /// The cursor of `source` may hold what this key was under another source: it needs a withdrawal.
+    pub(super) moved: bool,
+    pub(super) withdrawn: bool,
+    pub(super) element: Box<[u8]>,
+}
+
+/// What a poll of one cursor gave.
+pub(crate) enum Fill {
+    /// An UPDATE frame of this many bytes.
+    Update(usize),
+    /// The table that stood at the start of the session has been sent.
+    EndOfRib,
+    /// The begin or the end of a refresh.
+    Refresh(Refresh),
+    /// There is something, but not within this many bytes.
+    Blocked,
+    /// Nothing to send.
+    Idle,
+}
+
+/// The withdrawal element of an announcement element: its two leading texts with a length of their own.
+pub(super) fn key_element(announcement: &[u8]) -> Option<Box<[u8]>> {
+    let mut outer = Reader::new(announcement);
+    let body = outer.bytes(WireLimits::ENTRY).ok()?;
+    let mut inner = Reader::new(body);
+    inner.text(WireLimits::ENTRY).ok()?;
+    inner.text(WireLimits::ENTRY).ok()?;
+    let key = body.get(..body.len() - inner.rest().len())?;
+    let mut buf = [0u8; 512];
+    let mut out = Writer::new(&mut buf);
+    out.bytes(key).ok()?;
+    Some(Box::from(out.written()))
+}
+
+/// Writes an UPDATE; returns its length.
+pub(super) fn write(announced: &[&[u8]], withdrawn: &[&[u8]], buf: &mut [u8]) -> Result<usize, Full> {
+    let mut out = UpdateWriter::new(buf)?;
+    announced.iter().try_for_each(|e| out.announce(e))?;
+    for element in withdrawn {
+        // A withdrawal to the source of an announcement carries only the key of it.
+        match key_element(element) {
+            Some(key) => out.withdraw(&key)?,
+            None => out.withdraw(element)?,
+        }
+    }
+    Ok(out.finish()?.len())
+}
