@@ -4,22 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use crate::binaries::Binaries;
 use crate::report::Report;
 use crate::{dataplane, edge, idle, latency, loss, routes, transit};
-
-/// The binaries under test, as `cargo xtask bench` built them.
-pub struct Binaries {
-    /// The full node.
-    pub cloud: PathBuf,
-    /// The edge node.
-    pub edge: PathBuf,
-    /// The Envoy that the suite `dataplane` runs.
-    pub envoy: PathBuf,
-    /// What the suite `routes` measures beside.
-    pub bird: Option<PathBuf>,
-    /// Only when asked for: nobody packages it.
-    pub rathole: Option<PathBuf>,
-}
 
 /// What was asked for.
 pub struct Arguments {

@@ -7,6 +7,7 @@
 
 mod admin;
 mod arguments;
+mod binaries;
 mod daemon;
 mod dataplane;
 mod edge;
@@ -26,8 +27,8 @@ use anyhow::{Context, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use report::Report;
 
-pub use arguments::Binaries;
 use arguments::parse;
+pub use binaries::Binaries;
 
 fn measure() -> Result<bool> {
     let arguments = parse(std::env::args().skip(1))?;

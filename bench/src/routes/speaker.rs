@@ -134,7 +134,10 @@ impl Speaker {
         };
         let (stop, stopped) = bounded::<()>(1);
         let thread = std::thread::spawn(move || {
-            runtime.block_on(future::or(work, async { drop(stopped.recv().await) }));
+            runtime.block_on(future::or(work, async {
+                // An error: whoever would say it has gone.
+                let _ = stopped.recv().await;
+            }));
         });
         let session = is_up.recv_timeout(PATIENCE).context("no session")?;
         let hello = open(&own)?.len();

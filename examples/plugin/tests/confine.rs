@@ -31,6 +31,7 @@ fn core(plugin: Option<Confine>) -> Core<Heap> {
         border_secret: [7; 32],
         limits: Limits::CLOUD,
         mesh_address: String::new(),
+        stale_max_ms: 0,
     };
     let mut core = Core::new(settings, Heap::new(TableLimits::CLOUD)).unwrap();
     if let Some(plugin) = plugin {
@@ -42,7 +43,8 @@ fn core(plugin: Option<Confine>) -> Core<Heap> {
         let (session, name) = (SessionId(session), peer.parse::<NodeName>().unwrap());
         let agreement = agreement(name.org());
         let digest = agreement.digest();
-        let config = PeerConfig { name: name.clone(), agreement: Some(agreement), hold_ms: 3_000 };
+        let config =
+            PeerConfig { name: name.clone(), agreement: Some(agreement), hold_ms: 3_000, restart_ms: 0 };
         feed(&mut core, &Event::PeerConfigured(Box::new(config)));
         feed(&mut core, &Event::SessionUp { session, peer: name, dialled: true });
         let open = Open {
@@ -78,6 +80,7 @@ fn offer(core: &mut Core<Heap>, label: &str, tags: &[&str]) {
             weight: 100,
             tags: tags.iter().map(ToString::to_string).collect(),
             healthy: true,
+            fail_closed: false,
         }),
     );
 }

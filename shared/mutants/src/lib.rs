@@ -1,6 +1,6 @@
 //! Wrong versions of the core, to prove that the simulator finds what is wrong.
 //!
-//! A mutant is one line in [`mutants!`] and one place in `control`, `route-table`, `policy` or `peering` that asks
+//! A mutant is one line in `mutants!` and one place in `control`, `route-table`, `policy` or `peering` that asks
 //! `mutant!(ItsName)`. Without the feature `mutants` of those crates that is the word `false`: no branch, no byte and
 //! not even this crate is in the product. With it, the choice is one of the running thread.
 //!

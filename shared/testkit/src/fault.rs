@@ -4,7 +4,6 @@ use catalyst_control::LocalService;
 use catalyst_names::ServiceLabel;
 use catalyst_policy::Rule;
 
-use crate::lies::Lie;
 use crate::link::Side;
 
 /// Who notices that a connection is lost.
@@ -30,6 +29,45 @@ pub enum Exit {
     /// As above, and its disk is lost: it comes back with what it was set up with, and other origin ids at its borders.
     Wipe,
 }
+
+/// What is said that is not so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// A path that does not begin with the liar.
+    ForgedStart,
+    /// A path that does not end where the service is at home.
+    ForgedEnd,
+    /// The listener's own service, as if it came back.
+    Echo,
+    /// A path that leads through the listener.
+    Looped,
+    /// Inner names beyond the border; inside, a path that does not begin with the liar.
+    InnerPath,
+    /// Attributes that cannot be read, beside a route that can.
+    Malformed,
+    /// A local_pref that would win over everything.
+    HighPref,
+    /// More than the agreement allows.
+    Flood,
+    /// Withdrawals of what was never announced.
+    Unsaid,
+    /// The same route with ever another cost.
+    Oscillation,
+}
+
+/// All of them.
+pub(crate) const LIES: [Lie; 10] = [
+    Lie::ForgedStart,
+    Lie::ForgedEnd,
+    Lie::Echo,
+    Lie::Looped,
+    Lie::InnerPath,
+    Lie::Malformed,
+    Lie::HighPref,
+    Lie::Flood,
+    Lie::Unsaid,
+    Lie::Oscillation,
+];
 
 /// One thing that happens. Nodes, links and sides are places in the plan.
 #[derive(Clone, Debug)]

@@ -3,32 +3,11 @@
 //! A circle is found when the data plane of one of its nodes is told a way, because only that closes it. It may last
 //! as long as the news of it can be on its way.
 
-use std::collections::BTreeMap;
-
 use catalyst_control::{Endpoint, NextHop};
 use catalyst_names::{NodeName, OriginId, ServiceName};
 
+use crate::circles::{Circle, Standing};
 use crate::net::Net;
-
-/// A flow that runs in a circle: the service, the origin as the node knows it, and the node.
-type Circle = (ServiceName, OriginId, usize);
-
-/// Since when the flow runs in circles, and since when in this one, by these nodes.
-#[derive(Clone, Debug)]
-struct Standing {
-    since: u64,
-    same_since: u64,
-    nodes: Vec<usize>,
-}
-
-/// Circles that stand now, with the moments when they closed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Circles {
-    open: BTreeMap<Circle, Standing>,
-    /// How many there were, and the longest, in milliseconds.
-    pub(crate) seen: u64,
-    pub(crate) longest: u64,
-}
 
 /// Where a flow ends.
 pub(crate) enum End {

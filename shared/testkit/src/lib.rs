@@ -15,6 +15,7 @@ pub mod any;
 mod apply;
 mod campaign;
 mod check;
+mod circles;
 mod clock;
 mod conn;
 mod dial;
@@ -43,9 +44,8 @@ mod watch;
 
 pub use campaign::{Campaign, Outcome, failed_once, one};
 pub use clock::Clock;
-pub use fault::{Exit, Fault, Noticed};
+pub use fault::{Exit, Fault, Lie, Noticed};
 pub use generate::{generate, generate_as};
-pub use lies::Lie;
 pub use link::{LinkPlan, Side};
 pub use mutant::Chosen;
 #[cfg(feature = "mutants")]

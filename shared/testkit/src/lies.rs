@@ -3,7 +3,6 @@
 //! What the liar says is bounded by what its neighbour may believe. After a rest that is checked by itself, the link
 //! is lost for a moment, so that the truth comes again and the network can be compared with the oracle.
 
-use catalyst_control::SessionId;
 use catalyst_wire::{
     Attrs, HEADER, Limits as WireLimits, Path, Reader, UpdateWriter, Writer, attr, update::write_entry,
     update::write_key,
@@ -11,51 +10,9 @@ use catalyst_wire::{
 
 use crate::any::StoreKind;
 use crate::conn::{End, Item};
-use crate::fault::Noticed;
+use crate::fault::{Lie, Noticed};
 use crate::net::Net;
 use crate::seen::{See, SeenRoute};
-
-/// What is said that is not so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
-    /// A path that does not begin with the liar.
-    ForgedStart,
-    /// A path that does not end where the service is at home.
-    ForgedEnd,
-    /// The listener's own service, as if it came back.
-    Echo,
-    /// A path that leads through the listener.
-    Looped,
-    /// Inner names beyond the border; inside, a path that does not begin with the liar.
-    InnerPath,
-    /// Attributes that cannot be read, beside a route that can.
-    Malformed,
-    /// A local_pref that would win over everything.
-    HighPref,
-    /// More than the agreement allows.
-    Flood,
-    /// Withdrawals of what was never announced.
-    Unsaid,
-    /// The same route with ever another cost.
-    Oscillation,
-}
-
-/// All of them.
-pub(crate) const LIES: [Lie; 10] = [
-    Lie::ForgedStart,
-    Lie::ForgedEnd,
-    Lie::Echo,
-    Lie::Looped,
-    Lie::InnerPath,
-    Lie::Malformed,
-    Lie::HighPref,
-    Lie::Flood,
-    Lie::Unsaid,
-    Lie::Oscillation,
-];
-
-/// A lie that was told: the link, the liar's side, on which session.
-pub(crate) type Told = (usize, usize, SessionId);
 
 /// Routes of a flood beyond the limit.
 const BEYOND: usize = 20;

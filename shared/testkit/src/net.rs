@@ -4,14 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use catalyst_control::Event;
+use catalyst_control::{Event, SessionId};
 use catalyst_names::NodeName;
 
+use crate::circles::Circles;
 use crate::clock::Clock;
 use crate::conn::{Conn, Item};
 use crate::fault::Fault;
-use crate::flows::Circles;
-use crate::lies::Told;
 use crate::link::LinkPlan;
 use crate::node::Node;
 use crate::plan::{NodePlan, Plan};
@@ -127,8 +126,8 @@ pub struct Net {
     pub(crate) of_link: BTreeSet<(usize, u64)>,
     pub(crate) stats: Stats,
     pub(crate) violations: Vec<String>,
-    /// Lies that were told and have not been checked.
-    pub(crate) lied: Vec<Told>,
+    /// Lies that were told and have not been checked: the link, the side of the liar, on which session.
+    pub(crate) lied: Vec<(usize, usize, SessionId)>,
     /// Links on which something happened that may end a session, in this epoch.
     pub(crate) disturbed_links: BTreeSet<usize>,
     /// Routes announced and withdrawn in UPDATE frames, in all.

@@ -2,9 +2,8 @@
 
 use catalyst_names::{OrgId, ServiceLabel};
 
-use crate::fault::{Exit, Fault, Noticed};
+use crate::fault::{Exit, Fault, LIES, Noticed};
 use crate::hierarchy::everything;
-use crate::lies::LIES;
 use crate::link::Side;
 use crate::pieces::{hold, label, rules, service};
 use crate::plan::Plan;
