@@ -16,6 +16,8 @@ pub struct Compared {
     pub(crate) sum: Sum,
     /// Something that it announced is not held: nothing to compare until its table is told anew.
     suspended: bool,
+    /// When that is asked for, although there is nothing to compare.
+    retry_at: Option<u64>,
     /// Digests in a row that did not fit.
     row: u32,
     /// Between BEGIN and END of its refresh.
@@ -31,6 +33,7 @@ impl Compared {
     pub(crate) fn begin(&mut self) {
         self.sum = Sum::default();
         self.suspended = false;
+        self.retry_at = None;
         self.refreshing = false;
         self.row = 0;
     }
@@ -65,8 +68,14 @@ impl Compared {
             return false;
         }
         if self.suspended {
-            // What was wrong with the route may be right by now, but nothing else would say so.
-            return self.ask(Limits::REFRESH_MAX_MS, now);
+            // What was wrong with the route may be right some day, but nothing else would say so. Not at once: what is
+            // refused now would be refused again.
+            let retry_at = *self.retry_at.get_or_insert(now.saturating_add(Limits::REFRESH_MAX_MS));
+            let asks = now >= retry_at && self.ask(Limits::REFRESH_MAX_MS, now);
+            if asks {
+                self.retry_at = Some(now.saturating_add(Limits::REFRESH_MAX_MS));
+            }
+            return asks;
         }
         if digest == self.sum.bytes() {
             (self.row, self.equal_at, self.interval) = (0, Some(now), Limits::REFRESH_MS);

@@ -60,7 +60,7 @@ pub fn all(fabric: &mut Fabric, signals: &Signals) -> bool {
             joining::packets,
         ),
         ("edge-2 revoked: its session is cut, and it stays out", joining::revoked),
-        ("edge node killed (SIGKILL): loss noticed, route gone, no answer", killed),
+        ("edge node killed (SIGKILL): loss noticed, route not used, no answer", killed),
         ("edge node started again: inventory answers", restarted),
     ];
     let mut good = true;
@@ -134,9 +134,10 @@ fn killed(fabric: &mut Fabric, signals: &Signals) -> Result<Duration> {
             other => Err(format!("{edge} is {}", other.unwrap_or("unknown"))),
         })
     })?;
-    until(signals, "its route is gone", NOTICED.saturating_sub(noticed), || {
+    // The route stays for the restart time, but nothing can lead there.
+    until(signals, "its route is not used", NOTICED.saturating_sub(noticed), || {
         match routes(fabric, Node::Cloud, INVENTORY) {
-            Ok(found) if found.is_empty() => Look::Done(()),
+            Ok(found) if found.iter().all(|row| row["standing"] == "ineligible") => Look::Done(()),
             Ok(found) => Look::NotYet(Value::from(found).to_string()),
             Err(error) => Look::NotYet(format!("{error:#}")),
         }
