@@ -106,6 +106,9 @@ pub fn build(repo: &Repo, target: Option<&str>) -> Result<PathBuf> {
         linker = cross(&mut command, target, &target_directory)?;
     }
     command.arg("--").args(linker.flags(&repo.root().join(LINKER_SCRIPT)));
+    if target.unwrap_or(std::env::consts::ARCH).starts_with("x86_64") {
+        command.args(OUTLINE);
+    }
     eprintln!("building catalyst-edge for {}", target.unwrap_or("this machine"));
     if !command.status().context("cannot run cargo")?.success() {
         bail!("catalyst-edge did not build");
@@ -153,6 +156,11 @@ fn build_time(repo: &Repo) -> Option<u64> {
 /// Functions that are alike are kept once: Rust does not promise that two functions have two addresses. GNU's linker
 /// does not know it.
 const FOLD: &str = "--icf=all";
+
+/// Long sequences of instructions that are repeated are kept once: on ARM the compiler does so by itself for small code. The
+/// threshold leaves the path of packets nearly alone (ADR 0031).
+const OUTLINE: [&str; 2] =
+    ["-Cllvm-args=-enable-machine-outliner=always", "-Cllvm-args=-outliner-benefit-threshold=100"];
 
 /// Who links, and so how flags for the linker are spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
