@@ -20,9 +20,11 @@ impl<S: Store> State<S> {
         let Some(stale) = peer.stale.as_ref().filter(|_| route.generation != peer.generation) else {
             return Some(rank);
         };
-        let lost = stale.path_lost && !self.outlives(peer, route.protocol);
+        let lost = stale.path_lost && !mutant!(LostPathStays) && !self.outlives(peer, route.protocol);
         let closed = || {
-            Attrs::read(route.attrs.as_ref()).is_ok_and(|attrs| attrs.well_known.has(WellKnown::FAIL_CLOSED))
+            !mutant!(FailClosedStays)
+                && Attrs::read(route.attrs.as_ref())
+                    .is_ok_and(|attrs| attrs.well_known.has(WellKnown::FAIL_CLOSED))
         };
         match stale.phase {
             Phase::Kept => Some(Rank { eligible: rank.eligible && !lost, ..rank }),

@@ -18,13 +18,15 @@ impl<S: Store> Core<S> {
         let most = self.state.settings.stale_max_ms;
         let Some(peer) = self.state.peers.get_mut(name) else { return };
         let restart_ms = peer.agreed.map_or(0, |agreed| u64::from(agreed.restart_ms)).min(most);
-        peer.generation = peer.generation.wrapping_add(1);
+        if !mutant!(GenerationStays) {
+            peer.generation = peer.generation.wrapping_add(1);
+        }
         let mut stale = peer.stale.take().unwrap_or_else(|| {
             Box::new(Stale {
                 since: now.mono,
                 phase: Phase::Kept,
                 restart_until: now.mono.saturating_add(restart_ms),
-                until: now.mono.saturating_add(most),
+                until: if mutant!(StaleForEver) { u64::MAX } else { now.mono.saturating_add(most) },
                 sweep_at: None,
                 path_lost: false,
                 restart_ms,

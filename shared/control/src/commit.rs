@@ -36,6 +36,8 @@ impl<S: Store> State<S> {
                 }
                 Write::Withdraw { neighbour, service, origin } => {
                     if let Some(key) = self.table.key(&service, &origin) {
+                        let best = if mutant!(WithdrawsBest) { self.table.best(key) } else { None };
+                        let neighbour = best.map_or(neighbour, |(best, _)| best.best);
                         self.take(neighbour, key, &mut changes);
                     }
                 }
@@ -91,7 +93,7 @@ impl<S: Store> State<S> {
         let old = key.and_then(|key| self.table.route(key, put.neighbour));
         let known = old.map(|r| r.attrs.as_ref().len());
         if let Some(why) = self.over_limit(put.neighbour, put.attrs.len(), known) {
-            if let Some(key) = key {
+            if let Some(key) = key.filter(|_| !mutant!(RefusedStays)) {
                 // What stands there is no longer what the neighbour announces.
                 self.take(put.neighbour, key, changes);
             }
@@ -106,7 +108,8 @@ impl<S: Store> State<S> {
                 let new_len = put.attrs.len();
                 if let Some(peer) = self.peer_mut(put.neighbour) {
                     peer.routes += usize::from(outcome.old_len.is_none());
-                    peer.bytes = (peer.bytes + new_len).saturating_sub(outcome.old_len.unwrap_or(0));
+                    let old_len = outcome.old_len.filter(|_| !mutant!(OldBytesStay)).unwrap_or(0);
+                    peer.bytes = (peer.bytes + new_len).saturating_sub(old_len);
                     if !peer.refused_names.is_empty() {
                         peer.refused_names.remove(put.names.0);
                     }
@@ -125,7 +128,8 @@ impl<S: Store> State<S> {
     fn over_limit(&self, neighbour: Sym, new: usize, known: Option<usize>) -> Option<String> {
         let peer = self.peer_by_sym(neighbour)?;
         let max_routes = peer.max_routes(self.settings.limits.routes_per_peer);
-        if known.is_none() && peer.routes >= max_routes {
+        let most = if mutant!(OneTooMany) { max_routes.saturating_add(1) } else { max_routes };
+        if (known.is_none() || mutant!(ReplacementRefused)) && peer.routes >= most {
             return Some(alloc::format!("the limit of {max_routes} routes for this peer is reached"));
         }
         let max_bytes = peer.max_bytes();
@@ -168,11 +172,11 @@ impl<S: Store> State<S> {
     pub(crate) fn take(&mut self, neighbour: Sym, key: RouteKey, changes: &mut Changes) {
         let names = (self.table.text(key.service), self.table.text(key.origin));
         let difference = self.difference(neighbour, Some(key), names, None);
-        self.recount(neighbour, difference);
+        self.recount(neighbour, difference.filter(|_| !mutant!(WithdrawalUnsummed)));
         let outcome = self.table.withdraw(neighbour, key);
         changes.routes.extend(outcome.change);
         if let (Some(len), Some(peer)) = (outcome.old_len, self.peer_mut(neighbour)) {
-            peer.routes = peer.routes.saturating_sub(1);
+            peer.routes = peer.routes.saturating_sub(usize::from(!mutant!(FreedUncounted)));
             peer.bytes = peer.bytes.saturating_sub(len);
         }
         let internal = self.settings.limits.routes_per_peer;

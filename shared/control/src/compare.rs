@@ -99,7 +99,9 @@ impl<S: Store> Core<S> {
         self.finish_sweep(name);
         // Before its END_OF_RIB it tells its table in any case.
         let Some(peer) = self.state.peers.get_mut(name).filter(|peer| peer.synced) else { return };
-        peer.generation = peer.generation.wrapping_add(1);
+        if !mutant!(BeginSameGeneration) {
+            peer.generation = peer.generation.wrapping_add(1);
+        }
         peer.compared.begin();
         peer.compared.refreshing = true;
     }
@@ -107,7 +109,7 @@ impl<S: Store> Core<S> {
     /// That was all: what it did not confirm goes.
     fn refresh_ended(&mut self, name: &NodeName, now: Now) {
         let Some(peer) = self.state.peers.get_mut(name) else { return };
-        if core::mem::take(&mut peer.compared.refreshing) {
+        if core::mem::take(&mut peer.compared.refreshing) && !mutant!(EndSweepsNothing) {
             self.sweep(name, now);
         }
     }

@@ -150,6 +150,7 @@ impl<S: Store> Core<S> {
         let before = refused(self);
         self.step(event);
         if refused(self) > before
+            && !mutant!(RefusalUntold)
             && let Some(link) = self.links.get_mut(&session)
         {
             link.refused_due = true;

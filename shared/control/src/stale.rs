@@ -26,6 +26,7 @@ impl Loss {
     /// What a NOTIFY with this code means for the routes, sent or received.
     pub(crate) fn of(code: NotifyCode) -> Self {
         match code {
+            NotifyCode::SHUTDOWN if mutant!(ShutdownKeeps) => Loss::Lost,
             NotifyCode::UNCONFIGURED
             | NotifyCode::IDENTITY
             | NotifyCode::AGREEMENT

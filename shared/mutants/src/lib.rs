@@ -86,9 +86,62 @@ impl Kind {
 }
 
 mutants! {
-    SampleCostUpside, Decision, "Higher cost is better.";
-    SampleNoInnerLoopCheck, LoopCheck, "What has passed this node is taken in all the same.";
-    SampleNoTombstone, Cursor, "A withdrawal is not remembered for those who have yet to hear it.";
+    CostUpside, Decision, "Higher cost is better.";
+    HealthIgnored, Decision, "A route to a service that fails its checks may be used.";
+    HighestNeighbour, Decision, "Of equal paths the neighbour of the highest name has the best.";
+    IneligibleChosen, Decision, "What may not be used is the best where there is nothing else.";
+    NextForgotten, Decision, "The path that was best so far is not the next best when a better one is found.";
+    StaleMarkUnread, Decision, "What a neighbour marks as long-lived stale ranks as if it were fresh.";
+
+    AttributesUntold, Export, "Other attributes of the same best path are not told.";
+    ImportSetUntold, Export, "What an import rule sets of cost and tags is not told inside.";
+    InnerOriginLeaves, Export, "The origin id inside is told across the border.";
+    LastRuleWins, Export, "The last rule that speaks of a route decides, not the first.";
+    LeakToPeers, Export, "What is for customers only goes to peers too.";
+    LocalPrefLeaves, Export, "local_pref is told across the border.";
+    MarkUnset, Export, "Customers and peers are told routes without the only-to-customer mark.";
+
+    ComesBackSent, LoopCheck, "A route is told to an organisation that is in its path.";
+    LoopedIgnored, LoopCheck, "A looped announcement leaves in place what its neighbour told before.";
+    NoInnerLoopCheck, LoopCheck, "What has passed this node is taken in all the same.";
+    NodePathForgets, LoopCheck, "node_path holds the last node alone.";
+    OnlyHomeLoops, LoopCheck, "Only at its home does a route count as looped.";
+    OwnOrgTaken, LoopCheck, "What has passed this organisation is taken in all the same.";
+
+    GrantStays, Withdraw, "Another organisation may go on using what it was told and is told no more.";
+    LastPathUntold, Withdraw, "When the last path of a key is gone nobody is told.";
+    MalformedStays, Withdraw, "Attributes that cannot be read leave in place what was told before.";
+    SplitHorizonUntold, Withdraw, "Who has the best path now does not hear that it must forget ours.";
+    WithdrawsBest, Withdraw, "A withdrawal takes the best path away, whoever sent it.";
+
+    FailClosedStays, Stale, "A fail-closed service outlives the restart time as others do.";
+    GenerationStays, Stale, "A lost session leaves its routes confirmed.";
+    LostPathStays, Stale, "A route whose tunnel is gone may still be used.";
+    SameUnconfirmed, Stale, "The same route told again after a loss does not count as confirmed.";
+    ShutdownKeeps, Stale, "The routes of a node that stops in order are kept as if it were lost.";
+    StaleForEver, Stale, "Long-lived stale routes are never flushed.";
+    StaleMarkUntold, Stale, "Long-lived stale routes are told without their mark.";
+
+    BeginSameGeneration, Refresh, "The begin of a refresh leaves all routes confirmed.";
+    EndSweepsNothing, Refresh, "The end of a refresh leaves in place what was not confirmed.";
+    OwnRoutesSummed, Refresh, "The digest that a neighbour is told counts its own routes.";
+    RetellSkips, Refresh, "In a refresh the route that did not fit into a frame is not in the next.";
+    WithdrawalUnsummed, Refresh, "A withdrawal leaves the digest of what is held as it was.";
+
+    FreedUncounted, Limits, "Withdrawn routes count against the limit of routes.";
+    OldBytesStay, Limits, "Replaced attributes count against the limit of bytes.";
+    OneTooMany, Limits, "One route more than the limit is taken.";
+    RefusalUntold, Limits, "Who is refused a route is not told.";
+    RefusedStays, Limits, "A refused announcement leaves in place what was told before.";
+    ReplacementRefused, Limits, "At the limit a known route is refused as if it were new.";
+
+    BornLater, Cursor, "Who heard a key for the first time and nothing since does not hear its withdrawal.";
+    CoalescedLost, Cursor, "A change and a withdrawal that nobody has heard yet cancel each other out.";
+    EndOfRibFirst, Cursor, "END_OF_RIB goes out before the table.";
+    FastestSweeps, Cursor, "A withdrawal is forgotten when the first has heard it.";
+    FullFrameSkips, Cursor, "The change that did not fit into a frame is passed over.";
+    MovedOnce, Cursor, "A second change of its own route hides from a neighbour that it must forget ours.";
+    WithdrawalUnheard, Cursor, "A withdrawal is not remembered for those who have yet to hear it.";
 }
 
 thread_local! {

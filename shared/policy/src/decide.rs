@@ -46,14 +46,16 @@ impl Facts<'_> {
 
     /// The first rule that speaks of the route.
     fn first<'r>(&self, list: &'r RuleList, home: &str) -> Option<(u16, &'r Rule)> {
-        list.of(self.neighbour_org, self.neighbour).find(|(_, rule)| {
+        let speaks = |(_, rule): &(u16, &Rule)| {
             rule.neighbour.matches(self.neighbour_org, self.neighbour)
                 && rule.protocol.is_none_or(|p| p == self.protocol)
                 && rule.origin.as_ref().is_none_or(|o| o.as_str() == self.origin())
                 && rule.service.matches(self.service, home)
                 && rule.tag.as_ref().is_none_or(|t| self.tags.contains(t.as_str()))
                 && rule.path.as_ref().is_none_or(|p| p.matches(&self.org_path))
-        })
+        };
+        let mut rules = list.of(self.neighbour_org, self.neighbour);
+        if mutant!(LastRuleWins) { rules.filter(speaks).last() } else { rules.find(speaks) }
     }
 }
 
@@ -145,7 +147,7 @@ pub fn import<'r>(
     local_pref: Option<u32>,
 ) -> Result<Accepted<'r>, Refused> {
     let Some(relation) = facts.relation else { return Err(Denied::NoAgreement.into()) };
-    if facts.org_path.contains(facts.own_org) {
+    if facts.org_path.contains(facts.own_org) && !mutant!(OwnOrgTaken) {
         return Err(Denied::Looped.into());
     }
     if facts.origin() != facts.service_org() {
@@ -193,10 +195,13 @@ pub fn export<'r>(list: &'r RuleList, facts: &Facts<'_>, no_export: bool) -> Res
     if no_export {
         return Err(Denied::NoExport.into());
     }
-    if facts.only_to_customer.is_some() && role != Role::Customer {
+    if facts.only_to_customer.is_some()
+        && role != Role::Customer
+        && !(mutant!(LeakToPeers) && role == Role::Peer)
+    {
         return Err(Denied::Leak.into());
     }
-    if facts.org_path.contains(facts.neighbour_org) {
+    if facts.org_path.contains(facts.neighbour_org) && !mutant!(ComesBackSent) {
         return Err(Denied::ComesBack.into());
     }
     let rule = decided(facts.first(list, facts.own_org), Denied::NotExported)?;
@@ -211,7 +216,9 @@ pub fn mark_on_export<'a>(
     mark: Option<&'a str>,
 ) -> Option<&'a str> {
     match relation {
-        Some(Relation::External(Role::Customer | Role::Peer)) => mark.or(Some(own_org)),
+        Some(Relation::External(Role::Customer | Role::Peer)) if !mutant!(MarkUnset) => {
+            mark.or(Some(own_org))
+        }
         _ => mark,
     }
 }

@@ -33,8 +33,8 @@ impl Rank {
     pub fn of(attrs: &Attrs<'_>, local_pref: u32, local: bool) -> Self {
         let short = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
         Rank {
-            eligible: attrs.health == Health::Up,
-            stale: attrs.well_known.has(WellKnown::STALE),
+            eligible: attrs.health == Health::Up || mutant!(HealthIgnored),
+            stale: attrs.well_known.has(WellKnown::STALE) && !mutant!(StaleMarkUnread),
             // RFC 8326 section 4.2: last among those that are fresh.
             local_pref: if attrs.well_known.has(WellKnown::GRACEFUL_SHUTDOWN) { 0 } else { local_pref },
             local,
@@ -46,7 +46,7 @@ impl Rank {
 
     fn compare_cost(&self, other: &Self) -> Ordering {
         let order = self.cost.cmp(&other.cost);
-        if mutant!(SampleCostUpside) { order.reverse() } else { order }
+        if mutant!(CostUpside) { order.reverse() } else { order }
     }
 
     /// Orders two candidates, the better one first, but for the last step: see [`better`].
@@ -68,5 +68,6 @@ impl Rank {
 /// Orders two candidates of one key with the names of their neighbours, the better one first.
 #[must_use]
 pub fn better(a: (&Rank, &str), b: (&Rank, &str)) -> Ordering {
-    a.0.compare(b.0).then_with(|| a.1.cmp(b.1))
+    let (low, high) = if mutant!(HighestNeighbour) { (b.1, a.1) } else { (a.1, b.1) };
+    a.0.compare(b.0).then_with(|| low.cmp(high))
 }

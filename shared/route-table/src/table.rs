@@ -142,6 +142,9 @@ impl<S: Store> RouteTable<S> {
         // The slot already held its references.
         self.release(key);
         let same = self.store.route(slot).is_some_and(|new| *new == Route { generation, ..old.clone() });
+        if same && mutant!(SameUnconfirmed) {
+            self.store.put(slot, old.clone()).ok();
+        }
         let change = if same { None } else { self.decide(key, Some(neighbour)) };
         Ok(Outcome { old_len: Some(old.attrs.as_ref().len()), change })
     }
@@ -173,7 +176,7 @@ impl<S: Store> RouteTable<S> {
     fn decide(&mut self, key: RouteKey, touched: Option<Sym>) -> Option<Change> {
         let old_best = self.store.best(key);
         let new_best = self.choose(key);
-        let content = new_best.is_some_and(|b| Some(b.best) == touched);
+        let content = new_best.is_some_and(|b| Some(b.best) == touched) && !mutant!(AttributesUntold);
         let best_changed = content || old_best.map(|b| b.best) != new_best.map(|b| b.best);
         let next_changed =
             old_best != new_best || new_best.and_then(|b| b.next).is_some_and(|next| Some(next) == touched);
@@ -192,10 +195,12 @@ impl<S: Store> RouteTable<S> {
         let ahead = |a: (Sym, &Rank), b: Option<(Sym, &Rank)>| {
             b.is_none_or(|b| better((a.1, self.text(a.0)), (b.1, self.text(b.0))) == Ordering::Less)
         };
-        for (neighbour, route) in self.store.candidates(key).filter(|(_, r)| r.rank.eligible) {
+        for (neighbour, route) in
+            self.store.candidates(key).filter(|(_, r)| r.rank.eligible || mutant!(IneligibleChosen))
+        {
             let candidate = (neighbour, &route.rank);
             if ahead(candidate, best) {
-                next = best;
+                next = if mutant!(NextForgotten) { None } else { best };
                 best = Some(candidate);
             } else if ahead(candidate, next) {
                 next = Some(candidate);

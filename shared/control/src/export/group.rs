@@ -225,7 +225,10 @@ impl Group {
     /// Whether the cursor of `source` may hold something of `old` that is not its own route.
     fn may_hold(&self, source: Sym, old: &Entry) -> bool {
         let Some(cursor) = self.of_peer.get(&source).and_then(|s| self.cursors.get(s)) else { return false };
-        if cursor.at < old.born || (old.source == source && !old.moved) {
+        if mutant!(SplitHorizonUntold) || cursor.at < old.born {
+            return false;
+        }
+        if old.source == source && (!old.moved || mutant!(MovedOnce)) {
             return false;
         }
         // Once it has passed a withdrawal, or its own route, it holds nothing.
@@ -262,8 +265,9 @@ impl Group {
         let element = key_element(&entry.element).unwrap_or_else(|| Box::from(&[0u8][..]));
         let version = self.stamp(key, Some(old));
         self.tombstones.insert(version);
+        let unread = mutant!(CoalescedLost) && self.cursors.values().all(|cursor| cursor.at < old);
         // As if it had been forgotten and came anew: nobody is told.
-        let born = if mutant!(SampleNoTombstone) { version } else { born };
+        let born = if unread || mutant!(WithdrawalUnheard) { version } else { born };
         self.selective.changed(key, &element);
         self.entries.insert(key, Entry { version, born, source, moved, withdrawn: true, element });
         true
@@ -272,7 +276,8 @@ impl Group {
     /// Forgets tombstones that every cursor has passed; returns their keys.
     pub(crate) fn sweep(&mut self) -> Vec<RouteKey> {
         let mut gone = Vec::new();
-        let passed = self.under_way().map(|(_, at)| at).min().unwrap_or(u64::MAX);
+        let places = || self.under_way().map(|(_, at)| at);
+        let passed = if mutant!(FastestSweeps) { places().max() } else { places().min() }.unwrap_or(u64::MAX);
         while let Some(version) = self.tombstones.first().copied().filter(|v| *v <= passed) {
             if self.journal.get(&version).is_some_and(|key| self.selective.is_pending(*key)) {
                 break;
@@ -297,8 +302,8 @@ impl Group {
         let Some(cursor) = self.cursors.get_mut(&session) else { return false };
         let Some(sync) = cursor.sync else { return false };
         match self.journal.after(Some(&cursor.at)).next() {
-            Some((next, _)) if *next <= sync.until => return false,
-            Some(_) if !sync.second => {
+            Some((next, _)) if *next <= sync.until && !mutant!(EndOfRibFirst) => return false,
+            Some(_) if !sync.second && !mutant!(EndOfRibFirst) => {
                 cursor.sync = Some(Sync { until: self.head, second: true });
                 return false;
             }
@@ -316,7 +321,8 @@ impl Group {
             (true, _) => true,
             (false, withdrawn) => withdrawn,
         };
-        (!withdrawal || cursor.at >= entry.born).then_some(withdrawal)
+        let heard = if mutant!(BornLater) { cursor.at > entry.born } else { cursor.at >= entry.born };
+        (!withdrawal || heard).then_some(withdrawal)
     }
 
     /// The digest of what a cursor holds; `None` before it has heard everything, and while it hears it again.
@@ -348,6 +354,7 @@ impl Group {
             if let Some(withdrawal) = Self::speak(&cursor, entry) {
                 if used + entry.element.len() > room {
                     blocked = true;
+                    at = if mutant!(FullFrameSkips) { *version } else { at };
                     break;
                 }
                 used += entry.element.len();

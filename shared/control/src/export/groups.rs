@@ -254,7 +254,7 @@ impl Groups {
         if after == 0 {
             self.grants.remove(&(mark.group, service));
         }
-        let flipped = (before == 0) != (after == 0);
+        let flipped = (before == 0) != (after == 0) && (is || !mutant!(GrantStays));
         (changed, flipped.then_some(GrantChange { group: mark.group, service, granted: is }))
     }
 

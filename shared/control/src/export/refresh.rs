@@ -62,6 +62,7 @@ impl Group {
             if !entry.withdrawn && entry.source != cursor.peer && cursor.at >= entry.born {
                 if used + entry.element.len() > room {
                     full = true;
+                    after = if mutant!(RetellSkips) { Some(*key) } else { after };
                     break;
                 }
                 used += entry.element.len();

@@ -67,7 +67,12 @@ pub(crate) fn judge_by<S: Store>(
     if !internal && !attrs.node_path.is_empty() {
         return drop_malformed("node_path crossed a border");
     }
-    let looped = internal && attrs.node_path.contains(own.node()) && !mutant!(SampleNoInnerLoopCheck);
+    let passed = if mutant!(OnlyHomeLoops) {
+        attrs.node_path.last() == Some(own.node())
+    } else {
+        attrs.node_path.contains(own.node())
+    };
+    let looped = internal && passed && !mutant!(NoInnerLoopCheck);
     let decision = match catalyst_policy::import(rules, &facts(state, peer, service, attrs), attrs.local_pref)
     {
         Ok(_) if looped => Err(Denied::Looped.into()),
@@ -114,6 +119,8 @@ fn update<'e, S: Store>(state: &State<S>, peer: &Peer, update: &Update<'e>, delt
                     delta.matched(rule);
                 }
                 match verdict {
+                    Verdict::Keep { refused: Some(Refused { why: Denied::Looped, .. }), .. }
+                        if mutant!(LoopedIgnored) => {}
                     Verdict::Keep { rank, refused, .. } => {
                         delta.push(announce(sym, &entry, rank, entry.attrs.protocol));
                         match refused.map(|r| r.why) {
@@ -130,7 +137,9 @@ fn update<'e, S: Store>(state: &State<S>, peer: &Peer, update: &Update<'e>, delt
                 }
             }
             Announced::Malformed { service, origin, why } => {
-                delta.push(withdraw(sym, service, origin));
+                if !mutant!(MalformedStays) {
+                    delta.push(withdraw(sym, service, origin));
+                }
                 let text = alloc::format!("{service} from {origin}: {why}");
                 delta.push(Write::Count(sym, Count::Malformed(text)));
             }

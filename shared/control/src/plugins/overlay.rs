@@ -56,8 +56,8 @@ pub(crate) fn imported_by<'a, S: Store>(
     let attrs = Attrs { only_to_customer: mark, ..attrs };
     match catalyst_policy::import(rules, &facts, None) {
         Ok(accepted) => match accepted.rule {
-            Some((_, rule)) => changed(&rule.set, attrs, scratch),
-            None => attrs,
+            Some((_, rule)) if !mutant!(ImportSetUntold) => changed(&rule.set, attrs, scratch),
+            Some(_) | None => attrs,
         },
         Err(_) => attrs,
     }

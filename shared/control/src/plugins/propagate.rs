@@ -34,12 +34,15 @@ impl<S: Store> PropagationPlugin<S> for Propagate {
 /// Marks one key in every live group.
 fn one<S: Store>(state: &State<S>, key: RouteKey, marks: &mut Marks<'_>, buf: &mut [u8]) {
     let Some((best, route)) = state.table.best(key) else {
+        if mutant!(LastPathUntold) {
+            return;
+        }
         return marks.groups().iter().for_each(|group| marks.withdraw(group.id, key));
     };
     let Ok(mut attrs) = Attrs::read(route.attrs.as_ref()) else {
         return marks.groups().iter().for_each(|group| marks.withdraw(group.id, key));
     };
-    if route.rank.stale {
+    if route.rank.stale && !mutant!(StaleMarkUntold) {
         attrs.well_known.0 |= WellKnown::STALE;
     }
     let mut scratch = Vec::new();
@@ -104,7 +107,8 @@ pub(crate) fn element<'b, S: Store>(
                 return (None, Err(Kept::TooLong));
             }
             let out = Attrs {
-                node_path: attrs.node_path.prepend(own.node()),
+                node_path: if mutant!(NodePathForgets) { Path::EMPTY } else { attrs.node_path }
+                    .prepend(own.node()),
                 local_pref: (pref != catalyst_policy::LocalPref::OWN).then_some(pref),
                 ..*attrs
             };
@@ -127,12 +131,14 @@ pub(crate) fn element<'b, S: Store>(
             let out = Attrs {
                 org_path: out.org_path.prepend(own.org()),
                 node_path: Path::EMPTY,
-                local_pref: None,
+                local_pref: if mutant!(LocalPrefLeaves) { Some(pref) } else { None },
                 only_to_customer: mark_on_export(Some(*relation), own.org(), out.only_to_customer),
                 ..out
             };
             let origin: OriginId = border_origin(&state.settings.border_secret, agreement, origin);
-            (rule, write_entry(buf, service, origin.as_str(), &out).map_err(|_| Kept::TooLong))
+            let inner = state.table.text(key.origin);
+            let origin = if mutant!(InnerOriginLeaves) { inner } else { origin.as_str() };
+            (rule, write_entry(buf, service, origin, &out).map_err(|_| Kept::TooLong))
         }
     }
 }
