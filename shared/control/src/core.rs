@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use catalyst_names::{NodeName, ServiceName};
-use catalyst_route_table::{Change, Refusal, Store, Sym};
+use catalyst_route_table::{Change, Refusal, RouteKey, Store, Sym};
 use catalyst_wire::{HEADER, Limits as WireLimits};
 
 use crate::changes::Changes;
@@ -48,6 +48,8 @@ pub struct Core<S> {
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) notices: usize,
     pub(crate) scratch: Vec<u8>,
+    /// What is announced is being marked, or the marks are being taken away: after which key it goes on, and when.
+    pub(crate) marking: Option<(Option<RouteKey>, u64)>,
     /// A TRUST frame for neighbours of the own organisation, or nothing.
     pub(crate) trust: Vec<u8>,
     routes: Vec<Box<dyn RouteTablePlugin<S> + Send>>,
@@ -85,6 +87,7 @@ impl<S: Store> Core<S> {
             effects: VecDeque::new(),
             notices: 0,
             scratch: vec![0; HEADER + WireLimits::FRAME_BODY],
+            marking: None,
             trust: Vec::new(),
             routes: Vec::new(),
             services: Vec::new(),
@@ -144,6 +147,7 @@ impl<S: Store> Core<S> {
             Event::ServiceDown(_) | Event::Health { .. } => drop(self.step(event)),
             Event::TrustChanged { frame } => self.trust_changed(frame),
             Event::InterestChanged(interest) => self.interest_changed(interest.as_deref()),
+            Event::DrainChanged(draining) => self.drain_changed(*draining, now),
             Event::Tick => self.tick(now),
             Event::Stop => self.stop(now),
         }
@@ -295,26 +299,39 @@ impl<S: Store> Core<S> {
     /// membership. In pieces, so that no copy of the table is made.
     pub(crate) fn rebuild(&mut self, only: Option<GroupId>) {
         let mut after = None;
-        loop {
-            let mut changes = Changes::default();
-            while changes.routes.len() < CHUNK
-                && let Some((key, best)) = self.state.table.store().best_after(after)
-            {
-                let best = Some(best);
-                changes.routes.push(Change { key, old_best: best, new_best: best, best_changed: true });
-                after = Some(key);
-            }
-            if changes.routes.is_empty() {
-                return;
-            }
-            self.propagate(&changes, only);
+        while let Some(last) = self.rebuild_some(after, only, CHUNK) {
+            after = Some(last);
         }
+    }
+
+    /// Looks at the next keys of Loc-RIB again; says which was the last, or that there are none.
+    pub(crate) fn rebuild_some(
+        &mut self,
+        after: Option<RouteKey>,
+        only: Option<GroupId>,
+        most: usize,
+    ) -> Option<RouteKey> {
+        let mut changes = Changes::default();
+        let mut last = after;
+        while changes.routes.len() < most
+            && let Some((key, best)) = self.state.table.store().best_after(last)
+        {
+            let best = Some(best);
+            changes.routes.push(Change { key, old_best: best, new_best: best, best_changed: true });
+            last = Some(key);
+        }
+        if changes.routes.is_empty() {
+            return None;
+        }
+        self.propagate(&changes, only);
+        last
     }
 
     /// When [`Event::Tick`] is due, by the monotonic clock.
     pub fn next_deadline(&self) -> Option<u64> {
         let sessions = self.timers.first().map(|(at, _)| *at);
         let ages = self.ages.first().map(|(at, _)| *at);
-        sessions.into_iter().chain(ages).min()
+        let marking = self.marking.map(|(_, at)| at);
+        sessions.into_iter().chain(ages).chain(marking).min()
     }
 }

@@ -35,6 +35,9 @@ impl<S: Store> Core<S> {
             let attrs = self.attrs_of(&row.service, &row.origin, &row.via);
             hash.field(attrs.unwrap_or_default());
         }
+        if state.draining {
+            hash.field(b"draining");
+        }
         for service in state.services.values() {
             hash.field(service.label.as_str().as_bytes());
             hash.field(service.protocol.as_str().as_bytes());

@@ -77,6 +77,9 @@ pub enum Event {
     /// This node wants to hear of the services that one of these patterns names, and of no others: full names, in which
     /// `*` stands for any characters of the first label, or for any organisation. Without a list: of everything.
     InterestChanged(Option<Vec<String>>),
+    /// This node is about to stop and wants its neighbours to use other ways, or it does not any more: all that it announces
+    /// carries the graceful-shutdown mark (RFC 8326).
+    DrainChanged(bool),
     /// Time has passed.
     Tick,
     /// The node is about to stop: end all sessions in order.

@@ -29,6 +29,7 @@ mod config;
 mod core;
 mod delta;
 mod digest;
+mod drain;
 mod effect;
 mod event;
 pub mod explain;

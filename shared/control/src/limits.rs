@@ -24,6 +24,9 @@ impl Limits {
     pub const CLOSING: usize = 64;
     /// Routes of a lost neighbour that are looked at in one step. When there are more: the next step is due at once.
     pub const AGED: usize = 4_096;
+    /// Announcements, each for one export group, that are looked at in one step when a node begins or ends to drain. When
+    /// there are more: the next step is due at once.
+    pub const MARKED: usize = 1_024;
     /// The shortest time between two refreshes that one neighbour is asked for, in milliseconds; it doubles while its
     /// digests go on to differ.
     pub const REFRESH_MS: u64 = 60_000;

@@ -404,6 +404,7 @@ impl<S: Store> Core<S> {
 
     pub(crate) fn tick(&mut self, now: Now) {
         self.tick_ages(now);
+        self.go_on_marking(now);
         while let Some((at, session)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.timers.remove(&(at, session));
             let Some(link) = self.links.get_mut(&session) else { continue };
@@ -437,9 +438,10 @@ impl<S: Store> Core<S> {
 
     /// Ends all sessions in order, because the node stops.
     pub(crate) fn stop(&mut self, now: Now) {
+        let reason = if self.state.draining { "drained" } else { "the node stops" };
         let sessions: Vec<SessionId> = self.links.keys().copied().collect();
         for session in sessions {
-            self.end(session, NotifyCode::SHUTDOWN, "the node stops", "", now);
+            self.end(session, NotifyCode::SHUTDOWN, reason, "", now);
         }
     }
 

@@ -210,6 +210,8 @@ pub struct State<S> {
     pub(crate) counters: Counters,
     /// What this node wants to hear of; everything without a list.
     pub(crate) interest: Option<Vec<String>>,
+    /// All that is announced carries the graceful-shutdown mark.
+    pub(crate) draining: bool,
 }
 
 impl<S: Store> State<S> {
@@ -228,6 +230,7 @@ impl<S: Store> State<S> {
             imports: Rules::new(Direction::Import),
             counters: Counters::default(),
             interest: None,
+            draining: false,
         })
     }
 
@@ -300,6 +303,11 @@ impl<S: Store> State<S> {
     /// What this node wants to hear of; everything without a list.
     pub fn interest(&self) -> Option<&[String]> {
         self.interest.as_deref()
+    }
+
+    /// Whether this node wants its neighbours to use other ways.
+    pub fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// Counters of the whole node.

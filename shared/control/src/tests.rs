@@ -4,6 +4,7 @@ mod attributes;
 mod conflicts;
 mod cost;
 mod digests;
+mod drain;
 mod explain;
 mod export;
 mod grants;

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use catalyst_route_table::{Route, RouteKey, Store, Sym};
-use catalyst_wire::Attrs;
+use catalyst_wire::{Attrs, WellKnown};
 
 use crate::state::{Peer, State};
 
@@ -38,6 +38,9 @@ pub struct RouteRow {
     /// `stale`: its neighbour is lost. `long-lived stale`: for longer than the restart time, here or on the way. Or empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stale: String,
+    /// Its node, or one on the way, is about to stop (RFC 8326): it is used when there is nothing else that is fresh.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub draining: bool,
 }
 
 impl<S: Store> State<S> {
@@ -109,6 +112,7 @@ impl<S: Store> State<S> {
             tags: attrs.tags.iter().map(ToString::to_string).collect(),
             healthy: attrs.health == catalyst_wire::Health::Up,
             stale: self.staleness(route, sender).to_string(),
+            draining: attrs.well_known.has(WellKnown::GRACEFUL_SHUTDOWN),
         })
     }
 }

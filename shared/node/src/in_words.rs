@@ -29,6 +29,9 @@ fn candidate(row: &CandidateRow, out: &mut Vec<String>) {
     if row.ranked_cost != row.route.cost {
         facts.push(format!("came with cost {}", row.route.cost));
     }
+    if row.route.draining {
+        facts.push("draining".to_string());
+    }
     if !row.route.tags.is_empty() {
         facts.push(format!("tags {}", list(&row.route.tags)));
     }

@@ -144,7 +144,11 @@ fn routes(rows: &[RouteRow]) {
             format!("{mark} {}", r.service),
             r.protocol.clone(),
             r.origin.clone(),
-            if r.stale.is_empty() { r.via.clone() } else { format!("{} ({})", r.via, r.stale) },
+            match (r.stale.as_str(), r.draining) {
+                ("", false) => r.via.clone(),
+                ("", true) => format!("{} (draining)", r.via),
+                (stale, _) => format!("{} ({stale})", r.via),
+            },
             or_dash(r.node_path.join(" ")),
             or_dash(r.org_path.join(" ")),
             r.local_pref.to_string(),

@@ -157,6 +157,11 @@ impl Groups {
         }
     }
 
+    /// Whether a session is in any group: others are told nothing.
+    pub(crate) fn has(&self, session: SessionId) -> bool {
+        self.of_session.contains_key(&session)
+    }
+
     /// The digest of what a session holds, once it has heard everything.
     pub(crate) fn digest(&self, session: SessionId) -> Option<Sum> {
         self.groups.get(self.of_session.get(&session)?)?.digest(session)

@@ -45,6 +45,9 @@ fn one<S: Store>(state: &State<S>, key: RouteKey, marks: &mut Marks<'_>, buf: &m
     if route.rank.stale && !mutant!(StaleMarkUntold) {
         attrs.well_known.0 |= WellKnown::STALE;
     }
+    if state.draining {
+        attrs.well_known.0 |= WellKnown::GRACEFUL_SHUTDOWN;
+    }
     let mut scratch = Vec::new();
     let service = state.table.text(key.service);
     let attrs = imported(state, state.peer_by_sym(best.best), service, attrs, &mut scratch);
