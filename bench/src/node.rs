@@ -94,6 +94,7 @@ impl Node {
             limits: catalyst_control::Limits::CLOUD,
             mesh_address: String::new(),
             stale_max_ms: 0,
+            flap: Default::default(),
         };
         let core = Core::new(settings, Heap::new(catalyst_route_table::Limits::CLOUD))
             .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;

@@ -17,6 +17,7 @@ mod denied;
 mod expose;
 mod failover;
 mod fallback;
+mod flap;
 mod full_disk;
 mod hardening;
 mod hostile;

@@ -32,6 +32,7 @@ fn core(plugin: Option<Confine>) -> Core<Heap> {
         limits: Limits::CLOUD,
         mesh_address: String::new(),
         stale_max_ms: 0,
+        flap: Default::default(),
     };
     let mut core = Core::new(settings, Heap::new(TableLimits::CLOUD)).unwrap();
     if let Some(plugin) = plugin {

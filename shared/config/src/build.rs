@@ -8,7 +8,7 @@ use catalyst_policy::Direction;
 
 use crate::address::{self, HostPort};
 use crate::config::{
-    Admin, Authority, Capacities, Config, Expose, Foreign, Identity, LinkProfile, Peer, Service,
+    Admin, Authority, Capacities, Config, Expose, Flap, Foreign, Identity, LinkProfile, Peer, Service,
 };
 use crate::local::{Check, CheckKind, Run, Variables};
 use crate::policy;
@@ -98,6 +98,7 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
         state_dir,
         identity,
         stale_max_s: number(tree, "stale_max_s")?,
+        flap: flap(tree.get("flap")?)?,
         profile,
     })
 }
@@ -153,6 +154,14 @@ fn read<T: FromStr>(tree: &Tree, name: &str) -> Option<T> {
 
 fn number<T: TryFrom<u64>>(tree: &Tree, name: &str) -> Option<T> {
     T::try_from(tree.get(name)?.number()?).ok()
+}
+
+fn flap(tree: &Tree) -> Option<Flap> {
+    Some(Flap {
+        changes: number(tree, "changes")?,
+        window_s: number(tree, "window_s")?,
+        rest_s: number(tree, "rest_s")?,
+    })
 }
 
 fn list<T>(tree: &Tree, name: &str, one: impl Fn(&Tree) -> Option<T>) -> Vec<T> {

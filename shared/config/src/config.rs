@@ -33,6 +33,8 @@ pub struct Config {
     pub profile: LinkProfile,
     /// How long routes of a lost neighbour are kept at most.
     pub stale_max_s: u32,
+    /// When a route changes too often.
+    pub flap: Flap,
     /// What is logged.
     pub log: LogLevel,
     /// What the node gives up before it starts.
@@ -61,6 +63,17 @@ pub struct Config {
     pub envoy: Option<Envoy>,
     /// Capacities, each at most what the build can serve.
     pub limits: Capacities,
+}
+
+/// When a route changes too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flap {
+    /// More changes than these within the window; 0: never.
+    pub changes: u32,
+    /// The window, in seconds.
+    pub window_s: u32,
+    /// How long it has to be at rest to rank as before, in seconds.
+    pub rest_s: u32,
 }
 
 /// The files that say who a node is.

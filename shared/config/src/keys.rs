@@ -106,6 +106,13 @@ pub static ROOT: &[Key] = &[
         "leave it out for an hour",
     ),
     Key::new(
+        "flap",
+        Kind::Object(FLAP),
+        Default("{}"),
+        "When a route changes too often: it then ranks behind those that hold still, and is never hidden.",
+        "write an object such as { \"changes\": 5, \"window_s\": 60, \"rest_s\": 60 }",
+    ),
+    Key::new(
         "log",
         Kind::Choice(LEVELS),
         Default("\"info\""),
@@ -255,6 +262,30 @@ static AUTHORITY: &[Key] = &[
         "leave it out for 90 days",
     )
     .cloud_only(),
+];
+
+static FLAP: &[Key] = &[
+    Key::new(
+        "changes",
+        Kind::Integer(0, 100),
+        Default("5"),
+        "More changes than these within the window are too many. 0: routes may change as they like.",
+        "leave it out for 5",
+    ),
+    Key::new(
+        "window_s",
+        Kind::Integer(1, 3_600),
+        Default("60"),
+        "The window, in seconds.",
+        "leave it out for a minute",
+    ),
+    Key::new(
+        "rest_s",
+        Kind::Integer(1, 3_600),
+        Default("60"),
+        "How long a route has to be at rest to rank as before, in seconds.",
+        "leave it out for a minute",
+    ),
 ];
 
 static METRICS: &[Key] = &[Key::new(

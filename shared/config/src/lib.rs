@@ -51,8 +51,8 @@ mod tree;
 pub use address::{HostPort, PortRange, comes_back, listen as listen_address};
 pub use compiled::{Build, Compiled};
 pub use config::{
-    Admin, Authority, Capacities, Config, ConfigPath, Envoy, EnvoyMode, Expose, Foreign, Https, Identity,
-    LinkProfile, LogLevel, PathKind, Peer, PeerTransport, Sandbox, Service,
+    Admin, Authority, Capacities, Config, ConfigPath, Envoy, EnvoyMode, Expose, Flap, Foreign, Https,
+    Identity, LinkProfile, LogLevel, PathKind, Peer, PeerTransport, Sandbox, Service,
 };
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use given::RESERVED_ENVIRONMENT;

@@ -73,6 +73,10 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
         ("admin.socket", json!("/run/a.sock"), |c| c.admin.socket.display().to_string(), "/run/a.sock"),
         ("profile", json!("lan"), |c| c.profile.as_str().into(), "lan"),
         ("stale_max_s", json!(60), |c| c.stale_max_s.to_string(), "60"),
+        ("flap", json!({ "changes": 7 }), |c| c.flap.changes.to_string(), "7"),
+        ("flap.changes", json!(8), |c| c.flap.changes.to_string(), "8"),
+        ("flap.window_s", json!(9), |c| c.flap.window_s.to_string(), "9"),
+        ("flap.rest_s", json!(10), |c| c.flap.rest_s.to_string(), "10"),
         ("log", json!("debug"), |c| c.log.as_str().into(), "debug"),
         ("sandbox", json!("require"), |c| c.sandbox.as_str().into(), "require"),
         (

@@ -135,6 +135,7 @@ pub fn core_with_plugins() -> Result<Core<Heap>, Box<dyn std::error::Error>> {
         limits: Limits::CLOUD,
         mesh_address: String::new(),
         stale_max_ms: 0,
+        flap: Default::default(),
     };
     let mut core = Core::new(settings, Heap::new(TableLimits::CLOUD))?;
     core.add_propagation(Box::new(KeepSecret { tag: "acme.example:secret" }));

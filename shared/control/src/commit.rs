@@ -38,9 +38,11 @@ impl<S: Store> State<S> {
                     if let Some(key) = self.table.key(&service, &origin) {
                         let best = if mutant!(WithdrawsBest) { self.table.best(key) } else { None };
                         let neighbour = best.map_or(neighbour, |(best, _)| best.best);
+                        self.count_change(neighbour, Some(key), None, &mut changes);
                         self.take(neighbour, key, &mut changes);
                     }
                 }
+                Write::Rest => self.rest(&mut changes),
                 Write::Flush(neighbour) => self.flush(neighbour, &mut changes),
                 Write::Reimport(neighbour) => self.reimport(neighbour, &mut changes),
                 Write::Age(neighbour) => self.age(neighbour, &mut changes),
@@ -99,9 +101,11 @@ impl<S: Store> State<S> {
             }
             return self.refuse(put.neighbour, &put, why, effects);
         }
+        let flapping = self.count_change(put.neighbour, key, Some(&put.attrs), changes);
+        let rank = Rank { flapping, ..put.rank };
         let generation = self.peer_by_sym(put.neighbour).map_or(0, |p| p.generation);
         let difference = self.difference(put.neighbour, key, put.names, Some(&put.attrs));
-        match self.table.announce_in(generation, put.neighbour, put.names, put.rank, put.data, &put.attrs) {
+        match self.table.announce_in(generation, put.neighbour, put.names, rank, put.data, &put.attrs) {
             Ok(outcome) => {
                 changes.routes.extend(outcome.change);
                 self.recount(put.neighbour, difference);
@@ -204,7 +208,9 @@ impl<S: Store> State<S> {
             let verdict = plugins::judge(self, peer, self.table.text(key.service), &attrs);
             let (rule, dropped) = (verdict.rule(), matches!(verdict, plugins::Verdict::Drop(_)));
             let kept = match verdict {
-                plugins::Verdict::Keep { rank, .. } => self.aged(peer, route, rank),
+                plugins::Verdict::Keep { rank, .. } => {
+                    self.aged(peer, route, Rank { flapping: route.rank.flapping, ..rank })
+                }
                 plugins::Verdict::Drop(_) => None,
             };
             if let Some(rule) = rule {
@@ -269,6 +275,7 @@ impl<S: Store> State<S> {
     fn remove_peer(&mut self, name: &NodeName, changes: &mut Changes) {
         let Some(sym) = self.peers.get(name).map(|p| p.sym) else { return };
         self.flush(sym, changes);
+        self.forget_flaps_of(sym, changes);
         self.peers.remove(name);
         self.by_sym.remove(&sym);
         self.table.release_name(sym);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use catalyst_names::{NodeName, Protocol, ServiceLabel};
 use catalyst_policy::Agreement;
 
+use crate::flap::Flap;
 use crate::limits::Limits;
 
 /// What does not change while the node runs.
@@ -26,6 +27,9 @@ pub struct Settings {
     /// How long routes of a neighbour that is lost are kept at most, in milliseconds; 0: not at all.
     #[serde(default)]
     pub stale_max_ms: u64,
+    /// When a route changes too often.
+    #[serde(default)]
+    pub flap: Flap,
 }
 
 impl core::fmt::Debug for Settings {

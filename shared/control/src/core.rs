@@ -122,6 +122,7 @@ impl<S: Store> Core<S> {
 
     /// Feeds one event.
     pub fn handle(&mut self, event: &Event, now: Now) {
+        self.state.now = now.mono;
         match event {
             Event::SessionUp { session, peer, dialled } => self.session_up(*session, peer, *dialled, now),
             Event::PeerFrame { session, frame } => self.frame(*session, frame, event, now),
@@ -332,6 +333,6 @@ impl<S: Store> Core<S> {
         let sessions = self.timers.first().map(|(at, _)| *at);
         let ages = self.ages.first().map(|(at, _)| *at);
         let marking = self.marking.map(|(_, at)| at);
-        sessions.into_iter().chain(ages).chain(marking).min()
+        sessions.into_iter().chain(ages).chain(marking).chain(self.state.flaps.due()).min()
     }
 }

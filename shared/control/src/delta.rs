@@ -59,6 +59,8 @@ pub enum Write<'e> {
     Reimport(Sym),
     /// Look at the next routes of a neighbour that no session confirms: [`crate::Limits::AGED`] of them.
     Age(Sym),
+    /// Routes that changed too often and have been at rest since rank as before.
+    Rest,
     /// Count something against a peer.
     Count(Sym, Count),
     /// Remember a service of this node.
@@ -173,7 +175,7 @@ impl<'e> Delta<'e> {
                 Write::SetPeer(peer) => Some(Subject::Peer(peer.name.as_str())),
                 Write::RemovePeer(name) => Some(Subject::Peer(name.as_str())),
                 Write::SetPolicy { .. } => Some(Subject::Policy),
-                Write::Count(..) => None,
+                Write::Rest | Write::Count(..) => None,
             })
             .collect()
     }

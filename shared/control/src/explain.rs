@@ -81,9 +81,11 @@ pub(crate) fn step(better: &Rank, worse: &Rank) -> Option<String> {
     let number = |what: &str, a: u64, b: u64| alloc::format!("{what} ({a} against {b})");
     let (a, b) = (better, worse);
     Some(if a.eligible != b.eligible {
-        "the other is not eligible".to_string()
+        "eligible against not eligible".to_string()
     } else if a.stale != b.stale {
-        "the other is long-lived stale".to_string()
+        "fresh against long-lived stale".to_string()
+    } else if a.flapping != b.flapping {
+        "steady against flapping".to_string()
     } else if a.local_pref != b.local_pref {
         number("higher local_pref", a.local_pref.into(), b.local_pref.into())
     } else if a.local != b.local {

@@ -27,6 +27,11 @@ impl Limits {
     /// Announcements, each for one export group, that are looked at in one step when a node begins or ends to drain. When
     /// there are more: the next step is due at once.
     pub const MARKED: usize = 1_024;
+    /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: the one that
+    /// has been at rest for longest is forgotten, and ranks as before.
+    pub const FLAPS: usize = 1_024;
+    /// The most changes within the window that a configuration may call fine.
+    pub const FLAP_CHANGES: u32 = 100;
     /// The shortest time between two refreshes that one neighbour is asked for, in milliseconds; it doubles while its
     /// digests go on to differ.
     pub const REFRESH_MS: u64 = 60_000;
@@ -57,6 +62,12 @@ impl Limits {
         tombstones: 1_024,
     };
 
+    /// Routes whose changes are counted at a time: see [`Limits::FLAPS`].
+    #[must_use]
+    pub fn flaps(&self) -> usize {
+        Self::FLAPS.min(self.routes_per_peer / 16).max(16)
+    }
+
     /// The most memory of everything counted here, in bytes, export groups of 128-byte entries included.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
@@ -64,6 +75,7 @@ impl Limits {
             + self.services * 512
             + self.notices * 256
             + (self.routes_per_peer + self.tombstones) * 256
+            + self.flaps() * (512 + 8 * Self::FLAP_CHANGES as usize)
     }
 }
 

@@ -405,6 +405,7 @@ impl<S: Store> Core<S> {
     pub(crate) fn tick(&mut self, now: Now) {
         self.tick_ages(now);
         self.go_on_marking(now);
+        self.tick_flaps(now);
         while let Some((at, session)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.timers.remove(&(at, session));
             let Some(link) = self.links.get_mut(&session) else { continue };

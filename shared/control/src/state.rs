@@ -13,6 +13,7 @@ use catalyst_route_table::{Refusal, RouteTable, Store, Sym};
 use crate::compared::Compared;
 use crate::config::{LocalService, PeerConfig, Settings};
 use crate::event::SessionId;
+use crate::flap::Flaps;
 use crate::stale::Stale;
 
 /// A neighbour, its session and what it sent.
@@ -157,6 +158,8 @@ pub struct Counters {
     pub dropped_notices: u64,
     /// Events dropped because two plugins wrote one key.
     pub plugin_conflicts: u64,
+    /// How often a route came to rank behind others because it changed too often.
+    pub demoted: u64,
 }
 
 /// A list of rules, and how often each of them has decided.
@@ -212,6 +215,10 @@ pub struct State<S> {
     pub(crate) interest: Option<Vec<String>>,
     /// All that is announced carries the graceful-shutdown mark.
     pub(crate) draining: bool,
+    /// Routes that have changed of late.
+    pub(crate) flaps: Flaps,
+    /// The moment of the event that is being dealt with, by the monotonic clock.
+    pub(crate) now: u64,
 }
 
 impl<S: Store> State<S> {
@@ -231,6 +238,8 @@ impl<S: Store> State<S> {
             counters: Counters::default(),
             interest: None,
             draining: false,
+            flaps: Flaps::default(),
+            now: 0,
         })
     }
 

@@ -7,6 +7,7 @@ mod digests;
 mod drain;
 mod explain;
 mod export;
+mod flap;
 mod grants;
 mod interest;
 mod kit;

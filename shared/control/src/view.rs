@@ -41,6 +41,9 @@ pub struct RouteRow {
     /// Its node, or one on the way, is about to stop (RFC 8326): it is used when there is nothing else that is fresh.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub draining: bool,
+    /// It changed too often, and ranks behind what holds still.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub flapping: bool,
 }
 
 impl<S: Store> State<S> {
@@ -113,6 +116,7 @@ impl<S: Store> State<S> {
             healthy: attrs.health == catalyst_wire::Health::Up,
             stale: self.staleness(route, sender).to_string(),
             draining: attrs.well_known.has(WellKnown::GRACEFUL_SHUTDOWN),
+            flapping: route.rank.flapping,
         })
     }
 }

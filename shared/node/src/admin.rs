@@ -326,6 +326,9 @@ pub struct Status {
     pub remembered: (usize, u64),
     /// Routes that were refused for want of room since the start.
     pub routes_refused: u64,
+    /// Routes that rank behind others because they changed too often, and how often one came to that since the start.
+    #[serde(default)]
+    pub flapping: (usize, u64),
     /// Flows alive, and the most.
     pub flows: (usize, usize),
     /// Flows opened and refused since the start.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use catalyst_config::{Config, EnvoyMode, LinkProfile as Profile, PeerTransport, agreement, files};
-use catalyst_control::{Event, PeerConfig, Settings};
+use catalyst_control::{Event, Flap, PeerConfig, Settings};
 use catalyst_identity::{
     Credentials, Date, IdentityError, Limits as Pem, NodeKey, PeerVerifier, TrustBundle, TrustStore, Validity,
 };
@@ -448,6 +448,11 @@ impl Prepared {
             limits: memory::control_limits(&config.limits, limits),
             mesh_address: mesh_address(&config),
             stale_max_ms: u64::from(config.stale_max_s) * 1000,
+            flap: Flap {
+                changes: config.flap.changes,
+                window_ms: u64::from(config.flap.window_s) * 1000,
+                rest_ms: u64::from(config.flap.rest_s) * 1000,
+            },
         };
         Ok(Prepared {
             config,

@@ -26,6 +26,12 @@ fn candidate(row: &CandidateRow, out: &mut Vec<String>) {
         facts.push(format!("node_path {}", list(&row.route.node_path)));
     }
     facts.push(format!("weight {}", row.route.weight));
+    if !row.route.stale.is_empty() {
+        facts.push(row.route.stale.clone());
+    }
+    if row.route.flapping {
+        facts.push("flapping".to_string());
+    }
     if row.ranked_cost != row.route.cost {
         facts.push(format!("came with cost {}", row.route.cost));
     }

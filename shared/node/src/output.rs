@@ -131,6 +131,17 @@ fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_string() } else { text }
 }
 
+/// The neighbour of a route, and what is to be said of the route itself.
+fn via(r: &RouteRow) -> String {
+    let word = |on: bool, word| if on { word } else { "" };
+    let marks = [r.stale.as_str(), word(r.flapping, "flapping"), word(r.draining, "draining")];
+    let mut text = r.via.clone();
+    for mark in marks.into_iter().filter(|mark| !mark.is_empty()) {
+        text.push_str(&format!(" ({mark})"));
+    }
+    text
+}
+
 fn routes(rows: &[RouteRow]) {
     let cells = |r: &RouteRow| {
         let mark = match r.standing.as_str() {
@@ -144,11 +155,7 @@ fn routes(rows: &[RouteRow]) {
             format!("{mark} {}", r.service),
             r.protocol.clone(),
             r.origin.clone(),
-            match (r.stale.as_str(), r.draining) {
-                ("", false) => r.via.clone(),
-                ("", true) => format!("{} (draining)", r.via),
-                (stale, _) => format!("{} ({stale})", r.via),
-            },
+            via(r),
             or_dash(r.node_path.join(" ")),
             or_dash(r.org_path.join(" ")),
             r.local_pref.to_string(),
@@ -339,6 +346,9 @@ fn status(s: &Status) {
             "{} route(s) of the last run are remembered, not used: their peers have not come back ('route ls')",
             s.remembered.0
         ));
+    }
+    if s.flapping.0 > 0 {
+        line(&format!("{} route(s) change too often and rank behind others ('route ls')", s.flapping.0));
     }
     if s.refused_connections + s.sessions_ended + s.malformed_frames > 0 {
         line(&format!(

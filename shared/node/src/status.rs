@@ -221,6 +221,7 @@ impl<S: Store> Engine<S> {
             routes: (state.table().store().len(), self.facts.max_routes),
             remembered: self.remembered_count(),
             routes_refused: counters.refused,
+            flapping: (state.flapping(), counters.demoted),
             flows: (flows, self.facts.config.limits.flows as usize),
             flows_total: (totals.opened, totals.refused),
             carried: (totals.bytes_in, totals.bytes_out),

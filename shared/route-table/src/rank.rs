@@ -1,6 +1,6 @@
 //! Best path: a pure and total order of candidates.
 //!
-//! eligible > not long-lived stale > higher local_pref (0 while its node is about to stop) > local origin >
+//! eligible > not long-lived stale > not flapping > higher local_pref (0 while its node is about to stop) > local origin >
 //! shorter org_path > lower cost > shorter node_path > lowest neighbour id. A service ranks the winners of its keys by the same order, then by
 //! origin id. Weight is not part of it: it shares load among equals.
 
@@ -15,6 +15,8 @@ pub struct Rank {
     pub eligible: bool,
     /// Long-lived stale (RFC 9494): any fresh route is better.
     pub stale: bool,
+    /// It changed too often of late: any fresh route that did not is better. Not an attribute: whoever keeps the table sets it.
+    pub flapping: bool,
     /// Higher is better.
     pub local_pref: u32,
     /// A service of this node.
@@ -35,6 +37,7 @@ impl Rank {
         Rank {
             eligible: attrs.health == Health::Up || mutant!(HealthIgnored),
             stale: attrs.well_known.has(WellKnown::STALE) && !mutant!(StaleMarkUnread),
+            flapping: false,
             // RFC 8326 section 4.2: last among those that are fresh.
             local_pref: if attrs.well_known.has(WellKnown::GRACEFUL_SHUTDOWN) { 0 } else { local_pref },
             local,
@@ -57,6 +60,7 @@ impl Rank {
             .eligible
             .cmp(&self.eligible)
             .then(self.stale.cmp(&other.stale))
+            .then(self.flapping.cmp(&other.flapping))
             .then(other.local_pref.cmp(&self.local_pref))
             .then(other.local.cmp(&self.local))
             .then(self.org_len.cmp(&other.org_len))

@@ -122,6 +122,7 @@ impl Net {
             limits: place.plan.limits,
             mesh_address: String::new(),
             stale_max_ms: 0,
+            flap: Default::default(),
         };
         place.recording = self.record.then(|| Recording::new(&settings));
         match AnyCore::new(settings, place.plan.store) {

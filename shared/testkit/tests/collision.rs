@@ -50,6 +50,7 @@ impl Pair {
                 limits: catalyst_control::Limits::CLOUD,
                 mesh_address: String::new(),
                 stale_max_ms: 0,
+                flap: Default::default(),
             };
             AnyCore::new(settings, StoreKind::Heap).unwrap()
         });

@@ -203,6 +203,7 @@ impl ByHand {
             limits: catalyst_control::Limits::CLOUD,
             mesh_address: String::new(),
             stale_max_ms: 0,
+            flap: Default::default(),
         };
         let core = AnyCore::new(settings, StoreKind::Heap).unwrap();
         let peer: NodeName = "b.acme.example".parse().unwrap();

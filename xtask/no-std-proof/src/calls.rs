@@ -137,6 +137,7 @@ fn core<S: Store>(name: &str, store: S) -> Option<Core<S>> {
         limits: catalyst_control::Limits::EDGE,
         mesh_address: alloc::string::String::new(),
         stale_max_ms: 0,
+        flap: Default::default(),
     };
     Core::new(settings, store).ok()
 }

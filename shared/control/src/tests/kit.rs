@@ -39,6 +39,7 @@ pub(super) fn settings(limits: Limits) -> Settings {
         limits,
         mesh_address: String::new(),
         stale_max_ms: 0,
+        flap: Default::default(),
     }
 }
 

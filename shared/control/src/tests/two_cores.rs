@@ -19,6 +19,7 @@ fn core(text: &str) -> Core<Heap> {
         limits: Limits::CLOUD,
         mesh_address: std::format!("{text}:8443"),
         stale_max_ms: 0,
+        flap: Default::default(),
     };
     Core::new(settings, Heap::new(TableLimits::CLOUD)).unwrap()
 }

@@ -19,6 +19,8 @@ const OF_NODE: &[Figure<Status>] = &[
     ("routes", "Routes held.", |s| s.routes.0 as u64),
     ("routes_limit", "The most routes that it may hold.", |s| s.routes.1 as u64),
     ("routes_refused_total", "Routes refused for want of room.", |s| s.routes_refused),
+    ("routes_flapping", "Routes that rank behind others: they change too often.", |s| s.flapping.0 as u64),
+    ("routes_demoted_total", "How often a route came to that.", |s| s.flapping.1),
     ("flows", "Connections carried now.", |s| s.flows.0 as u64),
     ("flows_limit", "The most connections that it may carry.", |s| s.flows.1 as u64),
     ("flows_opened_total", "Connections carried so far.", |s| s.flows_total.0),

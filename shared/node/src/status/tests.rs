@@ -48,6 +48,7 @@ pub(crate) fn status() -> Status {
         certificate_until: NOW + 1,
         routes: (0, 10),
         remembered: (0, 0),
+        flapping: (0, 0),
         routes_refused: 0,
         flows: (0, 10),
         flows_total: (0, 0),

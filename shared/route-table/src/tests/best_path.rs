@@ -10,19 +10,20 @@ use catalyst_wire::{Attrs, Health, Path, Reader, WellKnown, Writer};
 use crate::{Fixed, Heap, Limits, Rank, RouteTable, Store, Sym};
 
 const SERVICE: &str = "svc.acme.example";
-const STEPS: [&str; 7] =
-    ["eligible", "not stale", "local_pref", "local origin", "org_path", "cost", "node_path"];
+const STEPS: [&str; 8] =
+    ["eligible", "not stale", "not flapping", "local_pref", "local origin", "org_path", "cost", "node_path"];
 
 /// A rank that is good at the steps that say so.
 fn rank(good: impl Fn(usize) -> bool) -> Rank {
     Rank {
         eligible: good(0),
         stale: !good(1),
-        local_pref: if good(2) { 300 } else { 200 },
-        local: good(3),
-        org_len: if good(4) { 1 } else { 2 },
-        cost: if good(5) { 10 } else { 11 },
-        node_len: if good(6) { 0 } else { 1 },
+        flapping: !good(2),
+        local_pref: if good(3) { 300 } else { 200 },
+        local: good(4),
+        org_len: if good(5) { 1 } else { 2 },
+        cost: if good(6) { 10 } else { 11 },
+        node_len: if good(7) { 0 } else { 1 },
     }
 }
 
@@ -180,6 +181,7 @@ fn the_rank_is_read_from_the_attributes() {
     let expected = Rank {
         eligible: false,
         stale: true,
+        flapping: false,
         local_pref: 300,
         local: false,
         org_len: 2,
@@ -188,7 +190,7 @@ fn the_rank_is_read_from_the_attributes() {
     };
     assert_eq!(Rank::of(&attrs, 300, false), expected);
     let plain = Rank::of(&Attrs::default(), 400, true);
-    assert!(plain.eligible && !plain.stale && plain.local);
+    assert!(plain.eligible && !plain.stale && !plain.flapping && plain.local);
     assert_eq!((plain.org_len, plain.cost, plain.node_len), (0, 0, 0));
 }
 

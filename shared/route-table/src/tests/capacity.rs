@@ -7,8 +7,16 @@ use catalyst_names::Protocol;
 
 use crate::{Fixed, Heap, Limits, Rank, Refusal, RouteTable, Store, Sym};
 
-const RANK: Rank =
-    Rank { eligible: true, stale: false, local_pref: 400, local: false, org_len: 0, cost: 0, node_len: 0 };
+const RANK: Rank = Rank {
+    eligible: true,
+    stale: false,
+    flapping: false,
+    local_pref: 400,
+    local: false,
+    org_len: 0,
+    cost: 0,
+    node_len: 0,
+};
 
 fn put<S: Store>(table: &mut RouteTable<S>, neighbour: Sym, n: usize, attrs: &[u8]) -> Result<(), Refusal> {
     let service = format!("s{n}.acme.example");

@@ -33,15 +33,17 @@ pub(super) fn rank() -> impl Strategy<Value = Rank> {
     (
         prop::bool::weighted(0.8),
         prop::bool::weighted(0.2),
+        prop::bool::weighted(0.2),
         0u32..2,
         prop::bool::weighted(0.2),
         two,
         0u32..2,
         0u8..2,
     )
-        .prop_map(|(eligible, stale, pref, local, org_len, cost, node_len)| Rank {
+        .prop_map(|(eligible, stale, flapping, pref, local, org_len, cost, node_len)| Rank {
             eligible,
             stale,
+            flapping,
             local_pref: pref * 100,
             local,
             org_len,

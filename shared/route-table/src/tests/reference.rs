@@ -54,7 +54,7 @@ pub(super) struct Reference {
 fn order(content: &Content, neighbour: &str) -> impl Ord + use<> {
     let rank = &content.rank;
     (
-        (!rank.eligible, rank.stale, u64::from(u32::MAX) - u64::from(rank.local_pref)),
+        (!rank.eligible, (rank.stale, rank.flapping), u64::from(u32::MAX) - u64::from(rank.local_pref)),
         (!rank.local, rank.org_len, rank.cost, rank.node_len),
         neighbour.to_string(),
     )
