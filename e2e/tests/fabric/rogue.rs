@@ -127,26 +127,31 @@ impl Rogue {
 
     /// Sends a good OPEN.
     pub fn open(&self) {
-        self.open_with(&self.own, None);
+        self.open_with(&self.own, None, 10_000);
+    }
+
+    /// Sends a good OPEN with this hold time.
+    pub fn open_holding(&self, hold_ms: u32) {
+        self.open_with(&self.own, None, hold_ms);
     }
 
     /// Sends an OPEN that gives this name.
     pub fn open_as(&self, name: &NodeName) {
-        self.open_with(name, None);
+        self.open_with(name, None, 10_000);
     }
 
     /// Sends a good OPEN under an agreement.
     pub fn open_under(&self, digest: [u8; 32]) {
-        self.open_with(&self.own, Some(digest));
+        self.open_with(&self.own, Some(digest), 10_000);
     }
 
-    fn open_with(&self, name: &NodeName, agreement: Option<[u8; 32]>) {
+    fn open_with(&self, name: &NodeName, agreement: Option<[u8; 32]>, hold_ms: u32) {
         let open = Open {
             version_min: 1,
             version_max: 1,
             node: name.as_str(),
             incarnation: 1,
-            hold_ms: 10_000,
+            hold_ms,
             restart_ms: 0,
             capabilities: 0,
             agreement,
