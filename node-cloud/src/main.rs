@@ -1,6 +1,7 @@
 //! `catalyst`: the cloud node and the command line.
 
 mod agreement;
+mod drain;
 mod envoy;
 mod init;
 mod log;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use catalyst_config::{Build, Compiled};
-use catalyst_node::cli::{Common, JoinArguments, Program, Shared, execute, finish};
+use catalyst_node::cli::{Common, JoinArguments, NodeCommand, Program, Shared, execute, finish};
 use catalyst_node::printed::print_of;
 use catalyst_node::{NodeError, panics, replay};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -45,7 +46,8 @@ const EXAMPLES: &str = "Examples:
   catalyst status                                       how it is, and the next step
 
 Exit codes: 0 done, 1 failed, or in force but not on the disk yet, 2 wrong command line,
-            3 wrong configuration, key or certificate, 4 no node answers, 5 the node refused, or it is another user's";
+            3 wrong configuration, key or certificate, 4 no node answers, 5 the node refused, or it is another user's,
+            6 a deadline was over";
 
 #[derive(Subcommand)]
 enum Command {
@@ -104,6 +106,7 @@ fn commands() -> ExitCode {
             agreement::execute(command, || common.load(&PROGRAM).map(|c| c.org), common.json)
         }
         Command::Join(arguments) => join(common, arguments),
+        Command::Shared(Shared::Node(command @ NodeCommand::Drain { .. })) => drain::run(common, command),
         Command::Shared(command) => execute(&PROGRAM, common, command),
         Command::Replay { file } => replay(file, common.json),
         Command::Completions { shell } => {

@@ -16,6 +16,8 @@ use catalyst_names::{NodeId, NodeName, Protocol, ServiceLabel, ServiceName};
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "mesh")]
+use crate::drain::DrainRow;
+#[cfg(feature = "mesh")]
 use crate::envoy_row::EnvoyRow;
 use crate::exposes::ExposeSpec;
 use crate::peers::PeerSpec;
@@ -122,6 +124,21 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         peer: Option<NodeName>,
     },
+    /// Let neighbours use other ways, wait until they do, then stop.
+    #[cfg(feature = "mesh")]
+    Drain {
+        /// After so many seconds at the latest.
+        deadline_s: u64,
+        /// Do not stop.
+        #[serde(default)]
+        stay: bool,
+    },
+    /// How far the drain is.
+    #[cfg(feature = "mesh")]
+    Drained,
+    /// Let neighbours use this node as before.
+    #[cfg(feature = "mesh")]
+    Undrain,
     /// Which services other organisations see, and which of theirs are seen here; why not.
     Visibility,
     /// The trust bundle of this node's organisation.
@@ -228,6 +245,9 @@ pub enum Answer {
     /// Why a service goes the way it goes.
     #[cfg(feature = "mesh")]
     Explained(Box<catalyst_control::explain::Explanation>),
+    /// How far a drain is.
+    #[cfg(feature = "mesh")]
+    Drain(Box<DrainRow>),
     /// Which services pass between organisations.
     Visibility(Vec<VisibilityRow>),
     /// Nodes of the authority's books.
@@ -382,6 +402,10 @@ pub struct Status {
     #[cfg(feature = "mesh")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envoy: Option<Box<EnvoyRow>>,
+    /// How far the drain is, if the node drains.
+    #[cfg(feature = "mesh")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<DrainRow>,
     /// The one next step that makes sense.
     pub next_step: String,
 }

@@ -2,7 +2,7 @@
 //!
 //! Exit codes, the same everywhere: 0 done · 1 failed · 2 wrong command line: an argument that is missing, unknown or
 //! malformed · 3 wrong configuration, key or certificate · 4 no node answers · 5 the node refused, or it is another
-//! user's.
+//! user's · 6 a deadline was over.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +30,8 @@ pub use bundle::org_bundle;
 pub use expose::ExposeCommand;
 pub use join::JoinArguments;
 pub use node::NodeCommand;
+#[cfg(feature = "mesh")]
+pub use node::request as node_request;
 #[cfg(feature = "mesh")]
 pub use policy::PolicyCommand;
 pub use policy::{ExportCommand, ImportCommand};
@@ -81,7 +83,11 @@ impl Common {
         })?)
     }
 
-    fn socket(&self, program: &Program) -> Result<PathBuf, NodeError> {
+    /// The admin socket of the node to ask.
+    ///
+    /// # Errors
+    /// The configuration that would name it is wrong.
+    pub fn socket(&self, program: &Program) -> Result<PathBuf, NodeError> {
         match &self.socket {
             Some(path) => Ok(path.clone()),
             None => self.load(program).map(|c| c.admin.socket),

@@ -12,7 +12,10 @@ use crate::error::NodeError;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks the node behind a socket. The error beside an answer: it is in force, but not on the disk yet.
-pub(crate) fn ask(path: &Path, request: Request) -> Result<(Answer, Option<NodeError>), NodeError> {
+///
+/// # Errors
+/// No node answers, or it refuses.
+pub fn ask(path: &Path, request: Request) -> Result<(Answer, Option<NodeError>), NodeError> {
     let stream = UnixStream::connect(path).map_err(|source| NodeError::no_answer(path, source))?;
     let broken = |error: std::io::Error| {
         let why = match error.kind() {

@@ -62,6 +62,9 @@ pub(crate) struct Facts {
     pub(crate) complete: bool,
     /// This node stops.
     pub(crate) stopping: bool,
+    /// It drains, or has drained.
+    #[cfg(feature = "mesh")]
+    pub(crate) draining: Option<crate::draining::Draining>,
     /// The peer that has just said that it stops.
     pub(crate) leaving: Option<NodeName>,
     /// How the services are that this node runs or checks.
@@ -206,7 +209,10 @@ impl<S: RouteStore> Engine<S> {
     pub(crate) fn deadline(&self) -> Option<std::time::Instant> {
         let core = self.core.next_deadline().map(|mono| self.clocks.at(mono));
         let seen = self.last_seen.due().map(|mono| self.clocks.at(mono));
-        core.into_iter().chain(self.remembered.due()).chain(self.renewal.due()).chain(seen).min()
+        let others = core.into_iter().chain(self.remembered.due()).chain(self.renewal.due()).chain(seen);
+        #[cfg(feature = "mesh")]
+        let others = others.chain(self.leaves_at());
+        others.min()
     }
 
     /// Carries out all effects. After every event of a batch: those of 256 frames together would be tens of megabytes.

@@ -28,6 +28,8 @@ pub enum Exit {
     NotRunning = 4,
     /// The node refused the request: no such service, a limit, a target that it cannot use.
     Refused = 5,
+    /// The deadline was over before what was waited for had come.
+    Late = 6,
 }
 
 /// Why a node did not start, or a command failed.
@@ -137,6 +139,10 @@ pub enum NodeError {
         /// What the last try said.
         why: String,
     },
+    /// The deadline was over.
+    #[cfg(feature = "mesh")]
+    #[error("{0}")]
+    Late(String),
     /// Anything else that the system refused.
     #[error("{0}")]
     Failed(String),
@@ -223,6 +229,8 @@ impl NodeError {
             | NodeError::WrongName { .. }
             | NodeError::Input(_) => Exit::Config,
             NodeError::Usage(_) => Exit::Usage,
+            #[cfg(feature = "mesh")]
+            NodeError::Late(_) => Exit::Late,
             NodeError::NotRunning { .. } => Exit::NotRunning,
             NodeError::Refused(_) | NodeError::NotYours { .. } => Exit::Refused,
             _ => Exit::Failed,

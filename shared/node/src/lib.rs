@@ -30,6 +30,10 @@ mod denied;
 mod descriptors;
 #[cfg(feature = "mesh")]
 mod disagreement;
+#[cfg(feature = "mesh")]
+pub mod drain;
+#[cfg(feature = "mesh")]
+mod draining;
 mod engine;
 pub mod enrolment;
 #[cfg(feature = "mesh")]
@@ -87,6 +91,8 @@ mod weigh;
 mod write;
 
 pub use boot::Prepared;
+#[cfg(feature = "mesh")]
+pub use client::ask;
 pub use engine::Engine;
 pub use error::{Exit, NodeError};
 pub use limits::Limits;

@@ -9,6 +9,15 @@ impl Limits {
     /// For what carries flows to be ready, before neighbours hear of this node. After it: the node goes on without.
     #[cfg(feature = "mesh")]
     pub(crate) const MESH_READY: Duration = Duration::from_secs(5);
+    /// Between two looks what neighbours have under way while a node drains.
+    #[cfg(feature = "mesh")]
+    pub(crate) const DRAIN_LOOK: Duration = Duration::from_millis(500);
+    /// For the program that carries flows to say it. After it: that is not known, and the node waits on.
+    #[cfg(feature = "mesh")]
+    pub(crate) const DRAIN_ASK: Duration = Duration::from_secs(2);
+    /// The longest deadline of a drain. When more is asked for: it is refused.
+    #[cfg(feature = "mesh")]
+    pub const DRAIN_MOST: Duration = Duration::from_secs(86_400);
     /// Bytes of a recording that is replayed. When full: the file is refused.
     pub const RECORDING: usize = 1 << 30;
     /// Events of the transport that wait for the engine. When full: peers are not read, and nothing is lost.

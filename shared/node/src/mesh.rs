@@ -22,6 +22,8 @@ use catalyst_tunnel::Refusal;
 #[cfg(feature = "mesh")]
 use crate::caller::Caller;
 #[cfg(feature = "mesh")]
+use crate::drain::UnderWay;
+#[cfg(feature = "mesh")]
 use crate::envoy_row::{EnvoyRow, Trouble};
 #[cfg(feature = "mesh")]
 use crate::serve::Ask;
@@ -97,6 +99,10 @@ pub trait Mesh: Send + Sync {
 
     /// Whether the way to this neighbour is the program's and not the tunnel's.
     fn carries(&self, peer: &NodeName) -> bool;
+
+    /// What neighbours have under way in it; `None` when it does not say.
+    #[cfg(feature = "mesh")]
+    fn under_way(&self) -> Boxed<'static, Option<UnderWay>>;
 
     /// How it is, for `status`. Must not wait for anything.
     #[cfg(feature = "mesh")]

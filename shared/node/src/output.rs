@@ -39,6 +39,8 @@ pub(crate) fn json(answer: &Answer) {
         #[cfg(feature = "mesh")]
         Answer::Plan(plan) => serde_json::to_string_pretty(plan),
         #[cfg(feature = "mesh")]
+        Answer::Drain(row) => serde_json::to_string_pretty(row),
+        #[cfg(feature = "mesh")]
         Answer::Explained(explained) => serde_json::to_string_pretty(explained),
         Answer::Visibility(rows) => serde_json::to_string_pretty(rows),
         Answer::Nodes(rows) => serde_json::to_string_pretty(rows),
@@ -65,6 +67,10 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
         Answer::Rules(rows) => rules(rows),
         #[cfg(feature = "mesh")]
         Answer::Plan(answer) => in_words::plan(answer).iter().for_each(|text| line(text)),
+        #[cfg(feature = "mesh")]
+        Answer::Drain(row) if row.state == "none" => line("neighbours may use this node as before"),
+        #[cfg(feature = "mesh")]
+        Answer::Drain(row) => line(&row.line()),
         #[cfg(feature = "mesh")]
         Answer::Explained(explained) => in_words::explained(explained).iter().for_each(|text| line(text)),
         Answer::Visibility(rows) => visibility(rows),
@@ -336,6 +342,10 @@ fn status(s: &Status) {
     }
     if let Some(http) = &s.http {
         line(&format!("HTTP services by Host on {http}"));
+    }
+    #[cfg(feature = "mesh")]
+    if let Some(drain) = &s.drain {
+        line(&format!("{} for {}: {}", drain.state, duration(drain.for_s), drain.line()));
     }
     #[cfg(feature = "mesh")]
     if let Some(envoy) = &s.envoy {

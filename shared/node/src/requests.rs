@@ -89,6 +89,16 @@ impl<S: RouteStore> Engine<S> {
             }
             #[cfg(feature = "mesh")]
             Request::Explain { service, peer } => Outcome::Done(self.explain(&service, peer.as_ref())),
+            // The task beside it is not the engine's: `Around::drain` answers it.
+            #[cfg(feature = "mesh")]
+            Request::Drain { .. } => Outcome::Done(Err("a drain is begun elsewhere".to_string())),
+            #[cfg(feature = "mesh")]
+            Request::Drained => {
+                let row = self.drain_row().unwrap_or_else(crate::drain::DrainRow::none);
+                Outcome::Done(Ok(Answer::Drain(Box::new(row))))
+            }
+            #[cfg(feature = "mesh")]
+            Request::Undrain => Outcome::Done(self.undrain()),
             Request::Visibility => Outcome::Done(Ok(Answer::Visibility(self.core.visibility()))),
             Request::Bundle => Outcome::Done(self.bundle()),
             Request::Invite { node, ttl_s, address } => self.invite(&node, ttl_s, address),

@@ -130,6 +130,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         started: false,
         complete: false,
         stopping: false,
+        #[cfg(feature = "mesh")]
+        draining: None,
         leaving: None,
         local: services.board.clone(),
         denied: denied.clone(),

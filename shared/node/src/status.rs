@@ -243,6 +243,8 @@ impl<S: Store> Engine<S> {
             owed: self.facts.owed.row(),
             #[cfg(feature = "mesh")]
             envoy: self.tables.mesh().get().map(|mesh| Box::new(mesh.row())),
+            #[cfg(feature = "mesh")]
+            drain: self.drain_row(),
             next_step: String::new(),
         };
         status.next_step = next_step(&status, self.clocks.now().wall);
@@ -272,6 +274,14 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
             "make space in {}{free}: {} change(s) are in force and not on the disk, and a stop now would lose them ({})",
             owed.folder, owed.changes, owed.why
         );
+    }
+    #[cfg(feature = "mesh")]
+    if let Some(row) = &status.drain {
+        return if row.is_over() {
+            "neighbours use this node last; 'node undrain' brings them back, SIGTERM stops it".to_string()
+        } else {
+            format!("this node drains ({}); 'node undrain' takes it back", row.line())
+        };
     }
     if let Some(peer) = status.peers.iter().find(|p| !p.clones.is_empty()) {
         return format!(

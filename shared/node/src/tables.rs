@@ -42,6 +42,9 @@ struct Inner {
     /// How many there have been.
     packets_opened: u64,
     packets_refused: u64,
+    /// How many flows neighbours have opened, those of packets too.
+    #[cfg(feature = "mesh")]
+    of_neighbours: u64,
     /// The sockets of this node's own services.
     targets: BTreeMap<ServiceName, HostPort>,
     carried: Carried,
@@ -105,6 +108,8 @@ impl Tables {
             packet_limit: limits.packet_flows,
             packets_opened: 0,
             packets_refused: 0,
+            #[cfg(feature = "mesh")]
+            of_neighbours: 0,
             targets: BTreeMap::new(),
             carried: Carried::default(),
             epoch: 0,
@@ -301,6 +306,10 @@ impl Tables {
         let control = FlowControl::new(&self.held);
         let id = inner.flows.open(service, from, None, epoch, now_ms)?;
         inner.controls.insert(id, control.clone());
+        #[cfg(feature = "mesh")]
+        if from.is_some() {
+            inner.of_neighbours += 1;
+        }
         // A permission withdrawn between the plan and here must not slip through.
         if epoch < inner.epoch
             && let Some(peer) = from.filter(|p| p.org() != self.own.org())
@@ -350,6 +359,14 @@ impl Tables {
         let live: Vec<_> = inner.controls.iter().map(|(id, control)| (*id, control.carried())).collect();
         live.into_iter().for_each(|(id, (to, from))| inner.flows.progress(id, to, from));
         (inner.flows.len(), inner.flows.totals())
+    }
+
+    /// Flows that neighbours have opened through the tunnel, those of packets too.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn of_neighbours(&self) -> crate::drain::UnderWay {
+        let inner = self.lock();
+        let now = inner.flows.iter().filter(|(_, flow)| flow.from.is_some()).count();
+        crate::drain::UnderWay { now: now as u64, ever: inner.of_neighbours }
     }
 
     /// This service has a local port here, so that what it carries is counted; or no longer.

@@ -84,6 +84,10 @@ pub(crate) async fn serve_all<Sh: Shell, S: Store>(
         }
         engine.drain();
         around.care(engine);
+        #[cfg(feature = "mesh")]
+        if engine.leaves_at().is_some_and(|at| at <= std::time::Instant::now()) {
+            return;
+        }
         watchdog.turned(|| engine.summary());
     }
 }
@@ -119,11 +123,15 @@ impl<Sh: Shell> Around<'_, Sh> {
         }
         let outcome = match ask {
             Ask::Admin(Request::ExposeAdd { expose }) => self.expose(engine, expose),
+            #[cfg(feature = "mesh")]
+            Ask::Admin(Request::Drain { deadline_s, stay }) => self.drain(engine, deadline_s, stay),
             Ask::Admin(request) => engine.request(request),
             Ask::Enrol(enrol) => engine.enrol(&enrol),
             Ask::Health(label, healthy) => return engine.checked(label, healthy),
             #[cfg(feature = "mesh")]
             Ask::Trouble(label) => return engine.weigh(label),
+            #[cfg(feature = "mesh")]
+            Ask::UnderWay(mesh) => return engine.under_way(mesh),
             Ask::Renewed(result) => {
                 if let Some(write) = engine.renewed(*result) {
                     self.write(write, "the new certificate");

@@ -15,6 +15,7 @@
 //! | `blame` | whose a resource is, by its name |
 //! | `troubles`, `rejected` | what keeps services from being served |
 //! | `neighbours`, `rows` | how Envoy and neighbours are, for `status` |
+//! | `under_way` | what neighbours have under way |
 //! | `access_log` | which is kept within a bound |
 //! | `streams` | flows that only the tunnel can carry |
 
@@ -32,6 +33,7 @@ mod state;
 mod steering;
 mod streams;
 mod troubles;
+mod under_way;
 
 pub use limits::Limits;
 pub use mesh::EnvoyMesh;

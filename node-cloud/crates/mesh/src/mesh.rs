@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use catalyst_dataplane::{Identity, Site};
 use catalyst_envoy::{Admin, Handle, State as EnvoyState, Supervisor, log_line};
 use catalyst_names::{NodeName, Protocol, ServiceName};
+use catalyst_node::drain::UnderWay;
 use catalyst_node::envoy_row::{EnvoyRow, Trouble, is_taken};
 use catalyst_node::mesh::{Change, Flows, Mesh, News};
 use catalyst_node::shell::Boxed;
@@ -32,6 +33,7 @@ use crate::rows;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::streams;
+use crate::under_way;
 
 // Listeners whose addresses are not in their names.
 const MESH: &str = "mesh";
@@ -222,6 +224,11 @@ impl Mesh for EnvoyMesh {
 
     fn carries(&self, peer: &NodeName) -> bool {
         self.shared.lock().carries(peer)
+    }
+
+    fn under_way(&self) -> Boxed<'static, Option<UnderWay>> {
+        let admin = self.admin.clone();
+        Box::pin(async move { under_way::ask(&admin).await })
     }
 
     fn row(&self) -> EnvoyRow {

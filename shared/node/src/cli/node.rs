@@ -43,6 +43,23 @@ pub enum NodeCommand {
         #[arg(long)]
         address: Option<String>,
     },
+    /// Let neighbours use other ways, wait until nothing of theirs is under way here, then stop the node
+    #[cfg(feature = "mesh")]
+    #[command(after_help = "Examples:\n  catalyst node drain\n  catalyst node drain --deadline 5m\n  \
+                            catalyst node drain --stay   # the node goes on, as the last choice of its neighbours\n\n\
+                            Exit codes: 0 nothing was cut, 6 the deadline was over before the last flow; others as ever")]
+    Drain {
+        /// How long to wait at most: 30s, 5m, 1h; 24 hours at most
+        #[arg(long, default_value = "60s")]
+        deadline: String,
+        /// Do not stop the node at the end
+        #[arg(long)]
+        stay: bool,
+    },
+    /// Take a drain back: neighbours use this node as before
+    #[cfg(feature = "mesh")]
+    #[command(after_help = "Example:\n  catalyst node undrain")]
+    Undrain,
     /// List the nodes that were invited, have joined or are revoked
     Ls,
     /// Cut a node off now and for good: its certificates, sessions and flows
@@ -59,9 +76,18 @@ pub enum NodeCommand {
 }
 
 /// The request of a command that asks a node.
-pub(super) fn request(command: &NodeCommand) -> Result<Request, NodeError> {
+///
+/// # Errors
+/// A time that is none.
+pub fn request(command: &NodeCommand) -> Result<Request, NodeError> {
     Ok(match command {
         NodeCommand::Ls | NodeCommand::Csr { .. } => Request::Nodes,
+        #[cfg(feature = "mesh")]
+        NodeCommand::Drain { deadline, stay } => {
+            Request::Drain { deadline_s: drain_deadline(deadline)?, stay: *stay }
+        }
+        #[cfg(feature = "mesh")]
+        NodeCommand::Undrain => Request::Undrain,
         NodeCommand::Revoke { node, force } => Request::Revoke { node: node.clone(), force: *force },
         NodeCommand::Invite { node, ttl, address } => {
             Request::Invite { node: node.clone(), ttl_s: seconds(ttl)?, address: address.clone() }
@@ -69,10 +95,30 @@ pub(super) fn request(command: &NodeCommand) -> Result<Request, NodeError> {
     })
 }
 
+/// How long a drain may take.
+#[cfg(feature = "mesh")]
+fn drain_deadline(text: &str) -> Result<u64, NodeError> {
+    if ["0", "0s", "0m", "0h", "0d"].contains(&text) {
+        return Err(NodeError::Usage(
+            "a deadline of 0 waits for nothing: give at least 1s, or stop the node at once with SIGTERM"
+                .into(),
+        ));
+    }
+    let wrong = |_| NodeError::Usage(format!("'{text}' is no deadline: write 30s, 5m or 1h"));
+    let deadline = seconds(text).map_err(wrong)?;
+    let most = crate::limits::Limits::DRAIN_MOST.as_secs();
+    if deadline > most {
+        let why =
+            format!("a drain has at most {} hours, not '{text}'; a node may --stay drained", most / 3_600);
+        return Err(NodeError::Usage(why));
+    }
+    Ok(deadline)
+}
+
 /// `90s`, `15m`, `1h`, `7d`.
 fn seconds(text: &str) -> Result<u64, NodeError> {
     let refuse = || NodeError::Usage(format!("'{text}' is no time: write 15m, 1h or 7d"));
-    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(refuse)?;
     let number: u64 = number.parse().map_err(|_| refuse())?;
     let unit = match unit {
         "s" => 1,
@@ -119,4 +165,25 @@ pub(super) fn csr(common: &Common, org: &str, node: &str, dir: &Path) -> Result<
         ));
     }
     Ok(())
+}
+
+#[cfg(all(test, feature = "mesh"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_a_time_of_a_day_at_most() {
+        let of = |text: &str| drain_deadline(text).map_err(|error| error.to_string());
+        assert_eq!(
+            (of("1s"), of("60s"), of("5m"), of("24h"), of("1d")),
+            (Ok(1), Ok(60), Ok(300), Ok(86_400), Ok(86_400))
+        );
+        for text in ["0", "0s", "0m"] {
+            assert!(of(text).unwrap_err().contains("waits for nothing"), "{text}");
+        }
+        for text in ["", "s", "-1s", "60", "1.5m", "soon", "1w", "99999999999999999999d", "é"] {
+            assert!(of(text).unwrap_err().contains("is no deadline"), "{text}");
+        }
+        assert!(of("25h").unwrap_err().contains("24 hours"));
+    }
 }

@@ -71,6 +71,8 @@ pub(crate) fn status() -> Status {
         owed: None,
         #[cfg(feature = "mesh")]
         envoy: None,
+        #[cfg(feature = "mesh")]
+        drain: None,
         next_step: String::new(),
     }
 }
