@@ -319,6 +319,14 @@ impl Node {
         status.code().unwrap_or(-1)
     }
 
+    /// Waits for its end, which it comes to by itself and which must be a good one.
+    #[track_caller]
+    pub fn ends(&mut self) {
+        let status = self.process().join(SOON);
+        self.process = None;
+        assert!(status.success(), "{} ended with {status}:\n{}", self.full_name(), tail(&self.log, 40));
+    }
+
     /// SIGINT, as Ctrl-C sends it, and the wait for its end, which must be a good one.
     #[track_caller]
     pub fn interrupt(&mut self) {
