@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use async_channel::Sender;
 use serde::{Deserialize, Serialize};
 
 /// What neighbours have under way at one moment.
@@ -187,6 +188,14 @@ impl Drain {
             waits_for: self.waits_for.to_string(),
         }
     }
+}
+
+/// A drain, and what ends the task that looks: its other end.
+#[derive(Debug)]
+pub(crate) struct Draining {
+    pub(crate) drain: Drain,
+    #[expect(dead_code, reason = "its end is what matters")]
+    pub(crate) looking: Sender<()>,
 }
 
 #[cfg(test)]

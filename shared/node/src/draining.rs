@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::admin::Answer;
 use crate::adopt::{sleep_until, spawn, timeout};
 use crate::caller::Caller;
-use crate::drain::{Drain, DrainRow, UnderWay};
+use crate::drain::{Drain, DrainRow, Draining, UnderWay};
 use crate::engine::{Engine, Outcome};
 use crate::limits::Limits;
 use crate::serve::{Ask, Asked};
@@ -63,13 +63,6 @@ impl<Sh: Shell> Around<'_, Sh> {
     }
 }
 
-/// A drain, and what ends the task that looks.
-#[derive(Debug)]
-pub(crate) struct Draining {
-    pub(crate) drain: Drain,
-    _looking: Sender<()>,
-}
-
 impl<S: Store> Engine<S> {
     fn drain_begins(
         &mut self,
@@ -99,7 +92,7 @@ impl<S: Store> Engine<S> {
             drain.skip(now);
         }
         let row = drain.row(now);
-        self.facts.draining = Some(Draining { drain, _looking: looking });
+        self.facts.draining = Some(Draining { drain, looking });
         Ok(row)
     }
 

@@ -64,7 +64,7 @@ pub(crate) struct Facts {
     pub(crate) stopping: bool,
     /// It drains, or has drained.
     #[cfg(feature = "mesh")]
-    pub(crate) draining: Option<crate::draining::Draining>,
+    pub(crate) draining: Option<crate::drain::Draining>,
     /// The peer that has just said that it stops.
     pub(crate) leaving: Option<NodeName>,
     /// How the services are that this node runs or checks.

@@ -46,13 +46,17 @@ pub fn ready(fabric: &mut Fabric, signals: &Signals) -> Result<()> {
 /// Runs every check but the last. Each prints its line; gives whether all passed.
 pub fn all(fabric: &mut Fabric, signals: &Signals) -> bool {
     type Check = fn(&mut Fabric, &Signals) -> Result<Duration>;
-    let checks: [(&str, Check); 12] = [
+    let checks: [(&str, Check); 13] = [
         ("inventory, behind an edge node that only dials out, answers at acme's cloud node", inventory),
         ("orders, which globex exports to acme, answers at acme's cloud node", orders),
         ("payroll, which globex does not export, has no route at acme and gives no answer", payroll),
         ("orders by Host at acme's Envoy: both Envoys' logs show who asked whom", envoys::logged),
         ("acme's Envoy killed (SIGKILL): it is back, orders answers on the same port", envoys::killed),
         ("acme's node killed (SIGKILL) under load and started again: no request failed", envoys::node_killed),
+        (
+            "globex drained and taken back: acme sees the mark come and go, orders answers all the while",
+            drained,
+        ),
         ("edge-2 joins with a one-time token, which is of no use a second time", joining::joined),
         ("edge to edge: inventory, of edge-1, answers at edge-2", joining::across),
         (
@@ -122,6 +126,21 @@ fn payroll(fabric: &mut Fabric, _: &Signals) -> Result<Duration> {
     let log = std::fs::read_to_string(log)?;
     ensure!(log.contains("direct") && !log.contains(mark), "the request reached payroll:\n{log}");
     Ok(took)
+}
+
+/// There is no other way to orders, so it is used all the same.
+fn drained(fabric: &mut Fabric, signals: &Signals) -> Result<Duration> {
+    let start = Instant::now();
+    for marked in [true, false] {
+        fabric.drain(Node::Globex, marked)?;
+        until(signals, "acme sees it", PATIENCE, || match routes(fabric, Node::Cloud, ORDERS) {
+            Ok(found) if found.iter().any(|row| (row["draining"] == true) == marked) => Look::Done(()),
+            Ok(found) => Look::NotYet(Value::from(found).to_string()),
+            Err(error) => Look::NotYet(format!("{error:#}")),
+        })?;
+        request(fabric, Port::Orders, "orders", "check-drained")?;
+    }
+    Ok(start.elapsed())
 }
 
 fn killed(fabric: &mut Fabric, signals: &Signals) -> Result<Duration> {

@@ -225,6 +225,16 @@ impl Fabric {
             .map(drop)
     }
 
+    /// Has neighbours of a node use others first, and waits until they do; it goes on, or is as before.
+    ///
+    /// # Errors
+    /// What the command line said.
+    pub fn drain(&self, node: Node, drain: bool) -> Result<()> {
+        let mut command = Command::new(&self.programs.catalyst);
+        let words: &[&str] = if drain { &["node", "drain", "--stay"] } else { &["node", "undrain"] };
+        run(command.args(words).arg("--socket").arg(self.socket(node))).map(drop)
+    }
+
     /// Starts the servers, each a process of its own.
     ///
     /// # Errors

@@ -78,6 +78,11 @@ pub fn commands(fabric: &Fabric) -> String {
         format!("{catalyst} peer ls -c {acme}"),
         format!("{catalyst} service ls -c {globex}"),
         String::new(),
+        "# globex is to be taken out of service: acme uses it last from then on ('route ls' says so), and as ever after undrain"
+            .to_owned(),
+        format!("{catalyst} node drain --stay -c {globex}"),
+        format!("{catalyst} node undrain -c {globex}"),
+        String::new(),
         "# one more service at the edge; its route is in the cloud at once".to_owned(),
         format!("{edge} service add prices --protocol http --target {target} -c {acme_edge}"),
         format!("{catalyst} route ls prices.acme.example -c {acme}"),
