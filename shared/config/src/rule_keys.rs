@@ -13,7 +13,7 @@ const NAME: Key = Key::new(
     "name",
     Kind::Text(Form::RuleName),
     Optional,
-    "What the rule is called where decisions are explained and counted; unique in its list. Without it: its place, such as \"exports/3\".",
+    "What the rule is called where decisions are explained and counted; unique in its list. Without it: its place, such as \"exports/3\", which no name may look like.",
     "write \"name\": \"partner-orders\"",
 );
 

@@ -14,7 +14,7 @@ use crate::engine::{Engine, Outcome};
 use crate::overlay::local;
 use crate::own_ports::{Carrier, circle};
 use crate::peers::PeerSpec;
-use crate::rules::{Direction, RuleSpec};
+use crate::rules::{Direction, RuleSpec, Rules};
 use crate::write::Write;
 
 impl<S: RouteStore> Engine<S> {
@@ -73,19 +73,22 @@ impl<S: RouteStore> Engine<S> {
             Request::ExposeRemove { service, listen } => self.unexpose(&service, listen.as_deref()),
             Request::Rules => Outcome::Done(Ok(Answer::Rules(self.rule_rows()))),
             Request::RuleAdd { rule } => {
+                let before = self.rules.clone();
                 let write = self.rules.add(rule, &mut self.facts.config);
-                self.rules_changed(write)
+                self.rules_changed(before, write)
             }
             Request::RuleRemove { rule } => {
+                let before = self.rules.clone();
                 let write = self.rules.remove(&rule, &mut self.facts.config);
-                self.rules_changed(write)
+                self.rules_changed(before, write)
             }
             #[cfg(feature = "mesh")]
             Request::PolicyPlan { rules } => Outcome::Done(self.policy_plan(&rules)),
             #[cfg(feature = "mesh")]
             Request::PolicyApply { rules, etag } => {
+                let before = self.rules.clone();
                 let write = self.rules.replace(rules, &etag, &mut self.facts.config);
-                self.rules_changed(write)
+                self.rules_changed(before, write)
             }
             #[cfg(feature = "mesh")]
             Request::Explain { service, peer } => Outcome::Done(self.explain(&service, peer.as_ref())),
@@ -223,11 +226,19 @@ impl<S: RouteStore> Engine<S> {
         rows
     }
 
-    /// The core hears all rules as they are now.
-    fn rules_changed(&mut self, write: Result<Write, String>) -> Outcome {
+    /// The core hears all rules as they are now. Where it does not take them, those of `before` go on, here too.
+    fn rules_changed(&mut self, before: Rules, write: Result<Write, String>) -> Outcome {
         match write {
             Ok(write) => {
                 self.feed(&boot::policy(&self.facts.config));
+                let (state, config) = (self.core.state(), &self.facts.config);
+                if state.exports().rules() != config.exports || state.imports().rules() != config.imports {
+                    self.rules = before;
+                    self.rules.put_into(&mut self.facts.config);
+                    return Outcome::Done(
+                        Err("the rules do not hold together; the log says why".to_string()),
+                    );
+                }
                 Outcome::Write(write, Answer::Rules(self.rule_rows()))
             }
             Err(why) => Outcome::Done(Err(why)),

@@ -1,5 +1,8 @@
 //! Export and import rules as they are after what was changed at run time: the file, or the lists that took its place as a
 //! whole, and single rules added and removed since.
+//!
+//! A command adds and removes *plain* rules alone: they accept, without conditions, and set nothing. Rules that say more are
+//! written in lists, and only a list changes them: taking one out by its services and neighbour could open what it closes.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +20,11 @@ const RULES: Table = Table::new("rules");
 /// The key of the lists that took the place of the file's.
 #[cfg(feature = "mesh")]
 const LISTS: &str = "lists";
+/// What to do where a single rule is not enough.
+#[cfg(feature = "mesh")]
+const CHANGE_LIST: &str = "change the list with 'policy apply', or in the file";
+#[cfg(not(feature = "mesh"))]
+const CHANGE_LIST: &str = "change the list in the file";
 
 /// A rule as a command names it: which services, and whose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,8 +38,15 @@ pub struct RuleSpec {
 }
 
 impl RuleSpec {
-    fn of(direction: Direction, rule: &Rule) -> Self {
-        RuleSpec { direction, org: rule.neighbour.clone(), service: rule.service.to_string() }
+    /// How a command names a rule; `None` for one that is not plain.
+    fn of(direction: Direction, rule: &Rule) -> Option<Self> {
+        let plain = rule.action == Action::Accept && !rule.is_conditional() && rule.set.is_empty();
+        plain.then(|| RuleSpec { direction, org: rule.neighbour.clone(), service: rule.service.to_string() })
+    }
+
+    /// Whether a rule speaks of these services and this neighbour, whatever else it says.
+    fn is_pair_of(&self, rule: &Rule) -> bool {
+        rule.neighbour == self.org && rule.service.to_string() == self.service
     }
 
     fn rule(&self) -> Result<Rule, String> {
@@ -156,7 +171,8 @@ impl Rules {
     pub(crate) fn effective(&self, direction: Direction) -> Vec<(Rule, bool)> {
         let file = self.of_file.list(direction);
         let base = self.replaced.as_ref().map_or(file, |lists| lists.list(direction));
-        let kept = base.iter().filter(|r| !self.removed.contains(&RuleSpec::of(direction, r)));
+        let gone = |r: &Rule| RuleSpec::of(direction, r).is_some_and(|spec| self.removed.contains(&spec));
+        let kept = base.iter().filter(|r| !gone(r));
         let mut all: Vec<(Rule, bool)> = kept.map(|r| (r.clone(), file.contains(r))).collect();
         let added = self.added.iter().filter(|s| s.direction == direction);
         all.extend(added.filter_map(|s| Some((s.rule().ok()?, false))));
@@ -170,57 +186,86 @@ impl Rules {
         Lists { exports: list(Direction::Export), imports: list(Direction::Import) }
     }
 
-    fn put_into(&self, config: &mut Config) {
+    pub(crate) fn put_into(&self, config: &mut Config) {
         let lists = self.lists();
         (config.exports, config.imports) = (lists.exports, lists.imports);
     }
 
-    /// Takes a rule in, at the end of its list, and brings `config` up to date.
+    /// Whether a list beneath the single changes has this rule.
+    fn in_base(&self, spec: &RuleSpec) -> bool {
+        let base = self.replaced.as_ref().unwrap_or(&self.of_file).list(spec.direction);
+        base.iter().any(|r| RuleSpec::of(spec.direction, r).as_ref() == Some(spec))
+    }
+
+    /// Takes a plain rule in, at the end of its list or where it stood in the file, and brings `config` up to date.
     ///
     /// # Errors
-    /// What is wrong with it, and what to do.
+    /// What is wrong with it, and what to do: also when an earlier rule rejects all that it would accept.
     pub(crate) fn add(&mut self, spec: RuleSpec, config: &mut Config) -> Result<Write, String> {
         let rule = spec.rule()?;
         let direction = spec.direction;
         known(&rule, config)?;
-        let mut rules: Vec<Rule> = self.effective(direction).into_iter().map(|(rule, _)| rule).collect();
-        if rules.len() >= ConfigLimits::RULES {
-            let (n, which) = (rules.len(), direction.as_str());
-            return Err(format!("there are {n} {which} rules, the most that a node takes"));
+        let mut then = self.clone();
+        then.removed.remove(&spec);
+        let there = then.in_base(&spec);
+        if !there && !then.added.contains(&spec) {
+            let n = self.effective(direction).len();
+            if n >= ConfigLimits::RULES {
+                return Err(format!(
+                    "there are {n} {} rules, the most that a node takes",
+                    direction.as_str()
+                ));
+            }
+            then.added.push(spec.clone());
         }
-        self.removed.remove(&spec);
-        let base = self.replaced.as_ref().unwrap_or(&self.of_file).list(direction);
-        let there = base.iter().any(|r| RuleSpec::of(direction, r) == spec);
-        let row = if there || self.added.contains(&spec) {
-            (!there).then(|| serde_json::to_vec(&(&spec, Change::Added)).unwrap_or_default())
-        } else {
-            rules.push(rule);
-            RuleList::new(direction, rules).map_err(|(_, why)| why.to_string())?;
-            self.added.push(spec.clone());
-            serde_json::to_vec(&(&spec, Change::Added)).ok()
-        };
+        let list = then.checked(direction)?;
+        if let Some(name) = rejected_by(&list, &spec) {
+            return Err(format!(
+                "the rule '{name}' stands before it and rejects all that it would accept: {CHANGE_LIST}"
+            ));
+        }
+        *self = then;
+        self.put_into(config);
+        let row = (!there).then(|| serde_json::to_vec(&(&spec, Change::Added)).unwrap_or_default());
+        Ok(Write::one(RULES, &spec.key(), row))
+    }
+
+    /// Takes the plain rule of these services and this neighbour out, and brings `config` up to date.
+    ///
+    /// # Errors
+    /// When there is no such rule; what else speaks of them.
+    pub(crate) fn remove(&mut self, spec: &RuleSpec, config: &mut Config) -> Result<Write, String> {
+        let direction = spec.direction;
+        let now = self.checked(direction)?;
+        if !now.rules().iter().any(|r| RuleSpec::of(direction, r).as_ref() == Some(spec)) {
+            let (verb, service, org) = (direction.as_str(), &spec.service, &spec.org);
+            let of_pair = now.rules().iter().enumerate().filter(|(_, r)| spec.is_pair_of(r));
+            let names: Vec<String> = of_pair.map(|(place, _)| format!("'{}'", now.name(place))).collect();
+            if names.is_empty() {
+                return Err(format!("no {verb} rule of '{service}' with '{org}'; see '{verb} ls'"));
+            }
+            return Err(format!(
+                "what speaks of '{service}' with '{org}' says more than a command can take back ({}): {CHANGE_LIST}",
+                names.join(", ")
+            ));
+        }
+        let mut then = self.clone();
+        then.added.retain(|s| s != spec);
+        let row = then.in_base(spec).then(|| {
+            then.removed.insert(spec.clone());
+            serde_json::to_vec(&(spec, Change::Removed)).unwrap_or_default()
+        });
+        then.checked(direction)?;
+        *self = then;
         self.put_into(config);
         Ok(Write::one(RULES, &spec.key(), row))
     }
 
-    /// Takes rules out that speak of these services and this neighbour, and brings `config` up to date.
-    ///
-    /// # Errors
-    /// When there is no such rule.
-    pub(crate) fn remove(&mut self, spec: &RuleSpec, config: &mut Config) -> Result<Write, String> {
-        let direction = spec.direction;
-        if !self.effective(direction).iter().any(|(r, _)| RuleSpec::of(direction, r) == *spec) {
-            let verb = direction.as_str();
-            return Err(format!("no {verb} rule of '{}' with '{}'; see '{verb} ls'", spec.service, spec.org));
-        }
-        self.added.retain(|s| s != spec);
-        let base = self.replaced.as_ref().unwrap_or(&self.of_file).list(direction);
-        let row = base.iter().any(|r| RuleSpec::of(direction, r) == *spec).then(|| {
-            self.removed.insert(spec.clone());
-            serde_json::to_vec(&(spec, Change::Removed)).unwrap_or_default()
-        });
-        self.put_into(config);
-        Ok(Write::one(RULES, &spec.key(), row))
+    /// The list that holds, as the core would take it.
+    fn checked(&self, direction: Direction) -> Result<RuleList, String> {
+        let rules = self.effective(direction).into_iter().map(|(rule, _)| rule).collect();
+        RuleList::new(direction, rules)
+            .map_err(|(place, why)| format!("/{}/{place}: {why}", direction.list()))
     }
 
     /// Puts other lists in the place of all rules, and brings `config` up to date. `etag` is that of the rules that the
@@ -250,6 +295,16 @@ impl Rules {
         self.put_into(config);
         Ok(write)
     }
+}
+
+/// The name of a rule before this one that rejects all that it speaks of.
+fn rejected_by(list: &RuleList, spec: &RuleSpec) -> Option<String> {
+    let of = |r: &Rule| RuleSpec::of(list.direction(), r).as_ref() == Some(spec);
+    let rules = list.rules();
+    let place = rules.iter().position(of)?;
+    let new = rules.get(place)?;
+    let before = rules.iter().take(place).position(|r| r.action == Action::Reject && r.covers(new))?;
+    Some(list.name(before))
 }
 
 /// Whether both lists can hold on this node.
@@ -294,3 +349,6 @@ pub(crate) fn exported_to(rules: &[Rule], service: &ServiceName, own: &OrgId) ->
     let rules = rules.iter().filter(|r| r.service.matches(service.as_str(), own.as_str()));
     rules.filter(|r| r.action == Action::Accept).map(|r| r.neighbour.to_string()).collect()
 }
+
+#[cfg(test)]
+mod tests;

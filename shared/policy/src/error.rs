@@ -62,7 +62,7 @@ pub enum RuleError {
     Tag,
     /// More tags than [`Limits::RULE_TAGS`].
     Tags,
-    /// The name is empty, too long, or holds other characters than letters, digits and `-_./:`.
+    /// The name is empty, too long, holds other characters than letters, digits and `-_./:`, or looks like a place.
     Name,
     /// The name stands at this earlier place already.
     Twice(usize),
@@ -94,7 +94,8 @@ impl fmt::Display for RuleError {
             RuleError::Tags => write!(f, "a rule adds or removes at most {} tags", Limits::RULE_TAGS),
             RuleError::Name => write!(
                 f,
-                "a rule's name has 1 to {} letters, digits and '-', '_', '.', '/', ':'",
+                "a rule's name has 1 to {} letters, digits and '-', '_', '.', '/', ':', and does not begin with \
+                 'exports/' or 'imports/', as rules without a name are called",
                 Limits::RULE_NAME
             ),
             RuleError::Twice(first) => {

@@ -225,13 +225,20 @@ impl Rule {
     }
 }
 
-/// Checks the name of a rule: printable, without spaces, and not too long.
+/// Checks the name of a rule: printable, without spaces, not too long, and not one that another rule could be called by
+/// its place: a rule that goes moves those behind it.
 ///
 /// # Errors
 /// [`RuleError::Name`].
 pub fn check_name(text: &str) -> Result<(), RuleError> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_./:".contains(&c);
-    let fits = !text.is_empty() && text.len() <= Limits::RULE_NAME && text.bytes().all(plain);
+    let place =
+        |direction: Direction| text.strip_prefix(direction.list()).is_some_and(|rest| rest.starts_with('/'));
+    let fits = !text.is_empty()
+        && text.len() <= Limits::RULE_NAME
+        && text.bytes().all(plain)
+        && !place(Direction::Export)
+        && !place(Direction::Import);
     fits.then_some(()).ok_or(RuleError::Name)
 }
 
