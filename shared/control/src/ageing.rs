@@ -19,7 +19,7 @@ impl<S: Store> Core<S> {
         let Some(peer) = self.state.peers.get_mut(name) else { return };
         let restart_ms = peer.agreed.map_or(0, |agreed| u64::from(agreed.restart_ms)).min(most);
         if !mutant!(GenerationStays) {
-            peer.generation = peer.generation.wrapping_add(1);
+            peer.next_telling();
         }
         let mut stale = peer.stale.take().unwrap_or_else(|| {
             Box::new(Stale {

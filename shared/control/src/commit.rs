@@ -93,7 +93,9 @@ impl<S: Store> State<S> {
     fn put(&mut self, put: Put<'_>, changes: &mut Changes, effects: &mut Vec<Effect>) {
         let key = self.table.key(put.names.0, put.names.1);
         let old = key.and_then(|key| self.table.route(key, put.neighbour));
-        let known = old.map(|r| r.attrs.as_ref().len());
+        let generation = self.peer_by_sym(put.neighbour).map_or(0, |p| p.generation);
+        // What was told before the last end of a session is nothing yet that it tells.
+        let known = old.filter(|r| r.generation == generation).map(|r| r.attrs.as_ref().len());
         if let Some(why) = self.over_limit(put.neighbour, put.attrs.len(), known) {
             if let Some(key) = key.filter(|_| !mutant!(RefusedStays)) {
                 // What stands there is no longer what the neighbour announces.
@@ -103,7 +105,6 @@ impl<S: Store> State<S> {
         }
         let flapping = self.count_change(put.neighbour, key, Some(&put.attrs), changes);
         let rank = Rank { flapping, ..put.rank };
-        let generation = self.peer_by_sym(put.neighbour).map_or(0, |p| p.generation);
         let difference = self.difference(put.neighbour, key, put.names, Some(&put.attrs));
         match self.table.announce_in(generation, put.neighbour, put.names, rank, put.data, &put.attrs) {
             Ok(outcome) => {
@@ -114,6 +115,10 @@ impl<S: Store> State<S> {
                     peer.routes += usize::from(outcome.old_len.is_none());
                     let old_len = outcome.old_len.filter(|_| !mutant!(OldBytesStay)).unwrap_or(0);
                     peer.bytes = (peer.bytes + new_len).saturating_sub(old_len);
+                    let old_len = known.filter(|_| !mutant!(OldBytesStay)).unwrap_or(0);
+                    let (routes, bytes) = peer.confirmed;
+                    peer.confirmed =
+                        (routes + usize::from(known.is_none()), (bytes + new_len).saturating_sub(old_len));
                     if !peer.refused_names.is_empty() {
                         peer.refused_names.remove(put.names.0);
                     }
@@ -133,11 +138,11 @@ impl<S: Store> State<S> {
         let peer = self.peer_by_sym(neighbour)?;
         let max_routes = peer.max_routes(self.settings.limits.routes_per_peer);
         let most = if mutant!(OneTooMany) { max_routes.saturating_add(1) } else { max_routes };
-        if (known.is_none() || mutant!(ReplacementRefused)) && peer.routes >= most {
+        if (known.is_none() || mutant!(ReplacementRefused)) && peer.confirmed.0 >= most {
             return Some(alloc::format!("the limit of {max_routes} routes for this peer is reached"));
         }
         let max_bytes = peer.max_bytes();
-        if peer.bytes + new > max_bytes.saturating_add(known.unwrap_or(0)) {
+        if peer.confirmed.1 + new > max_bytes.saturating_add(known.unwrap_or(0)) {
             return Some(alloc::format!("the limit of {max_bytes} bytes of routes for this peer is reached"));
         }
         None
@@ -177,11 +182,17 @@ impl<S: Store> State<S> {
         let names = (self.table.text(key.service), self.table.text(key.origin));
         let difference = self.difference(neighbour, Some(key), names, None);
         self.recount(neighbour, difference.filter(|_| !mutant!(WithdrawalUnsummed)));
+        let told = self.table.route(key, neighbour).map(|route| route.generation);
         let outcome = self.table.withdraw(neighbour, key);
         changes.routes.extend(outcome.change);
         if let (Some(len), Some(peer)) = (outcome.old_len, self.peer_mut(neighbour)) {
             peer.routes = peer.routes.saturating_sub(usize::from(!mutant!(FreedUncounted)));
             peer.bytes = peer.bytes.saturating_sub(len);
+            if told == Some(peer.generation) {
+                let (routes, bytes) = peer.confirmed;
+                let freed = usize::from(!mutant!(FreedUncounted));
+                peer.confirmed = (routes.saturating_sub(freed), bytes.saturating_sub(len));
+            }
         }
         let internal = self.settings.limits.routes_per_peer;
         if let Some(peer) = self.peer_mut(neighbour).filter(|p| p.warned) {
@@ -286,7 +297,8 @@ impl<S: Store> State<S> {
 fn fills(peer: &Peer, internal: usize, percent: usize) -> bool {
     let near = |used: usize, max: usize| used.saturating_mul(100) >= max.saturating_mul(percent);
     let bytes = peer.max_bytes();
-    near(peer.routes, peer.max_routes(internal)) || (bytes < usize::MAX && near(peer.bytes, bytes))
+    let (routes, used) = peer.confirmed;
+    near(routes, peer.max_routes(internal)) || (bytes < usize::MAX && near(used, bytes))
 }
 
 /// An announcement on its way into the table.

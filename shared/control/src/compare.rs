@@ -100,7 +100,7 @@ impl<S: Store> Core<S> {
         // Before its END_OF_RIB it tells its table in any case.
         let Some(peer) = self.state.peers.get_mut(name).filter(|peer| peer.synced) else { return };
         if !mutant!(BeginSameGeneration) {
-            peer.generation = peer.generation.wrapping_add(1);
+            peer.next_telling();
         }
         peer.compared.begin();
         peer.compared.refreshing = true;

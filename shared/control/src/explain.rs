@@ -232,7 +232,8 @@ impl<S: Store> Core<S> {
         AnnouncedRow { peer: peer.config.name.to_string(), announced, rule, why }
     }
 
-    fn silence(&self, key: RouteKey, peer: &Peer) -> (String, Option<String>) {
+    /// The export rule that decides about a key for a neighbour, and why it hears nothing of it, if it does not.
+    pub(crate) fn silence(&self, key: RouteKey, peer: &Peer) -> (String, Option<String>) {
         let state = self.state();
         let none = |why: &str| (String::new(), Some(why.to_string()));
         let Some((best, route)) = state.table.best(key) else { return none("no usable way to it") };

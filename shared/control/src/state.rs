@@ -47,6 +47,9 @@ pub struct Peer {
     pub routes: usize,
     /// Bytes of their attributes.
     pub bytes: usize,
+    /// Routes, and bytes of their attributes, that it told in this telling of its table: its limits are about these, or what a
+    /// restart leaves behind would keep out what takes its place.
+    pub confirmed: (usize, usize),
     /// How often a route of it was refused for want of room in this session.
     pub refused: u32,
     /// Why the last was refused.
@@ -92,6 +95,7 @@ impl Peer {
             compared: Compared::default(),
             routes: 0,
             bytes: 0,
+            confirmed: (0, 0),
             refused: 0,
             refused_why: None,
             refused_names: BTreeSet::new(),
@@ -105,6 +109,12 @@ impl Peer {
             last_end: String::new(),
             sessions: 0,
         }
+    }
+
+    /// Another telling of its table begins: nothing of before is confirmed.
+    pub(crate) fn next_telling(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        self.confirmed = (0, 0);
     }
 
     /// A session is over, and with it what it refused.

@@ -20,7 +20,8 @@ pub struct VisibilityRow {
     pub service: String,
     /// The neighbour.
     pub peer: String,
-    /// The service is of this organisation, and the question is whether the neighbour sees it; else the other way.
+    /// The service is of this organisation, or is passed on by it, and the question is whether the neighbour sees it; else the
+    /// other way.
     pub ours: bool,
     /// Whether it is visible.
     pub visible: bool,
@@ -64,6 +65,42 @@ impl<S: Store> Core<S> {
             self.theirs(peer, &mut rows);
         }
         rows.truncate(crate::Limits::VISIBILITY);
+        rows
+    }
+
+    /// Rows for services of others that an export rule names for a neighbour of another organisation: what is passed on to
+    /// whom, or why not. As many at most, in the order of neighbours, then of services.
+    #[must_use]
+    pub fn passed_on(&self) -> Vec<VisibilityRow> {
+        let state = self.state();
+        let own_org = state.settings().name.org();
+        let mut rows = Vec::new();
+        for peer in state.peers().filter(|p| p.config.name.org() != own_org) {
+            let mut seen: BTreeMap<&str, String> = BTreeMap::new();
+            let named = |service: &str| {
+                let mut rules = state.exports().of(peer.config.name.org(), peer.config.name.as_str());
+                rules.any(|(_, rule)| rule.service.matches(service, own_org))
+            };
+            let mut after = None;
+            while let Some((key, _)) = state.table().store().best_after(after) {
+                after = Some(key);
+                let service = state.table().text(key.service);
+                let org = service.split_once('.').map_or("", |(_, org)| org);
+                if org == own_org || org == peer.config.name.org() || !named(service) {
+                    continue;
+                }
+                let why = self.silence(key, peer).1.unwrap_or_default();
+                // One way of several is enough.
+                let entry = seen.entry(service).or_insert_with(|| why.clone());
+                if why.is_empty() {
+                    entry.clear();
+                }
+                if rows.len() + seen.len() >= crate::Limits::VISIBILITY {
+                    break;
+                }
+            }
+            rows.extend(seen.into_iter().map(|(service, why)| row(service, peer, true, why)));
+        }
         rows
     }
 

@@ -188,6 +188,11 @@ pub enum PeerCommand {
         /// What carries the link: quic, tcp, or auto, which is QUIC, and TCP while QUIC gets no answer [default: auto]
         #[arg(long)]
         transport: Option<String>,
+        /// How long it keeps this node's routes when the session is lost: 30s, 5m; an hour at most, 0s for not at all
+        /// [default: by the kind of link]
+        #[cfg(feature = "mesh")]
+        #[arg(long)]
+        restart: Option<String>,
     },
     /// Forget a neighbour; its session ends in order
     Rm {
@@ -222,6 +227,11 @@ pub enum ServiceCommand {
         /// A tag such as acme.example:gold; may stand several times
         #[arg(long)]
         tag: Vec<String>,
+        /// What neighbours do with it that have lost this node for longer than the restart time: go on as long as nothing else
+        /// is there (fail_static), or not use it (fail_closed)
+        #[cfg(feature = "mesh")]
+        #[arg(long, default_value = "fail_static", value_parser = ["fail_static", "fail_closed"])]
+        on_stale: String,
     },
     /// Offer a service no longer; that is kept over restarts
     Rm {
@@ -251,7 +261,16 @@ fn spec(command: &ServiceCommand) -> Result<Request, NodeError> {
     Ok(match command {
         ServiceCommand::Ls => Request::Services,
         ServiceCommand::Rm { name } => Request::ServiceRemove { name: label(name)? },
-        ServiceCommand::Add { name, target, protocol, cost, weight, tag } => Request::ServiceAdd {
+        ServiceCommand::Add {
+            name,
+            target,
+            protocol,
+            cost,
+            weight,
+            tag,
+            #[cfg(feature = "mesh")]
+            on_stale,
+        } => Request::ServiceAdd {
             service: ServiceSpec {
                 name: label(name)?,
                 protocol: protocol
@@ -261,6 +280,9 @@ fn spec(command: &ServiceCommand) -> Result<Request, NodeError> {
                 cost: *cost,
                 weight: *weight,
                 tags: tag.clone(),
+                #[cfg(feature = "mesh")]
+                fail_closed: on_stale == "fail_closed",
+                #[cfg(not(feature = "mesh"))]
                 fail_closed: false,
             },
         },

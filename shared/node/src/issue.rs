@@ -133,6 +133,8 @@ impl<S: RouteStore> Engine<S> {
                 address: None,
                 profile: None,
                 transport: None,
+                #[cfg(feature = "mesh")]
+                restart_s: None,
                 bundle: None,
                 agreement: None,
             };

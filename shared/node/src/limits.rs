@@ -31,8 +31,8 @@ impl Limits {
     pub const ADMIN_CONNECTIONS: usize = 16;
     /// How long a client may take to read an answer. When over: it is cut off, so that others get theirs.
     pub const ADMIN_READ: Duration = Duration::from_secs(10);
-    /// Bytes of one admin request. When more: an error is answered and the connection closed.
-    pub const REQUEST: usize = 64 * 1024;
+    /// Bytes of one admin request: on a server of all rules at once. When more: an error is answered and the connection closed.
+    pub const REQUEST: usize = if cfg!(feature = "mesh") { 512 * 1024 } else { 64 * 1024 };
     /// How long a new admin connection, and each further question from its first byte, may take. When over: closed, so
     /// that silent ones keep nobody out.
     pub const ADMIN_FIRST: Duration = Duration::from_secs(2);

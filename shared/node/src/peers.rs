@@ -15,6 +15,10 @@ use crate::write::Write;
 
 const PEERS: Table = Table::new("peers");
 
+/// The longest restart time, in seconds.
+#[cfg(feature = "mesh")]
+pub(crate) const RESTART_S: u32 = 3_600;
+
 /// A neighbour that is added at run time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerSpec {
@@ -31,6 +35,10 @@ pub struct PeerSpec {
     /// What carries the link: `auto`, `quic`, `tcp`; without it `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<String>,
+    /// How long it is asked to keep this node's routes when the session is lost, in seconds; without it by the kind of link.
+    #[cfg(feature = "mesh")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_s: Option<u32>,
     /// The trust bundle of another organisation, in PEM. Not kept in the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<String>,
@@ -147,6 +155,14 @@ impl Peers {
             address: address.map_err(|why| format!("the address is not usable: {why}"))?,
             foreign,
             profile,
+            #[cfg(feature = "mesh")]
+            restart_s: match spec.restart_s {
+                Some(seconds) if seconds > RESTART_S => {
+                    return Err(format!("routes are kept for {RESTART_S} s at most, not {seconds}"));
+                }
+                restart => restart,
+            },
+            #[cfg(not(feature = "mesh"))]
             restart_s: None,
             transport,
         })

@@ -102,6 +102,13 @@ impl<S: RouteStore> Engine<S> {
             }
             #[cfg(feature = "mesh")]
             Request::Undrain => Outcome::Done(self.undrain()),
+            #[cfg(feature = "mesh")]
+            Request::Visibility => {
+                let mut rows = self.core.visibility();
+                rows.extend(self.core.passed_on());
+                Outcome::Done(Ok(Answer::Visibility(rows)))
+            }
+            #[cfg(not(feature = "mesh"))]
             Request::Visibility => Outcome::Done(Ok(Answer::Visibility(self.core.visibility()))),
             Request::Bundle => Outcome::Done(self.bundle()),
             Request::Invite { node, ttl_s, address } => self.invite(&node, ttl_s, address),

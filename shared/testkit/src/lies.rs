@@ -168,7 +168,7 @@ impl Net {
             let agreement =
                 self.links[*link].plan.sides[1 - side].as_ref().and_then(|s| s.agreement.as_ref());
             let limit = agreement.and_then(|a| a.party(liar.name().org())).map(|p| p.max_services as usize);
-            if limit.is_some_and(|limit| peer.routes > limit) {
+            if limit.is_some_and(|limit| peer.confirmed > limit) {
                 return Err(format!("{}: holds more of {} than agreed", listener.name(), liar.name()));
             }
             for ((service, origin), rows) in &seen.adj_in {

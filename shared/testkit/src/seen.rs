@@ -53,6 +53,8 @@ pub struct SeenPeer {
     pub routes: usize,
     /// The counter of their bytes.
     pub bytes: usize,
+    /// Those of this telling of its table.
+    pub confirmed: usize,
     /// Refused for want of room.
     pub refused: u32,
     /// Malformed routes.
@@ -123,6 +125,7 @@ impl Look for See {
                 synced: peer.synced,
                 routes: peer.routes,
                 bytes: peer.bytes,
+                confirmed: peer.confirmed.0,
                 refused: peer.refused,
                 malformed: peer.malformed,
                 denied: peer.denied,

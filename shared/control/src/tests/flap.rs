@@ -217,7 +217,8 @@ fn other_origins_of_a_service_are_alternatives_too() {
         Effect::Forward(forward) => Some(forward),
         _ => None,
     });
-    let ways: Vec<String> = last.next_back().unwrap().endpoints.iter().map(|e| e.origin.to_string()).collect();
+    let ways: Vec<String> =
+        last.next_back().unwrap().endpoints.iter().map(|e| e.origin.to_string()).collect();
     assert_eq!(ways, ["c2", "b"]);
     assert_eq!(
         bench.core.explain(X, None).unwrap().origins[1].why,

@@ -443,18 +443,20 @@ impl<S: Store> Bench<S> {
         let mut total = 0;
         for peer in state.peers() {
             let (mut routes, mut bytes, mut after) = (0, 0, None);
-            let mut sum = Sum::default();
+            let (mut sum, mut confirmed) = (Sum::default(), (0, 0));
             while let Some(key) = state.table().next_of(peer.sym, after) {
                 routes += 1;
                 let route = state.table().route(key, peer.sym).unwrap();
                 bytes += route.attrs.as_ref().len();
                 if route.generation == peer.generation {
+                    confirmed = (confirmed.0 + 1, confirmed.1 + route.attrs.as_ref().len());
                     let (service, origin) = (state.table().text(key.service), state.table().text(key.origin));
                     sum.add(Sum::of_route(service, origin, route.attrs.as_ref()));
                 }
                 after = Some(key);
             }
             assert_eq!((peer.routes, peer.bytes), (routes, bytes), "{}", peer.config.name);
+            assert_eq!(peer.confirmed, confirmed, "{}", peer.config.name);
             self.check_ages(peer, routes);
             if peer.compares() {
                 assert_eq!(peer.compared.sum(), sum.bytes(), "the digest of {}", peer.config.name);

@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use catalyst_policy::Role;
 use catalyst_route_table::{Fixed, Heap, Limits as TableLimits, Refusal, Store};
-use catalyst_wire::Attrs;
+use catalyst_wire::{Attrs, FrameType, Open};
 
 use super::kit::*;
 use crate::*;
@@ -25,11 +25,16 @@ fn bounded(services: u32, bytes: u32) -> Bench {
 }
 
 fn announce<S: Store>(bench: &mut Bench<S>, n: usize, tag_bytes: usize) {
+    let session = bench.peer(P).session.map_or(1, |session| session.0);
+    announce_on(bench, session, n, tag_bytes);
+}
+
+fn announce_on<S: Store>(bench: &mut Bench<S>, session: u64, n: usize, tag_bytes: usize) {
     let service = format!("s{n}.globex.example");
     let attestation = std::vec![7u8; tag_bytes];
     let attrs = Attrs { attestation: Some(&attestation), ..across("globex.example") };
     let frames = updates(&[(&service, "o", attrs)], &[]);
-    frames.into_iter().for_each(|f| bench.frame(1, f));
+    frames.into_iter().for_each(|f| bench.frame(session, f));
 }
 
 fn refusals(heard: &[Heard]) -> Vec<(u32, &str)> {
@@ -250,4 +255,70 @@ fn limits_say_what_they_cost() {
     assert!(Limits::EDGE.max_bytes() < 1 << 20);
     assert!(Limits::CLOUD.max_bytes() > Limits::EDGE.max_bytes());
     assert_eq!(Limits::default(), Limits::CLOUD);
+}
+
+/// A table of three, which is all that it may announce; the neighbour is lost and comes back with three others.
+#[test]
+fn what_a_restart_leaves_behind_does_not_count_against_the_new_table() {
+    let mut bench = Bench::with(
+        Heap::new(TableLimits::CLOUD),
+        Settings { stale_max_ms: 100_000, ..settings(Limits::CLOUD) },
+    );
+    bench.feed(rules(&["*<globex.example"]));
+    bench.feed(peer(P, Some(agreement("globex.example", Role::Peer, 3, 9999))));
+    let open = |bench: &Bench, incarnation| {
+        let open = bench.open_of(P, incarnation);
+        let open = Open { restart_ms: 30_000, ..Open::read(&open[4..]).unwrap() };
+        open.write(&mut [0; 1024]).unwrap().to_vec()
+    };
+    let first = open(&bench, 1);
+    bench.up_by(1, P, first);
+    (0..3).for_each(|n| announce(&mut bench, n, 1));
+    announce(&mut bench, 9, 1);
+    assert_eq!(bench.peer(P).refused, 1, "the fourth of one table is too much");
+    bench.frame(1, plain(FrameType::EndOfRib));
+    bench.down(1);
+    assert_eq!((bench.peer(P).routes, bench.peer(P).confirmed.0), (3, 0), "kept");
+    let second = open(&bench, 2);
+    bench.up_by(2, P, second);
+    // One of before, and two that are new.
+    [2, 3, 4].into_iter().for_each(|n| announce(&mut bench, n, 1));
+    assert_eq!(bench.peer(P).refused, 0);
+    assert_eq!((bench.peer(P).routes, bench.peer(P).confirmed.0), (5, 3), "two are left behind");
+    announce(&mut bench, 5, 1);
+    assert_eq!(bench.peer(P).refused, 1, "the fourth of this table is too much, too");
+    announce(&mut bench, 0, 1);
+    assert_eq!(bench.peer(P).refused, 2, "also where it is known of before: it goes");
+    bench.check();
+    bench.frame(2, plain(FrameType::EndOfRib));
+    bench.run_until(bench.now);
+    assert_eq!((bench.peer(P).routes, bench.peer(P).confirmed.0), (3, 3));
+    bench.withdraw(2, &[("s2.globex.example", "o")]);
+    announce(&mut bench, 7, 1);
+    assert_eq!(bench.peer(P).routes, 3, "there is room again");
+    bench.check();
+    bench.give_all_back();
+}
+
+#[test]
+fn bytes_of_before_do_not_count_either() {
+    let mut bench = Bench::with(
+        Heap::new(TableLimits::CLOUD),
+        Settings { stale_max_ms: 100_000, ..settings(Limits::CLOUD) },
+    );
+    bench.feed(rules(&["*<globex.example"]));
+    bench.feed(peer(P, Some(agreement("globex.example", Role::Peer, 100, 150))));
+    for session in [1, 2] {
+        let open = bench.open_of(P, session);
+        let open = Open { restart_ms: 30_000, ..Open::read(&open[4..]).unwrap() };
+        let open = open.write(&mut [0; 1024]).unwrap().to_vec();
+        bench.up_by(session, P, open);
+        let n = usize::try_from(session).unwrap();
+        announce_on(&mut bench, session, n, 60);
+        assert_eq!(bench.peer(P).refused, 0, "session {session}");
+        announce_on(&mut bench, session, 10 + n, 60);
+        assert_eq!(bench.peer(P).refused, 1, "session {session}");
+        bench.check();
+        bench.down(session);
+    }
 }

@@ -80,3 +80,36 @@ fn theirs_is_visible_not_imported_unhealthy_or_refused() {
         .any(|f| matches!(f, Heard::Refused(_, r) if r.contains("late.globex.example")));
     assert!(told, "the neighbour is told which");
 }
+
+#[test]
+fn what_is_passed_on_has_a_row_for_each_rule_that_names_it_and_a_reason() {
+    const Q: &str = "q.initech.example";
+    let mut bench = Bench::new();
+    bench.feed(rules(&["*<globex.example", "stock.globex.example>initech.example", "own>initech.example"]));
+    bench.feed(peer(P, Some(agreement("globex.example", Role::Customer, 9, 9999))));
+    bench.feed(peer(Q, Some(agreement("initech.example", Role::Customer, 9, 9999))));
+    bench.up(1, P);
+    let all = ["stock", "extra"].map(|label| std::format!("{label}.globex.example"));
+    let routes: std::vec::Vec<_> = all.iter().map(|s| (s.as_str(), "o", across("globex.example"))).collect();
+    bench.announce(1, &routes);
+    let rows = |bench: &Bench| -> std::vec::Vec<_> {
+        let rows = bench.core.passed_on().into_iter();
+        rows.map(|r| (r.service, r.peer, r.ours, r.visible, r.why)).collect()
+    };
+    let row = |visible: bool, why: &str| {
+        std::vec![("stock.globex.example".into(), String::from(Q), true, visible, String::from(why))]
+    };
+    assert_eq!(rows(&bench), row(false, "no session"), "what no rule names has no row, nor has its owner");
+    bench.up(2, Q);
+    assert_eq!(rows(&bench), row(true, ""));
+    // A provider's or a peer's service is for customers.
+    bench.feed(peer(Q, Some(agreement("initech.example", Role::Peer, 9, 9999))));
+    let marked = Attrs { only_to_customer: Some("globex.example"), ..across("globex.example") };
+    bench.feed(peer(P, Some(agreement("globex.example", Role::Provider, 9, 9999))));
+    bench.up(3, P);
+    bench.announce(3, &[("stock.globex.example", "o", marked)]);
+    bench.up(4, Q);
+    let found = rows(&bench);
+    assert!(found[0].4.starts_with("it would be a leak"), "{found:?}");
+    assert_eq!(found.len(), 1);
+}

@@ -116,7 +116,7 @@ fn drain_deadline(text: &str) -> Result<u64, NodeError> {
 }
 
 /// `90s`, `15m`, `1h`, `7d`.
-fn seconds(text: &str) -> Result<u64, NodeError> {
+pub(super) fn seconds(text: &str) -> Result<u64, NodeError> {
     let refuse = || NodeError::Usage(format!("'{text}' is no time: write 15m, 1h or 7d"));
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(refuse)?;
     let number: u64 = number.parse().map_err(|_| refuse())?;

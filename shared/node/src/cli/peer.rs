@@ -19,7 +19,16 @@ pub(super) fn request(
     Ok(match command {
         PeerCommand::Ls => Request::Peers,
         PeerCommand::Rm { name } => Request::PeerRemove { name: whole(program, common, name)? },
-        PeerCommand::Add { name, address, bundle, agreement, profile, transport } => {
+        PeerCommand::Add {
+            name,
+            address,
+            bundle,
+            agreement,
+            profile,
+            transport,
+            #[cfg(feature = "mesh")]
+            restart,
+        } => {
             let name = whole(program, common, name)?;
             let refused = |e: catalyst_names::NameError| NodeError::Usage(format!("'{name}': {e}"));
             Request::PeerAdd {
@@ -29,6 +38,8 @@ pub(super) fn request(
                     address: address.clone(),
                     profile: profile.clone(),
                     transport: transport.clone(),
+                    #[cfg(feature = "mesh")]
+                    restart_s: restart.as_deref().map(restart_s).transpose()?,
                     bundle: text(bundle.as_ref(), catalyst_identity::Limits::PEM)?,
                     agreement: text(agreement.as_ref(), Limits::AGREEMENT_FILE)?,
                 },
@@ -42,6 +53,18 @@ fn whole(program: &Program, common: &Common, name: &str) -> Result<NodeName, Nod
     let name =
         if name.contains('.') { name.to_string() } else { format!("{name}.{}", common.load(program)?.org) };
     name.parse().map_err(|e| NodeError::Usage(format!("'{name}' is no name of a node: {e}")))
+}
+
+/// How long routes are to be kept.
+#[cfg(feature = "mesh")]
+fn restart_s(text: &str) -> Result<u32, NodeError> {
+    let most = crate::peers::RESTART_S;
+    let seconds = if text == "0s" { Ok(0) } else { super::node::seconds(text) };
+    let seconds = seconds.ok().and_then(|seconds| u32::try_from(seconds).ok()).filter(|s| *s <= most);
+    seconds.ok_or_else(|| {
+        let why = format!("--restart '{text}' is no time of {most} s at most: write 0s, 30s or 5m");
+        NodeError::Usage(why)
+    })
 }
 
 fn text(path: Option<&PathBuf>, max: usize) -> Result<Option<String>, NodeError> {
