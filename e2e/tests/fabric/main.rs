@@ -31,6 +31,7 @@ mod join_killed;
 mod limits;
 mod local;
 mod loss;
+mod many_routes;
 mod mesh;
 mod mesh_bad;
 mod mesh_drain;

@@ -50,21 +50,31 @@ impl<S: Store> State<S> {
     /// All routes, services in the order of their names, best first within a key.
     #[must_use]
     pub fn route_rows(&self) -> Vec<RouteRow> {
-        self.rows_of(self.by_sym.keys().copied().chain([self.own]), usize::MAX)
+        self.rows_of(self.by_sym.keys().copied().chain([self.own]), usize::MAX, None)
+    }
+
+    /// All routes to one service, in the same order, without a look at any other.
+    #[must_use]
+    pub fn route_rows_to(&self, service: &str) -> Vec<RouteRow> {
+        let Some(service) = self.table.store().find(service) else { return Vec::new() };
+        self.rows_of(self.by_sym.keys().copied().chain([self.own]), usize::MAX, Some(service))
     }
 
     /// So many routes of neighbours, or fewer, in the same order: not the first of all, but found without a look at all.
     #[must_use]
     pub fn some_heard_rows(&self, most: usize) -> Vec<RouteRow> {
-        self.rows_of(self.by_sym.keys().copied(), most)
+        self.rows_of(self.by_sym.keys().copied(), most, None)
     }
 
-    fn rows_of(&self, senders: impl Iterator<Item = Sym>, most: usize) -> Vec<RouteRow> {
+    fn rows_of(&self, senders: impl Iterator<Item = Sym>, most: usize, only: Option<Sym>) -> Vec<RouteRow> {
         let mut rows: Vec<RouteRow> = Vec::new();
+        // The keys of a service stand together.
+        let before = only.and_then(|service| service.0.checked_sub(1)).map(|n| RouteKey::range(Sym(n)).1);
+        let wanted = |key: &RouteKey| only.is_none_or(|service| key.service == service);
         for sender in senders {
-            let mut after = None;
+            let mut after = before;
             while rows.len() < most
-                && let Some(key) = self.table.next_of(sender, after)
+                && let Some(key) = self.table.next_of(sender, after).filter(wanted)
             {
                 rows.extend(self.row(key, sender));
                 after = Some(key);

@@ -318,7 +318,14 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
         Shared::Node(command) => node::request(command)?,
     };
     let asked = request.clone();
-    let (answer, unwritten) = ask(&common.socket(program)?, request)?;
+    let socket = common.socket(program)?;
+    let (mut answer, unwritten) = ask(&socket, request)?;
+    // A change answers with the one service; a person sees it among the others.
+    if matches!(asked, Request::ServiceAdd { .. } | Request::ServiceRemove { .. })
+        && let Ok((all, _)) = ask(&socket, Request::Services)
+    {
+        answer = all;
+    }
     if common.json {
         output::json(&answer);
     } else if let (Answer::Routes(rows), Request::Routes { service: Some(name) }) = (&answer, &asked)

@@ -85,6 +85,12 @@ impl Overlay {
         }
     }
 
+    /// One service, of run time or of the file.
+    pub(crate) fn service(&self, config: &Config, label: &ServiceLabel) -> Option<ServiceSpec> {
+        let of_file = || config.services.iter().find(|s| s.name == *label && !self.removed.contains(label));
+        self.added.get(label).cloned().or_else(|| of_file().map(spec))
+    }
+
     /// All services: of the file, then of run time.
     pub(crate) fn services(&self, config: &Config) -> Vec<ServiceSpec> {
         let kept = |s: &&catalyst_config::Service| {

@@ -54,11 +54,12 @@ impl<S: RouteStore> Engine<S> {
         match request {
             Request::Status => Outcome::Done(Ok(Answer::Status(Box::new(self.status())))),
             Request::Routes { service } => {
-                let mut rows = self.core.state().route_rows();
-                rows.extend(self.remembered_rows());
-                if let Some(service) = service {
-                    rows.retain(|r| r.service == service);
-                }
+                let of = |row: &RouteRow| service.as_ref().is_none_or(|wanted| *wanted == row.service);
+                let mut rows = match &service {
+                    Some(service) => self.core.state().route_rows_to(service),
+                    None => self.core.state().route_rows(),
+                };
+                rows.extend(self.remembered_rows().into_iter().filter(of));
                 Outcome::Done(Ok(Answer::Routes(rows)))
             }
             Request::Peers => Outcome::Done(Ok(Answer::Peers(self.peer_rows()))),
@@ -287,8 +288,9 @@ impl<S: RouteStore> Engine<S> {
         self.facts.local.release(&spec.name);
         match self.offer(&spec, target) {
             Ok(()) => {
+                let label = spec.name.clone();
                 let write = self.overlay.add(spec);
-                Outcome::Write(write, Answer::Services(self.service_rows()))
+                Outcome::Write(write, self.service_answer(&label))
             }
             Err(why) => Outcome::Done(Err(why)),
         }
@@ -303,7 +305,13 @@ impl<S: RouteStore> Engine<S> {
         self.tables.set_target(&self.full_name(label), None);
         let in_file = boot::in_file(&self.facts.config, label);
         let write = self.overlay.remove(label, in_file);
-        Outcome::Write(write, Answer::Services(self.service_rows()))
+        Outcome::Write(write, self.service_answer(label))
+    }
+
+    /// What a change of one service answers: this one as it is now. All of them would cost the more the more there are.
+    fn service_answer(&self, label: &ServiceLabel) -> Answer {
+        let now = self.overlay.service(&self.facts.config, label);
+        Answer::Services(now.iter().map(|spec| self.service_row(spec)).collect())
     }
 }
 

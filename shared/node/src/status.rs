@@ -128,23 +128,24 @@ impl<S: Store> Engine<S> {
     }
 
     pub(crate) fn service_rows(&self) -> Vec<ServiceRow> {
+        self.overlay.services(&self.facts.config).iter().map(|spec| self.service_row(spec)).collect()
+    }
+
+    pub(crate) fn service_row(&self, spec: &crate::admin::ServiceSpec) -> ServiceRow {
         let config = &self.facts.config;
-        let specs = self.overlay.services(config);
-        let mono = self.clocks.now().mono;
-        let full = |spec: &crate::admin::ServiceSpec| ServiceName::new(&spec.name, &config.org);
-        let row = |spec: &crate::admin::ServiceSpec| ServiceRow {
-            health: self.health(&spec.name, &full(spec), mono),
-            carried: self.tables.carried(&full(spec)),
-            name: full(spec).to_string(),
+        let full = ServiceName::new(&spec.name, &config.org);
+        ServiceRow {
+            health: self.health(&spec.name, &full, self.clocks.now().mono),
+            carried: self.tables.carried(&full),
+            name: full.to_string(),
             protocol: spec.protocol.to_string(),
             target: spec.target.clone(),
             cost: spec.cost,
             weight: spec.weight,
             tags: spec.tags.clone(),
             source: if self.overlay.is_of_file(&spec.name) { "file" } else { "runtime" }.to_string(),
-            exported_to: exported_to(&config.exports, &full(spec), &config.org),
-        };
-        specs.iter().map(row).collect()
+            exported_to: exported_to(&config.exports, &full, &config.org),
+        }
     }
 
     /// How a service is that is run or checked, or that the program that carries flows cannot serve.
