@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use catalyst_config::{Build, Compiled};
-use catalyst_node::cli::{Common, JoinArguments, NodeCommand, Program, Shared, execute, finish};
+use catalyst_node::cli::{
+    Common, JoinArguments, NodeCommand, Program, RouteCommand, Shared, execute, finish,
+};
 use catalyst_node::printed::print_of;
 use catalyst_node::{NodeError, panics, replay};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -107,7 +109,12 @@ fn commands() -> ExitCode {
         }
         Command::Join(arguments) => join(common, arguments),
         Command::Shared(Shared::Node(command @ NodeCommand::Drain { .. })) => drain::run(common, command),
-        Command::Shared(command) => execute(&PROGRAM, common, command),
+        Command::Shared(command) => {
+            if matches!(command, Shared::Route(RouteCommand::Watch(_))) {
+                runtime::interrupt_ends();
+            }
+            execute(&PROGRAM, common, command)
+        }
         Command::Replay { file } => replay(file, common.json),
         Command::Completions { shell } => {
             print_of(|out| clap_complete::generate(*shell, &mut Arguments::command(), PROGRAM.name, out));

@@ -25,3 +25,21 @@ pub fn threads() -> usize {
 pub fn failed(error: io::Error) -> NodeError {
     NodeError::Failed(format!("cannot start the runtime: {error}"))
 }
+
+/// From now on Ctrl-C and SIGTERM end the program as if it were done: for a command that goes on until somebody has seen
+/// enough. Without a thread for it they end it as ever.
+pub fn interrupt_ends() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = || {
+        let Ok(runtime) = small() else { return };
+        runtime.block_on(async {
+            let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+            let [Ok(mut interrupt), Ok(mut end)] = kinds.map(signal) else { return };
+            futures_lite::future::or(interrupt.recv(), end.recv()).await;
+            // Whole lines only: none is half written while this holds the lock.
+            let _out = io::stdout().lock();
+            std::process::exit(0);
+        });
+    };
+    let _ = std::thread::Builder::new().name("interrupts".to_string()).spawn(wait);
+}

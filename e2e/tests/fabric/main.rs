@@ -59,3 +59,4 @@ mod strangers;
 mod transit;
 mod udp;
 mod units;
+mod watch;

@@ -46,7 +46,7 @@ impl<S: Store> State<S> {
             let Some(peer) = self.peer_by_sym(neighbour) else { return };
             let Some(route) = self.table.route(key, neighbour) else { continue };
             match self.aged(peer, route, route.rank) {
-                Some(rank) => changes.routes.extend(self.table.rerank(neighbour, key, rank)),
+                Some(rank) => self.rerank(neighbour, key, rank, changes),
                 None => self.take(neighbour, key, changes),
             }
         }

@@ -28,6 +28,8 @@ impl<S: Store> State<S> {
         let mut changes = Changes::default();
         delta.matched.iter().for_each(|rule| self.imports.matched(*rule));
         for write in delta.writes {
+            #[cfg(feature = "watch")]
+            self.because(&write);
             match write {
                 Write::Announce { neighbour, service, origin, rank, protocol, weight, attrs } => {
                     let put =
@@ -103,6 +105,8 @@ impl<S: Store> State<S> {
             }
             return self.refuse(put.neighbour, &put, why, effects);
         }
+        #[cfg(feature = "watch")]
+        let before = self.glance(key, put.neighbour);
         let flapping = self.count_change(put.neighbour, key, Some(&put.attrs), changes);
         let rank = Rank { flapping, ..put.rank };
         let difference = self.difference(put.neighbour, key, put.names, Some(&put.attrs));
@@ -110,6 +114,8 @@ impl<S: Store> State<S> {
             Ok(outcome) => {
                 changes.routes.extend(outcome.change);
                 self.recount(put.neighbour, difference);
+                #[cfg(feature = "watch")]
+                self.observe(self.table.key(put.names.0, put.names.1), put.neighbour, before);
                 let new_len = put.attrs.len();
                 if let Some(peer) = self.peer_mut(put.neighbour) {
                     peer.routes += usize::from(outcome.old_len.is_none());
@@ -183,7 +189,11 @@ impl<S: Store> State<S> {
         let difference = self.difference(neighbour, Some(key), names, None);
         self.recount(neighbour, difference.filter(|_| !mutant!(WithdrawalUnsummed)));
         let told = self.table.route(key, neighbour).map(|route| route.generation);
+        #[cfg(feature = "watch")]
+        let before = self.glance(Some(key), neighbour);
         let outcome = self.table.withdraw(neighbour, key);
+        #[cfg(feature = "watch")]
+        self.observe(Some(key), neighbour, before);
         changes.routes.extend(outcome.change);
         if let (Some(len), Some(peer)) = (outcome.old_len, self.peer_mut(neighbour)) {
             peer.routes = peer.routes.saturating_sub(usize::from(!mutant!(FreedUncounted)));
@@ -198,6 +208,15 @@ impl<S: Store> State<S> {
         if let Some(peer) = self.peer_mut(neighbour).filter(|p| p.warned) {
             peer.warned = fills(peer, internal, CALM_PERCENT);
         }
+    }
+
+    /// Ranks a route anew, without another word of its neighbour.
+    pub(crate) fn rerank(&mut self, neighbour: Sym, key: RouteKey, rank: Rank, changes: &mut Changes) {
+        #[cfg(feature = "watch")]
+        let before = self.glance_before(key, neighbour);
+        changes.routes.extend(self.table.rerank(neighbour, key, rank));
+        #[cfg(feature = "watch")]
+        self.observe(Some(key), neighbour, before);
     }
 
     fn flush(&mut self, neighbour: Sym, changes: &mut Changes) {
@@ -228,7 +247,7 @@ impl<S: Store> State<S> {
                 self.imports.matched(rule);
             }
             match kept {
-                Some(rank) => changes.routes.extend(self.table.rerank(neighbour, key, rank)),
+                Some(rank) => self.rerank(neighbour, key, rank, changes),
                 None => {
                     self.take(neighbour, key, changes);
                     if let Some(peer) = self.peer_mut(neighbour).filter(|_| dropped) {

@@ -215,6 +215,8 @@ impl<S: Store> Core<S> {
         }
         let mut effects = Vec::new();
         let changes = self.state.apply(delta, &mut effects);
+        #[cfg(feature = "watch")]
+        self.state.observe_bests(&changes.routes);
         effects.into_iter().for_each(|e| self.push_effect(e));
         if changes.is_empty() {
             return;

@@ -170,7 +170,7 @@ impl<S: Store> State<S> {
             self.flaps.demoted -= 1;
             if let Some(route) = self.table.route(key, neighbour) {
                 let rank = Rank { flapping: false, ..route.rank };
-                changes.routes.extend(self.table.rerank(neighbour, key, rank));
+                self.rerank(neighbour, key, rank, changes);
             }
         }
         self.table.release(key);

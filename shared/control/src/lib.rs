@@ -39,6 +39,8 @@ mod interest;
 mod limits;
 mod link;
 mod now;
+#[cfg(feature = "watch")]
+pub mod observe;
 pub mod plan;
 pub mod plugin;
 pub mod plugins;

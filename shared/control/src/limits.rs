@@ -27,6 +27,8 @@ impl Limits {
     /// Announcements, each for one export group, that are looked at in one step when a node begins or ends to drain. When
     /// there are more: the next step is due at once.
     pub const MARKED: usize = 1_024;
+    /// Rows of one event for those that watch. When full: further ones are counted, and the watchers get every route again.
+    pub const OBSERVED: usize = 4_096;
     /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: the one that
     /// has been at rest for longest is forgotten, and ranks as before.
     pub const FLAPS: usize = 1_024;

@@ -11,8 +11,12 @@ use crate::core::Core;
 use crate::delta::Write;
 use crate::explain::step;
 use crate::limits::Limits;
+use crate::stale::Phase;
 use crate::state::State;
 use crate::view::RouteRow;
+
+/// Why routes of a neighbour change that is out of reach.
+const LOST: &str = "the session with it is lost";
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -63,7 +67,8 @@ impl WatchRow {
     /// A row about a route that is there.
     #[must_use]
     pub fn of_route(row: RouteRow) -> Self {
-        let marks = [row.stale.as_str(), if row.flapping { "flapping" } else { "" }];
+        let word = |on: bool, word| if on { word } else { "" };
+        let marks = [row.stale.as_str(), word(row.flapping, "flapping"), word(row.draining, "draining")];
         let marks: Vec<&str> = marks.into_iter().filter(|mark| !mark.is_empty()).collect();
         let why = [&[row.standing.as_str()], marks.as_slice()].concat().join(", ");
         WatchRow {
@@ -149,9 +154,13 @@ impl<S: Store> State<S> {
         Some(Glance { rank: route.rank, attrs: route.attrs.as_ref().to_vec(), stale })
     }
 
-    /// A glance of a route as it stood before its neighbour was lost.
-    pub(crate) fn glance_fresh(&self, key: RouteKey, neighbour: Sym) -> Option<Glance> {
-        self.glance(Some(key), neighbour).map(|glance| Glance { stale: "", ..glance })
+    /// The same where nothing is heard of the neighbour: its routes become stale all at once, and are looked at one by one.
+    pub(crate) fn glance_before(&self, key: RouteKey, neighbour: Sym) -> Option<Glance> {
+        let glance = self.glance(Some(key), neighbour)?;
+        let stale = self.peer_by_sym(neighbour).and_then(|peer| peer.stale.as_ref());
+        let ages = self.observed.as_ref().is_some_and(|observed| observed.cause == LOST);
+        let begins = ages && glance.stale == "stale" && stale.is_some_and(|stale| stale.phase == Phase::Kept);
+        Some(Glance { stale: if begins { "" } else { glance.stale }, ..glance })
     }
 
     /// Why routes change from now on.
@@ -164,9 +173,9 @@ impl<S: Store> State<S> {
             Write::Withdraw { .. } => "withdrawn",
             Write::Flush(_) | Write::RemovePeer(_) => "the neighbour is no longer configured",
             Write::Reimport(_) | Write::SetPolicy { .. } => "the rules changed",
-            Write::Age(sym) => match self.peer_by_sym(*sym) {
-                Some(peer) if peer.session.is_some() => "not announced again",
-                _ => "the session with it is lost",
+            Write::Age(sym) => match self.peer_by_sym(*sym).and_then(|peer| peer.stale.as_ref()) {
+                Some(stale) if stale.phase == Phase::Swept && !stale.path_lost => "not announced again",
+                _ => LOST,
             },
             Write::Rest => "at rest",
             _ => "",
@@ -258,7 +267,10 @@ impl<S: Store> State<S> {
         let rank = |sym| self.table.route(key, sym).map(|route| route.rank);
         let against = |sym: Sym, other: Sym| {
             let (better, worse) = (rank(sym)?, rank(other).filter(|rank| rank.eligible)?);
-            Some(step(&better, &worse).unwrap_or_else(|| "all else is equal: the lowest neighbour id".to_string()))
+            Some(
+                step(&better, &worse)
+                    .unwrap_or_else(|| "all else is equal: the lowest neighbour id".to_string()),
+            )
         };
         let why = match (is, was) {
             (None, _) => "no usable way is left".to_string(),
@@ -267,10 +279,12 @@ impl<S: Store> State<S> {
                 None if rank(was).is_some() => alloc::format!("{} is not usable", text(was)),
                 None => alloc::format!("the way by {} is gone", text(was)),
             },
-            (Some(is), None) => match new.and_then(|b| b.next).and_then(|next| Some((next, against(is, next)?))) {
-                Some((next, why)) => alloc::format!("before {}: {why}", text(next)),
-                None => "the only usable way".to_string(),
-            },
+            (Some(is), None) => {
+                match new.and_then(|b| b.next).and_then(|next| Some((next, against(is, next)?))) {
+                    Some((next, why)) => alloc::format!("before {}: {why}", text(next)),
+                    None => "the only usable way".to_string(),
+                }
+            }
         };
         Some(WatchRow {
             service: text(key.service),
@@ -293,7 +307,8 @@ impl<S: Store> State<S> {
         let mut looked = 0;
         let mut at = after;
         let senders = self.by_sym.keys().copied().chain([self.own]);
-        let mut senders: Vec<Sym> = senders.filter(|sym| after.is_none_or(|(from, _)| *sym >= from)).collect();
+        let mut senders: Vec<Sym> =
+            senders.filter(|sym| after.is_none_or(|(from, _)| *sym >= from)).collect();
         senders.sort_unstable();
         for sender in senders {
             let mut behind = after.filter(|(from, _)| *from == sender).map(|(_, key)| key);

@@ -225,6 +225,9 @@ pub struct State<S> {
     pub(crate) interest: Option<Vec<String>>,
     /// All that is announced carries the graceful-shutdown mark.
     pub(crate) draining: bool,
+    /// What changed of routes, while somebody watches.
+    #[cfg(feature = "watch")]
+    pub(crate) observed: Option<alloc::boxed::Box<crate::observe::Observed>>,
     /// Routes that have changed of late.
     pub(crate) flaps: Flaps,
     /// The moment of the event that is being dealt with, by the monotonic clock.
@@ -248,6 +251,8 @@ impl<S: Store> State<S> {
             counters: Counters::default(),
             interest: None,
             draining: false,
+            #[cfg(feature = "watch")]
+            observed: None,
             flaps: Flaps::default(),
             now: 0,
         })

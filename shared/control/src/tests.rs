@@ -12,6 +12,8 @@ mod grants;
 mod interest;
 mod kit;
 mod limits;
+#[cfg(feature = "watch")]
+mod observe;
 mod peers;
 mod plan;
 mod policy;

@@ -92,7 +92,7 @@ impl<S: Store> State<S> {
         rows
     }
 
-    fn staleness(&self, route: &Route<S::Attrs>, sender: Sym) -> &'static str {
+    pub(crate) fn staleness(&self, route: &Route<S::Attrs>, sender: Sym) -> &'static str {
         let lost = |p: &Peer| p.stale.is_some() && p.generation != route.generation;
         match self.peer_by_sym(sender) {
             _ if route.rank.stale => "long-lived stale",

@@ -115,6 +115,16 @@ pub enum Request {
         /// The rules that the caller has seen, as a plan names them.
         etag: String,
     },
+    /// Changes of routes as they happen: the one request with many answers, which come until the client goes.
+    #[cfg(feature = "mesh")]
+    Watch {
+        /// Names of services, in which `*` stands for any characters; of labels alone without a dot.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pattern: Option<String>,
+        /// Do not begin with the routes that are there.
+        #[serde(default)]
+        changes_only: bool,
+    },
     /// Why a service goes the way it goes, and who hears of it.
     #[cfg(feature = "mesh")]
     Explain {
@@ -242,6 +252,9 @@ pub enum Answer {
     /// What other rules would change.
     #[cfg(feature = "mesh")]
     Plan(Box<PlanAnswer>),
+    /// Changes of routes, oldest first.
+    #[cfg(feature = "mesh")]
+    Watch(Vec<catalyst_control::observe::WatchRow>),
     /// Why a service goes the way it goes.
     #[cfg(feature = "mesh")]
     Explained(Box<catalyst_control::explain::Explanation>),

@@ -19,6 +19,8 @@ mod machine;
 mod node;
 mod peer;
 mod policy;
+#[cfg(feature = "mesh")]
+mod watch;
 
 use crate::admin::{Answer, Request, ServiceSpec};
 use crate::client::ask;
@@ -148,6 +150,16 @@ pub enum RouteCommand {
         /// Only this service, by its full name
         service: Option<String>,
     },
+    /// Watch routes change, as lines or as JSON, one object a line: best ways, ways that come and go, and their marks
+    ///
+    /// Begins with the routes that are there. Ends with Ctrl-C, after --count rows or --for a time (exit code 0), or with the
+    /// node (exit code 4). A watcher that reads too slowly hears 'missed' and every route again.
+    #[cfg(feature = "mesh")]
+    #[command(
+        after_help = "Examples:\n  catalyst route watch\n  catalyst route watch 'orders*' --for 10m\n  \
+                            catalyst route watch '*.globex.example' --changes-only --json | jq -c '{what, service, via, why}'"
+    )]
+    Watch(watch::Watch),
     /// Explain a service: every way to it, why the best won, what keeps the others out, and who hears of it
     #[cfg(feature = "mesh")]
     #[command(after_help = "Examples:\n  catalyst route explain orders.globex.example\n  \
@@ -296,6 +308,8 @@ fn spec(command: &ServiceCommand) -> Result<Request, NodeError> {
 pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(), NodeError> {
     let request = match command {
         Shared::Status => Request::Status,
+        #[cfg(feature = "mesh")]
+        Shared::Route(RouteCommand::Watch(watch)) => return watch.run(program, common),
         Shared::Route(RouteCommand::Ls { service }) => Request::Routes { service: service.clone() },
         #[cfg(feature = "mesh")]
         Shared::Route(RouteCommand::Explain { service, peer }) => {

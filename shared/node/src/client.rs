@@ -11,6 +11,58 @@ use crate::error::NodeError;
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Watches routes of the node behind a socket until `each` has had enough of the rows, or the time is over.
+#[cfg(feature = "mesh")]
+pub(crate) fn watch(
+    path: &Path,
+    request: Request,
+    until: Option<std::time::Instant>,
+    mut each: impl FnMut(catalyst_control::observe::WatchRow) -> bool,
+) -> Result<(), NodeError> {
+    let stream = UnixStream::connect(path).map_err(|source| NodeError::no_answer(path, source))?;
+    let gone = |why: &str| NodeError::Gone { path: path.to_owned(), why: why.to_string() };
+    let mut line = serde_json::to_vec(&Envelope { v: VERSION, request }).map_err(|e| gone(&e.to_string()))?;
+    line.push(b'\n');
+    (&stream).write_all(&line).map_err(|e| gone(&e.to_string()))?;
+    let mut reader = BufReader::new(&stream);
+    let mut text = Vec::new();
+    loop {
+        let left = until.map(|until| until.saturating_duration_since(std::time::Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(());
+        }
+        stream.set_read_timeout(left).map_err(|e| gone(&e.to_string()))?;
+        // What has come of a line stays in `text` when the time is over.
+        match reader.read_until(b'\n', &mut text) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Ok(());
+            }
+            Err(error) => return Err(gone(&error.to_string())),
+            Ok(_) if text.last() != Some(&b'\n') => return Err(gone("the connection was lost")),
+            Ok(_) => {}
+        }
+        let reply: Reply = serde_json::from_slice(&text)
+            .map_err(|e| gone(&format!("it said something that this version does not read: {e}")))?;
+        text.clear();
+        match (reply.ok, reply.error) {
+            (Some(Answer::Watch(rows)), _) => {
+                for row in rows {
+                    let end = (row.what == "end").then(|| gone(&row.why));
+                    if !each(row) {
+                        return Ok(());
+                    }
+                    end.map_or(Ok(()), Err)?;
+                }
+            }
+            (_, error) => {
+                return Err(NodeError::Refused(
+                    error.unwrap_or_else(|| "it gave an empty answer".to_string()),
+                ));
+            }
+        }
+    }
+}
+
 /// Asks the node behind a socket. The error beside an answer: it is in force, but not on the disk yet.
 ///
 /// # Errors

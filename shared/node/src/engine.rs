@@ -127,6 +127,9 @@ pub struct Engine<S> {
     pub(crate) verifier: PeerVerifier,
     pub(crate) facts: Facts,
     pub(crate) recorder: Option<Recorder>,
+    /// Who watches routes.
+    #[cfg(feature = "mesh")]
+    pub(crate) watchers: crate::watch::Watchers,
 }
 
 /// What a request leads to: an answer now, or after a change is on the disk.
@@ -220,6 +223,8 @@ impl<S: RouteStore> Engine<S> {
         while let Some(effect) = self.core.poll_effect() {
             self.carry_out(effect);
         }
+        #[cfg(feature = "mesh")]
+        self.tell_watchers();
     }
 
     /// Carries out all effects, then sends all frames that credit allows.

@@ -99,6 +99,14 @@ pub enum NodeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The node went while a command listened to it.
+    #[error("the node behind {} is gone: {why}", .path.display())]
+    Gone {
+        /// Its socket.
+        path: PathBuf,
+        /// What it said, or how its end was noticed.
+        why: String,
+    },
     /// No node answers.
     #[error(
         "no node answers on {}: {source}; start it, or name another socket with --socket or another \
@@ -231,7 +239,7 @@ impl NodeError {
             NodeError::Usage(_) => Exit::Usage,
             #[cfg(feature = "mesh")]
             NodeError::Late(_) => Exit::Late,
-            NodeError::NotRunning { .. } => Exit::NotRunning,
+            NodeError::NotRunning { .. } | NodeError::Gone { .. } => Exit::NotRunning,
             NodeError::Refused(_) | NodeError::NotYours { .. } => Exit::Refused,
             _ => Exit::Failed,
         }

@@ -1,9 +1,31 @@
 //! Explanations and plans as lines of text. They are read at night, by somebody who was woken.
 
 use catalyst_control::explain::{CandidateRow, Explanation, OriginRow};
+use catalyst_control::observe::WatchRow;
 use catalyst_control::plan::{Exposure, Plan};
 
 use crate::admin::PlanAnswer;
+
+/// A row of a watch: time (UTC), what, service, neighbour, why.
+pub(crate) fn watched(row: &WatchRow) -> String {
+    let ms = row.at % 86_400_000;
+    let time =
+        format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
+    let of_watch = match (row.what.as_str(), row.count) {
+        ("synced", Some(count)) => Some(format!("{count} route(s); what changes follows")),
+        ("synced", None) => Some("what changes follows".to_string()),
+        ("missed", count) => Some(format!("{} change(s): {}", count.unwrap_or(0), row.why)),
+        ("end", _) => Some(row.why.clone()),
+        _ => None,
+    };
+    match of_watch {
+        Some(text) => format!("{time}  {:<11}  {text}", row.what),
+        None => format!(
+            "{time}  {:<11}  {}  origin {}  via {}  ({})",
+            row.what, row.service, row.origin, row.via, row.why
+        ),
+    }
+}
 
 fn list(texts: &[String]) -> String {
     if texts.is_empty() { "-".to_string() } else { texts.join(" ") }

@@ -86,6 +86,8 @@ mod status;
 mod tables;
 mod turns;
 mod udp;
+#[cfg(feature = "mesh")]
+mod watch;
 mod watchdog;
 mod weigh;
 mod write;

@@ -33,6 +33,22 @@ impl Limits {
     pub const ADMIN_READ: Duration = Duration::from_secs(10);
     /// Bytes of one admin request: on a server of all rules at once. When more: an error is answered and the connection closed.
     pub const REQUEST: usize = if cfg!(feature = "mesh") { 512 * 1024 } else { 64 * 1024 };
+    /// Programs that watch routes at a time, of [`Limits::ADMIN_CONNECTIONS`]. When full: the next one is refused.
+    #[cfg(feature = "mesh")]
+    pub const WATCHERS: usize = 8;
+    /// Rows that wait for one of them. When full: further ones are counted, and it gets every route again when it has read
+    /// what waits.
+    #[cfg(feature = "mesh")]
+    pub const WATCH_QUEUE: usize = 256;
+    /// Routes of one piece of what it gets then. When there are more: the next piece follows when it has read this one.
+    #[cfg(feature = "mesh")]
+    pub const WATCH_PIECE: usize = 256;
+    /// Rows of one line to it.
+    #[cfg(feature = "mesh")]
+    pub const WATCH_BATCH: usize = 64;
+    /// How long a node that stops waits for watchers to hear of it.
+    #[cfg(feature = "mesh")]
+    pub const WATCH_END: Duration = Duration::from_millis(300);
     /// How long a new admin connection, and each further question from its first byte, may take. When over: closed, so
     /// that silent ones keep nobody out.
     pub const ADMIN_FIRST: Duration = Duration::from_secs(2);

@@ -151,6 +151,12 @@ fn limited(limits: &Capacities, edge: bool, table: usize, http: bool) -> Vec<Bou
             Limits::METRICS_CONNECTIONS * (32 * 1024 + (peers + services + expose) * METRICS_ROW),
         ),
     ];
+    #[cfg(feature = "mesh")]
+    if !edge {
+        let rows = Limits::WATCH_QUEUE + Limits::WATCH_PIECE;
+        let of = format!("{} at a time", Limits::WATCHERS);
+        all.push(one("programs that watch routes", of, Limits::WATCHERS * rows * ROUTE_ROW));
+    }
     if http {
         all.push(one(
             "HTTP clients",

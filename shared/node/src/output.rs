@@ -41,6 +41,8 @@ pub(crate) fn json(answer: &Answer) {
         #[cfg(feature = "mesh")]
         Answer::Drain(row) => serde_json::to_string_pretty(row),
         #[cfg(feature = "mesh")]
+        Answer::Watch(rows) => serde_json::to_string_pretty(rows),
+        #[cfg(feature = "mesh")]
         Answer::Explained(explained) => serde_json::to_string_pretty(explained),
         Answer::Visibility(rows) => serde_json::to_string_pretty(rows),
         Answer::Nodes(rows) => serde_json::to_string_pretty(rows),
@@ -71,6 +73,8 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
         Answer::Drain(row) if row.state == "none" => line("neighbours may use this node as before"),
         #[cfg(feature = "mesh")]
         Answer::Drain(row) => line(&row.line()),
+        #[cfg(feature = "mesh")]
+        Answer::Watch(rows) => rows.iter().for_each(|row| line(&in_words::watched(row))),
         #[cfg(feature = "mesh")]
         Answer::Explained(explained) => in_words::explained(explained).iter().for_each(|text| line(text)),
         Answer::Visibility(rows) => visibility(rows),

@@ -17,6 +17,20 @@ pub fn print(text: &str) {
     }
 }
 
+/// A line of many; false when nobody reads them any more, or they cannot be written: then [`lost`] tells of it.
+pub fn goes_on(line: &str) -> bool {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Ok(()) => true,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                let _ = LOST.set(error.to_string());
+            }
+            false
+        }
+    }
+}
+
 /// A line that a program can do without: where it cannot be written, nobody is told, and nothing else changes.
 pub fn aside(line: &str) {
     let mut out = io::stdout().lock();

@@ -91,6 +91,9 @@ impl<S: RouteStore> Engine<S> {
                 let write = self.rules.replace(rules, &etag, &mut self.facts.config);
                 self.rules_changed(before, write)
             }
+            // It has many answers: `serve` gives them.
+            #[cfg(feature = "mesh")]
+            Request::Watch { .. } => Outcome::Done(Err("a watch has a connection of its own".to_string())),
             #[cfg(feature = "mesh")]
             Request::Explain { service, peer } => Outcome::Done(self.explain(&service, peer.as_ref())),
             // The task beside it is not the engine's: `Around::drain` answers it.

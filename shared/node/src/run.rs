@@ -160,6 +160,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         remembered: crate::remember::Remembered::load(&facts.config.state_dir, max_routes),
         facts,
         recorder: stop.record,
+        #[cfg(feature = "mesh")]
+        watchers: crate::watch::Watchers::default(),
     };
     prepared.events.iter().for_each(|event| engine.feed(event));
     engine.offer_all();
@@ -197,9 +199,13 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         tracing::warn!(error = error.why(), "the time of this run will not be known to the next");
     }
     engine.facts.stopping = true;
+    #[cfg(feature = "mesh")]
+    let watchers = engine.watchers.end();
     engine.feed(&Event::Stop);
     engine.drain();
     transport.shutdown().await;
+    #[cfg(feature = "mesh")]
+    crate::watch::ended(&*shell, watchers).await;
     // Nobody is answered any more: who waits for an answer must not wait for ever.
     asked.close();
     services.stop().await;

@@ -28,6 +28,9 @@ pub(crate) enum Ask {
     Enrol(Box<Enrol>),
     /// Not a question: a service is healthy from now on, or not.
     Health(ServiceLabel, bool),
+    /// By a task that serves a watcher.
+    #[cfg(feature = "mesh")]
+    Watch(crate::watch::WatchAsk),
     /// Not a question: what keeps a service of this node from being served changed.
     #[cfg(feature = "mesh")]
     Trouble(ServiceLabel),
@@ -152,6 +155,17 @@ async fn client_loop<Sh: Shell>(
         if got? == 0 {
             return Ok(());
         }
+        #[cfg(feature = "mesh")]
+        if let Some(wanted) = watched(&line) {
+            let refused = crate::watch::serve(&mut reader, &mut writer, engine, wanted, &caller).await?;
+            if let Err(why) = refused {
+                let mut text = serde_json::to_vec(&Reply::of(Err(why))).map_err(io::Error::from)?;
+                text.push(b'\n');
+                writer.write_all(&text).await?;
+                writer.flush().await?;
+            }
+            return Ok(());
+        }
         // From the question until the answer is read.
         let _turn = Turn::take(turns).await;
         let whole = line.last() == Some(&b'\n');
@@ -199,6 +213,17 @@ trait ReadLine {
 impl<R: futures_lite::AsyncBufRead + Unpin> ReadLine for futures_lite::io::Take<R> {
     async fn read_until_line(mut self, line: &mut Vec<u8>) -> io::Result<usize> {
         self.read_until(b'\n', line).await
+    }
+}
+
+/// What a client wants to watch, if that is what it asks for.
+#[cfg(feature = "mesh")]
+fn watched(line: &[u8]) -> Option<(Option<String>, bool)> {
+    match serde_json::from_slice(line).ok()? {
+        Envelope { v: VERSION, request: Request::Watch { pattern, changes_only } } => {
+            Some((pattern, changes_only))
+        }
+        _ => None,
     }
 }
 

@@ -129,6 +129,8 @@ impl<Sh: Shell> Around<'_, Sh> {
             Ask::Enrol(enrol) => engine.enrol(&enrol),
             Ask::Health(label, healthy) => return engine.checked(label, healthy),
             #[cfg(feature = "mesh")]
+            Ask::Watch(ask) => return engine.watch_asked(ask),
+            #[cfg(feature = "mesh")]
             Ask::Trouble(label) => return engine.weigh(label),
             #[cfg(feature = "mesh")]
             Ask::UnderWay(mesh) => return engine.under_way(mesh),

@@ -10,7 +10,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_channel::{Receiver, Sender, TrySendError, bounded};
 use catalyst_control::observe::WatchRow;
@@ -145,7 +145,11 @@ impl<S: Store> Engine<S> {
         let at = moment(self.clocks.now().wall);
         rows.into_iter().for_each(|row| self.watchers.tell(&WatchRow { at, ..row }));
         if missed > 0 {
-            self.watchers.all.iter().for_each(|w| drop(w.missed.fetch_add(missed, Ordering::Relaxed)));
+            for watcher in &self.watchers.all {
+                watcher.missed.fetch_add(missed, Ordering::Relaxed);
+                // Its task may wait for a row. If there is no room, it does not.
+                let _ = watcher.rows.try_send("".into());
+            }
         }
     }
 
@@ -160,8 +164,7 @@ impl<S: Store> Engine<S> {
             WatchAsk::Piece(wanted, after, reply) => {
                 let at = moment(self.clocks.now().wall);
                 let wants = |service: &str| wanted.matches(service);
-                let (mut rows, next) =
-                    self.core.state().routes_behind(after, Limits::WATCH_PIECE, wants);
+                let (mut rows, next) = self.core.state().routes_behind(after, Limits::WATCH_PIECE, wants);
                 rows.sort_by(|a, b| (&a.service, &a.origin, &a.via).cmp(&(&b.service, &b.origin, &b.via)));
                 let rows = rows.into_iter().map(|row| json(&WatchRow { at, ..WatchRow::of_route(row) }));
                 let _ = reply.try_send(Piece { rows: rows.collect(), next });
@@ -293,6 +296,7 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
     }
 
     async fn rows(&mut self, rows: &[Arc<str>]) -> io::Result<()> {
+        let rows: Vec<&str> = rows.iter().map(|row| &**row).filter(|row| !row.is_empty()).collect();
         if rows.is_empty() {
             return Ok(());
         }
