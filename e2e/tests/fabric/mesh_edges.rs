@@ -15,7 +15,8 @@ use serde_json::json;
 /// What clients write that only a node may say.
 const FORGED: [&str; 4] = [
     "X-Catalyst-Caller: spiffe://evil.example/node/x",
-    "x-catalyst-via: evil",
+    "catalyst-via: evil",
+    "x-catalyst-unheard-of: evil",
     "x-catalyst-service: evil.acme.example",
     "x-catalyst-local: local|evil",
 ];

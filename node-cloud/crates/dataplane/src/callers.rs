@@ -92,7 +92,8 @@ impl Callers {
 
     /// The list of those who share a part.
     pub(crate) fn listed(&self) -> ext::filters::http::rbac::v3::Rbac {
-        only(self.shared().map(|(peer, of)| caller(peer, of.key.as_ref())).collect())
+        let rules = only(self.shared().map(|(peer, of)| caller(peer, of.key.as_ref())).collect());
+        ext::filters::http::rbac::v3::Rbac { rules: Some(rules), ..Default::default() }
     }
 }
 
@@ -108,7 +109,7 @@ pub(crate) fn caller(peer: &NodeName, key: Option<&KeyMark>) -> rbac::Principal 
 }
 
 /// Lets these in and nobody else.
-pub(crate) fn only(principals: Vec<rbac::Principal>) -> ext::filters::http::rbac::v3::Rbac {
+pub(crate) fn only(principals: Vec<rbac::Principal>) -> rbac::Rbac {
     use rbac::permission;
     // A policy needs a principal; without one nobody is let in.
     let policies = match principals.is_empty() {
@@ -118,8 +119,7 @@ pub(crate) fn only(principals: Vec<rbac::Principal>) -> ext::filters::http::rbac
             [("neighbours".to_owned(), rbac::Policy { permissions, principals, ..Default::default() })].into()
         }
     };
-    let rules = rbac::Rbac { action: rbac::rbac::Action::Allow as i32, policies, ..Default::default() };
-    ext::filters::http::rbac::v3::Rbac { rules: Some(rules), ..Default::default() }
+    rbac::Rbac { action: rbac::rbac::Action::Allow as i32, policies, ..Default::default() }
 }
 
 #[cfg(test)]

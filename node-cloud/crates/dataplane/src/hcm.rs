@@ -8,8 +8,7 @@ use crate::door::Door;
 use crate::headers;
 use crate::limits::Limits;
 use crate::proto::{
-    Any, accesslog, ads, any, containing, core, duration, exactly, ext, format_text, listener, rbac, route,
-    yes,
+    Any, accesslog, ads, any, core, duration, exactly, ext, format_text, listener, rbac, route, yes,
 };
 use crate::site::names;
 use crate::tls::extension;
@@ -19,7 +18,6 @@ use ext::filters::network::http_connection_manager::v3 as manager;
 /// What is the same for all doors of a node.
 #[derive(Clone, Debug)]
 pub(crate) struct Manager<'a> {
-    pub(crate) via: &'a str,
     pub(crate) access_log: &'a Path,
 }
 
@@ -29,16 +27,16 @@ impl Manager<'_> {
         self.behind(Vec::new(), door)
     }
 
-    /// The last filter of a chain of the mesh: for these callers, or for those of a list that changes without the listener.
-    pub(crate) fn mesh(&self, callers: Option<ext::filters::http::rbac::v3::Rbac>) -> listener::Filter {
-        let callers = callers.map_or_else(neighbours, |rules| http(names::NEIGHBOURS, any(rules)));
-        self.behind(vec![health(), callers], Door::Mesh)
+    /// The last filters of a chain of the mesh: for these callers, asked once a connection, for with the chain its connections
+    /// go; or for those of a list that changes without the listener, asked with each request.
+    pub(crate) fn mesh(&self, callers: Option<rbac::Rbac>) -> Vec<listener::Filter> {
+        match callers {
+            Some(rules) => vec![once(rules), self.behind(vec![health()], Door::Mesh)],
+            None => vec![self.behind(vec![health(), neighbours()], Door::Mesh)],
+        }
     }
 
     fn behind(&self, mut filters: Vec<manager::HttpFilter>, door: Door<'_>) -> listener::Filter {
-        if !door.is_client() {
-            filters.push(http(LOOP, any(self.no_loop())));
-        }
         // Clients of this node may do what it may: for them, what is not there is not found rather than forbidden.
         if !matches!(door, Door::Ingress | Door::Port(_)) {
             filters.push(http(RBAC, any(deny_all())));
@@ -82,29 +80,6 @@ impl Manager<'_> {
         }
     }
 
-    /// Refuses what has been here: two nodes whose routes point at each other for a moment.
-    fn no_loop(&self) -> ext::filters::http::rbac::v3::Rbac {
-        use rbac::{permission, principal};
-        let been_here = route::HeaderMatcher {
-            name: names::VIA_HEADER.into(),
-            header_match_specifier: Some(route::header_matcher::HeaderMatchSpecifier::StringMatch(
-                containing(self.via),
-            )),
-            ..Default::default()
-        };
-        let policy = rbac::Policy {
-            permissions: vec![rbac::Permission { rule: Some(permission::Rule::Header(been_here)) }],
-            principals: vec![rbac::Principal { identifier: Some(principal::Identifier::Any(true)) }],
-            ..Default::default()
-        };
-        let rules = rbac::Rbac {
-            action: rbac::rbac::Action::Deny as i32,
-            policies: [("loop".to_owned(), policy)].into(),
-            ..Default::default()
-        };
-        ext::filters::http::rbac::v3::Rbac { rules: Some(rules), ..Default::default() }
-    }
-
     fn access_log(&self, door: Door<'_>) -> Option<accesslog::AccessLog> {
         let caller = format!("%FILTER_STATE({}:PLAIN)%", names::CALLER);
         let fields = [
@@ -113,7 +88,8 @@ impl Manager<'_> {
             ("caller", &caller),
             ("authority", "%REQ(:AUTHORITY)%"),
             ("method", "%REQ(:METHOD)%"),
-            ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH):256%"),
+            // What follows the '?' may be a secret of the client's.
+            ("path", "%PATH(NQ:PATH):256%"),
             ("protocol", "%PROTOCOL%"),
             ("status", "%RESPONSE_CODE%"),
             ("flags", "%RESPONSE_FLAGS%"),
@@ -141,7 +117,6 @@ impl Manager<'_> {
 }
 
 const RBAC: &str = "envoy.filters.http.rbac";
-const LOOP: &str = "loop";
 
 /// `catalyst.caller` from this text; `shared` with the internal listener behind.
 pub(crate) fn caller(text: &str, shared: bool) -> listener::Filter {
@@ -195,6 +170,16 @@ fn state_value(
         value: Some(value::Value::FormatString(format_text(text))),
         ..Default::default()
     }
+}
+
+/// Lets only these open a connection: before it has sent anything that is read further on, it is ended.
+fn once(rules: rbac::Rbac) -> listener::Filter {
+    let config = ext::filters::network::rbac::v3::Rbac {
+        rules: Some(rules),
+        stat_prefix: names::NEIGHBOURS.into(),
+        ..Default::default()
+    };
+    network("envoy.filters.network.rbac", any(config))
 }
 
 pub(crate) fn network(name: &str, config: Any) -> listener::Filter {

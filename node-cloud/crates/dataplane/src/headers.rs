@@ -11,16 +11,12 @@ use ext::http::early_header_mutation::header_mutation::v3 as first;
 pub(crate) fn early(door: Door<'_>) -> first::HeaderMutation {
     let caller = format!("%FILTER_STATE({}:PLAIN)%", names::CALLER);
     let mut mutations = vec![
-        // An empty value would not replace what is there, so it is taken away first.
-        remove(names::CALLER_HEADER),
-        append(set_header(names::CALLER_HEADER, &caller)),
-        remove(names::LOCAL_HEADER),
-        remove(names::SERVICE_HEADER),
         // Of Envoy's own words some make it try again or wait: not for a caller to say.
         remove_all("x-envoy-"),
+        remove_all("x-catalyst"),
         // Many services read '_' and '-' alike.
         remove_all("x_catalyst"),
-        remove_all("x-catalyst_"),
+        append(set_header(names::CALLER_HEADER, &caller)),
     ];
     if door.is_client() {
         mutations.push(remove(names::VIA_HEADER));

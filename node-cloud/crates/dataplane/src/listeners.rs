@@ -13,7 +13,7 @@ use crate::door::Door;
 use crate::hcm::{Manager, from_certificate, from_proxy, network, router, upgrade};
 use crate::limits::Limits;
 use crate::ports;
-use crate::proto::{any, core, duration, ext, listener, number, pipe, route, set_header, socket};
+use crate::proto::{any, core, duration, ext, listener, number, pipe, rbac, route, set_header, socket};
 use crate::site::{Site, names};
 use crate::tls;
 
@@ -43,7 +43,7 @@ fn chain(filters: Vec<listener::Filter>) -> listener::FilterChain {
 }
 
 fn manager(site: &Site) -> Manager<'_> {
-    Manager { via: &site.via, access_log: &site.access_log }
+    Manager { access_log: &site.access_log }
 }
 
 /// All that a node has from its start, but for the mesh.
@@ -88,11 +88,13 @@ fn mesh_chain(
     site: &Site,
     name: &str,
     server_names: Vec<String>,
-    allowed: Option<ext::filters::http::rbac::v3::Rbac>,
+    allowed: Option<rbac::Rbac>,
 ) -> listener::FilterChain {
+    let mut filters = vec![from_certificate()];
+    filters.extend(manager(site).mesh(allowed));
     listener::FilterChain {
         name: name.to_owned(),
-        filters: vec![from_certificate(), manager(site).mesh(allowed)],
+        filters,
         transport_socket: tls::mesh(),
         transport_socket_connect_timeout: duration(Limits::CONNECT),
         // Who asks for anything else is turned away before a handshake.

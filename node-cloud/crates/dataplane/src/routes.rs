@@ -6,7 +6,8 @@ use catalyst_names::{NodeName, OrgId, Protocol, ServiceName};
 
 use crate::limits::Limits;
 use crate::proto::{
-    add_header, any, beginning, duration, exactly, ext, number, one_of, rbac, route, set_header, state,
+    add_header, any, beginning, containing, duration, exactly, ext, number, one_of, rbac, route, set_header,
+    state,
 };
 use crate::site::names;
 
@@ -74,7 +75,17 @@ impl Scope<'_> {
         }
     }
 
-    /// The callers that the filter lets through; it refuses all others.
+    /// What has been here: two nodes whose routes point at each other for a moment.
+    fn been_here(&self) -> route::HeaderMatcher {
+        use route::header_matcher::HeaderMatchSpecifier;
+        route::HeaderMatcher {
+            name: names::VIA_HEADER.into(),
+            header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(containing(self.via))),
+            ..Default::default()
+        }
+    }
+
+    /// The callers that the filter lets through, where they have not been here before; it refuses all others.
     fn allowed(&self, inside: &str) -> crate::proto::Any {
         use rbac::{permission, principal, rbac as rules};
         let caller = |matches| rbac::Principal {
@@ -84,7 +95,7 @@ impl Scope<'_> {
         let nodes = self.external.values().flat_map(|(nodes, _)| nodes);
         principals.extend(nodes.map(|node| caller(exactly(&names::spiffe(node)))));
         let policy = rbac::Policy {
-            permissions: vec![rbac::Permission { rule: Some(permission::Rule::Any(true)) }],
+            permissions: vec![not(permission::Rule::Header(self.been_here()))],
             principals,
             ..Default::default()
         };
@@ -165,6 +176,11 @@ impl Scope<'_> {
             ..Default::default()
         }
     }
+}
+
+fn not(rule: rbac::permission::Rule) -> rbac::Permission {
+    let rule = Box::new(rbac::Permission { rule: Some(rule) });
+    rbac::Permission { rule: Some(rbac::permission::Rule::NotRule(rule)) }
 }
 
 fn method_that_reads() -> route::HeaderMatcher {
