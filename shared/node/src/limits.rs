@@ -32,7 +32,9 @@ impl Limits {
     /// How long a client may take to read an answer. When over: it is cut off, so that others get theirs.
     pub const ADMIN_READ: Duration = Duration::from_secs(10);
     /// Bytes of one admin request: on a server of all rules at once. When more: an error is answered and the connection closed.
-    pub const REQUEST: usize = if cfg!(feature = "mesh") { 512 * 1024 } else { 64 * 1024 };
+    pub const REQUEST: usize = if cfg!(feature = "mesh") { 512 * 1024 } else { Self::EDGE_REQUEST };
+    /// The same on a board.
+    pub const EDGE_REQUEST: usize = 64 * 1024;
     /// Programs that watch routes at a time, of [`Limits::ADMIN_CONNECTIONS`]. When full: the next one is refused.
     #[cfg(feature = "mesh")]
     pub const WATCHERS: usize = 8;

@@ -138,7 +138,7 @@ fn limited(limits: &Capacities, edge: bool, table: usize, http: bool) -> Vec<Bou
         one(
             "answers of the admin API",
             format!("{} at a time, limits.routes {routes}", Limits::admin_answers(edge)),
-            Limits::ADMIN_CONNECTIONS * 2 * Limits::REQUEST
+            Limits::ADMIN_CONNECTIONS * 2 * if edge { Limits::EDGE_REQUEST } else { Limits::REQUEST }
                 + Limits::admin_answers(edge) * routes * ROUTE_ROW,
         ),
         one("routes remembered for the next start", format!("limits.routes {routes}"), routes * ROUTE_ROW),
