@@ -55,14 +55,17 @@ fn crossing(
     let (cost, tags, mark) = rules::exported(&exporter.exports, out, role, service, route)?;
     let mut org_path = vec![exporter.name.org_id()];
     org_path.extend(route.org_path.iter().cloned());
-    let came = Candidate { org_path, node_path: Vec::new(), cost, tags, mark, ..route.clone() };
+    let mut marks = route.marks;
+    marks.leaving |= exporter.leaving;
+    let came = Candidate { org_path, node_path: Vec::new(), cost, tags, mark, marks, ..route.clone() };
     let into = Border { own: there, org: here, node: exporter.name.as_str() };
     let role = rules::role(agreement, there, here)?;
     let taken = rules::imported(&importer.imports, into, role, service, &came);
     let eligible = taken.is_some();
     let (pref, cost, tags_inside) = taken.unwrap_or((0, came.cost, came.tags.clone()));
     let rank = Rank {
-        local_pref: Reverse(pref),
+        stale: false,
+        local_pref: Reverse(rules::preferred(pref, came.marks.leaving)),
         local: Reverse(false),
         org_len: came.org_path.len(),
         cost,

@@ -20,7 +20,7 @@ mod world;
 
 pub use border::Opaque;
 pub use solve::solve;
-pub use table::{Candidate, Held, Key, Rank, Table};
+pub use table::{Candidate, Held, Key, Marks, Rank, Table};
 pub use world::{Link, Node, Service, World};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::settle::{can_pass, passed_on};
-use crate::table::{Candidate, Held, Key, Table};
+use crate::table::{Candidate, Key, Table};
 use crate::world::World;
 
 /// Puts what neighbours of the same organisation announce of a key into the tables: each its winner, except to
@@ -13,7 +13,7 @@ pub(crate) fn hear(world: &World, key: &Key, winners: &BTreeMap<usize, Candidate
         let onward = passed_on(world, *speaker, route);
         for listener in world.internal(*speaker) {
             let name = &world.nodes[listener].name;
-            if route.rank.via == *name {
+            if route.rank.via == *name || !world.wants(listener, key.service.as_str()) {
                 continue;
             }
             // What has passed the listener is kept, but never used.
@@ -30,16 +30,4 @@ pub(crate) fn hear(world: &World, key: &Key, winners: &BTreeMap<usize, Candidate
 /// Puts one route into Adj-RIB-In.
 pub(crate) fn put(table: &mut Table, key: &Key, route: Candidate) {
     table.adj_in.entry(key.clone()).or_default().insert(route.rank.via.clone(), route);
-}
-
-/// Ranks Adj-RIB-In into Loc-RIB.
-pub(crate) fn rank(table: &mut Table) {
-    for (key, candidates) in &table.adj_in {
-        let mut usable: Vec<&Candidate> = candidates.values().filter(|c| c.eligible).collect();
-        usable.sort_by(|a, b| a.rank.cmp(&b.rank));
-        let mut usable = usable.into_iter();
-        let Some(best) = usable.next() else { continue };
-        let next = usable.next().map(|c| c.rank.via.clone());
-        table.loc_rib.insert(key.clone(), Held { best: best.clone(), next });
-    }
 }

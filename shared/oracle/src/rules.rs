@@ -158,6 +158,18 @@ pub fn imported(
     Some((pref, rule.set.cost.unwrap_or(route.cost), tags(rule, &route.tags)))
 }
 
+/// local_pref of a route that its sender may be about to stop serving.
+#[must_use]
+pub fn preferred(pref: u32, leaving: bool) -> u32 {
+    if leaving { 0 } else { pref }
+}
+
+/// Whether a list of wishes names a service.
+#[must_use]
+pub fn wanted(list: Option<&Vec<String>>, service: &str) -> bool {
+    list.is_none_or(|list| list.iter().any(|pattern| names(pattern, service, "")))
+}
+
 /// The mark of a route inside the organisation that took it in from a neighbour that has this role.
 #[must_use]
 pub fn mark_inside(role: Role, neighbour: &str, mark: Option<&String>) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::rules;
 use crate::table::Candidate;
 use crate::world::World;
 
@@ -10,7 +11,11 @@ const LONGEST: usize = 32;
 
 /// Settles a key from where it enters. Passing a link keeps everything of a rank but makes `node_path` longer and
 /// the route no longer local, so it never gets better on its way: what is best among all that is open is final.
-pub(crate) fn settle(world: &World, entries: Vec<(usize, Candidate)>) -> BTreeMap<usize, Candidate> {
+pub(crate) fn settle(
+    world: &World,
+    service: &str,
+    entries: Vec<(usize, Candidate)>,
+) -> BTreeMap<usize, Candidate> {
     let mut settled: BTreeMap<usize, Candidate> = BTreeMap::new();
     let mut open: BTreeSet<Open> = entries.into_iter().map(|(node, route)| Open { node, route }).collect();
     while let Some(Open { node, route }) = open.pop_first() {
@@ -18,7 +23,8 @@ pub(crate) fn settle(world: &World, entries: Vec<(usize, Candidate)>) -> BTreeMa
             continue;
         }
         if route.node_path.len() < LONGEST {
-            for next in world.internal(node).filter(|next| !settled.contains_key(next)) {
+            let open_at = |next: &usize| !settled.contains_key(next) && world.wants(*next, service);
+            for next in world.internal(node).filter(open_at) {
                 open.insert(Open { node: next, route: passed_on(world, node, &route) });
             }
         }
@@ -35,6 +41,8 @@ pub(crate) fn passed_on(world: &World, node: usize, route: &Candidate) -> Candid
     onward.rank.local.0 = false;
     onward.rank.via = world.nodes[node].name.clone();
     onward.cost = route.rank.cost;
+    onward.marks.leaving |= world.nodes[node].leaving;
+    onward.rank.local_pref.0 = rules::preferred(route.rank.local_pref.0, onward.marks.leaving);
     onward.tags.clone_from(&route.tags_inside);
     onward.mark.clone_from(&route.mark_inside);
     onward

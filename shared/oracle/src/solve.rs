@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use catalyst_names::{OriginId, ServiceName};
 
 use crate::border::{Opaque, crossings};
-use crate::neighbours::{hear, put, rank};
+use crate::neighbours::{hear, put};
 use crate::rules;
 use crate::settle::settle;
-use crate::table::{Candidate, Key, Rank, Table};
+use crate::table::{Candidate, Key, Marks, Rank, Table};
 use crate::world::{Node, Service, World};
 
 /// What every node holds once the network has come to rest, in the order of [`World::nodes`].
@@ -25,7 +25,8 @@ pub fn solve(world: &World, opaque: Opaque<'_>) -> Vec<Table> {
             let (key, route) = own(home, node, service);
             put(&mut tables[home], &key, route.clone());
             if service.healthy {
-                inside.insert(key, settle(world, vec![(home, route)]));
+                let winners = settle(world, key.service.as_str(), vec![(home, route)]);
+                inside.insert(key, winners);
             }
         }
     }
@@ -37,7 +38,7 @@ pub fn solve(world: &World, opaque: Opaque<'_>) -> Vec<Table> {
         }
         inside = cross(world, &inside, opaque, &mut tables);
     }
-    tables.iter_mut().for_each(rank);
+    tables.iter_mut().for_each(Table::elect);
     tables
 }
 
@@ -53,12 +54,19 @@ fn cross(
         let to = &world.nodes[crossing.to].name;
         let granted = tables[crossing.from].granted.entry(to.clone()).or_default();
         granted.insert(crossing.key.service.clone());
+        if !world.wants(crossing.to, crossing.key.service.as_str()) {
+            continue;
+        }
         put(&mut tables[crossing.to], &crossing.key, crossing.route.clone());
         if crossing.route.eligible {
             entries.entry(crossing.key).or_default().push((crossing.to, crossing.route));
         }
     }
-    entries.into_iter().map(|(key, entries)| (key, settle(world, entries))).collect()
+    let settled = |(key, entries): (Key, _)| {
+        let winners = settle(world, key.service.as_str(), entries);
+        (key, winners)
+    };
+    entries.into_iter().map(settled).collect()
 }
 
 /// A service as its own node holds it.
@@ -68,6 +76,7 @@ fn own(home: usize, node: &Node, service: &Service) -> (Key, Candidate) {
         origin: OriginId::from(&node.name.node_id()),
     };
     let rank = Rank {
+        stale: false,
         local_pref: Reverse(rules::OWN),
         local: Reverse(true),
         org_len: 0,
@@ -83,6 +92,7 @@ fn own(home: usize, node: &Node, service: &Service) -> (Key, Candidate) {
         protocol: service.protocol,
         weight: service.weight,
         cost: service.cost,
+        marks: Marks { closed: service.closed, ..Marks::default() },
         tags: service.tags.clone(),
         mark: None,
         tags_inside: service.tags.clone(),

@@ -17,6 +17,8 @@ pub struct Key {
 /// The order of best path, the best first. The neighbour's name is its last step and makes it total.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
+    /// Any fresh route is better than one that is kept for its neighbour's sake (RFC 9494).
+    pub stale: bool,
     /// Higher is better.
     pub local_pref: Reverse<u32>,
     /// A service of this very node comes first.
@@ -29,6 +31,17 @@ pub struct Rank {
     pub node_len: usize,
     /// Whose route it is: a neighbour, or the node itself.
     pub via: NodeName,
+}
+
+/// Well-known marks of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Its node is about to stop.
+    pub leaving: bool,
+    /// Long-lived stale.
+    pub stale: bool,
+    /// Better gone than long-lived stale.
+    pub closed: bool,
 }
 
 /// One route, as a node holds it.
@@ -48,6 +61,9 @@ pub struct Candidate {
     pub weight: u16,
     /// Lower is better, as it came in: the rank has what import made of it.
     pub cost: u32,
+    /// It came marked as one whose node is about to stop (RFC 8326), as long-lived stale, and as not to be kept so
+    /// (RFC 9494).
+    pub marks: Marks,
     /// `org:tag`, as they came in.
     pub tags: Vec<String>,
     /// Who set the only-to-customer mark, as it came in.
@@ -81,6 +97,18 @@ pub struct Table {
 }
 
 impl Table {
+    /// Ranks Adj-RIB-In into Loc-RIB.
+    pub fn elect(&mut self) {
+        for (key, candidates) in &self.adj_in {
+            let mut usable: Vec<&Candidate> = candidates.values().filter(|c| c.eligible).collect();
+            usable.sort_by(|a, b| a.rank.cmp(&b.rank));
+            let mut usable = usable.into_iter();
+            let Some(best) = usable.next() else { continue };
+            let next = usable.next().map(|c| c.rank.via.clone());
+            self.loc_rib.insert(key.clone(), Held { best: best.clone(), next });
+        }
+    }
+
     /// The keys of a service, the best first.
     #[must_use]
     pub fn ranking(&self, service: &ServiceName) -> Vec<&Key> {

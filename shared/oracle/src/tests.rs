@@ -13,12 +13,15 @@ fn node(name: &str, services: &[(&str, u32)]) -> Node {
         weight: 100,
         tags: Vec::new(),
         healthy: true,
+        closed: false,
     };
     Node {
         name: name.parse().unwrap(),
         services: services.iter().map(service).collect(),
         exports: Vec::new(),
         imports: Vec::new(),
+        interest: None,
+        leaving: false,
     }
 }
 

@@ -3,6 +3,8 @@
 use catalyst_names::{NodeName, Protocol, ServiceLabel};
 use catalyst_policy::{Agreement, Rule};
 
+use crate::rules;
+
 /// A service as its node offers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -18,6 +20,8 @@ pub struct Service {
     pub tags: Vec<String>,
     /// Whether it answers; one that does not is announced to nobody.
     pub healthy: bool,
+    /// Better gone than long-lived stale.
+    pub closed: bool,
 }
 
 /// A running node.
@@ -31,6 +35,10 @@ pub struct Node {
     pub exports: Vec<Rule>,
     /// What it accepts of other organisations.
     pub imports: Vec<Rule>,
+    /// What it wants to hear of, by full names with stars; everything without a list.
+    pub interest: Option<Vec<String>>,
+    /// It is about to stop: all that it announces says so.
+    pub leaving: bool,
 }
 
 /// An established session.
@@ -52,6 +60,11 @@ pub struct World {
 }
 
 impl World {
+    /// Whether a node wants to hear of a service.
+    pub(crate) fn wants(&self, node: usize, service: &str) -> bool {
+        rules::wanted(self.nodes[node].interest.as_ref(), service)
+    }
+
     /// Neighbours of a node inside its organisation.
     pub(crate) fn internal(&self, node: usize) -> impl Iterator<Item = usize> {
         self.neighbours(node).map(|(other, _)| other).filter(move |other| self.same_org(node, *other))

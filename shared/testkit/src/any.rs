@@ -117,3 +117,14 @@ impl Look for Established<'_> {
         state.peer(self.0).and_then(|peer| Some((peer.session?, peer.synced, peer.agreed?.hold_ms)))
     }
 }
+
+/// What a node says of the digests of a neighbour, and how often they did not fit.
+pub(crate) struct Compared<'a>(pub(crate) &'a catalyst_names::NodeName);
+
+impl Look for Compared<'_> {
+    type Found = Option<(&'static str, u32)>;
+
+    fn look<S: Store>(self, core: &Core<S>) -> Self::Found {
+        core.state().peer(self.0).map(|peer| (peer.compared.as_str(), peer.compared.mismatches))
+    }
+}

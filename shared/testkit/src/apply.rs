@@ -4,6 +4,7 @@ use catalyst_control::Event;
 
 use crate::conn::End;
 use crate::fault::{Exit, Fault};
+use crate::lies::requests;
 use crate::net::{Due, Net};
 
 impl Net {
@@ -69,6 +70,12 @@ impl Net {
                     self.open(link, side);
                 }
             }
+            Fault::Swallow(link, from) => self.swallow(link, from),
+            Fault::Refresh(link, side) => self.say(link, 1 - side, &requests(1)),
+            Fault::Interest(node, interest) => {
+                self.nodes[node].plan.interest.clone_from(&interest);
+                self.feed(node, &Event::InterestChanged(interest));
+            }
             Fault::Lie(link, side, lie) => self.lie(link, side, lie),
             Fault::Tick(node) => self.feed(node, &Event::Tick),
             Fault::Configure(link, side, config) => {
@@ -109,6 +116,9 @@ impl Net {
         place.tick_at = None;
         place.forwards.clear();
         place.grants.clear();
+        self.shadows.forget(node);
+        self.gaps.forget(node);
+        let place = &mut self.nodes[node];
         if exit == Exit::Wipe {
             place.services = place.plan.services.iter().map(|s| (s.label.clone(), s.clone())).collect();
             place.secret = self.secrets.bytes();

@@ -6,6 +6,7 @@ use catalyst_control::{Endpoint, NextHop};
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_oracle::{Candidate, Key, Rank, Table};
 use catalyst_policy::Role;
+use catalyst_wire::WellKnown;
 
 use crate::any::AnyCore;
 use crate::flows::End;
@@ -14,7 +15,7 @@ use crate::node::Node;
 use crate::seen::{AdjRibOut, Name, See, Seen, SeenRoute};
 
 /// Node and what is wrong with it.
-type Wrong = Result<(), String>;
+pub(crate) type Wrong = Result<(), String>;
 
 fn name(key: &Key) -> Name {
     (key.service.to_string(), key.origin.to_string())
@@ -80,6 +81,14 @@ impl Net {
                 }
                 let Some(seen) = seen.get(plan.ends[1 - from]).and_then(Option::as_ref) else { continue };
                 arrived(sender, receiver, told, seen)?;
+                let watch = &conn.flows[from].watch;
+                let mute = self.shadows.all.get(&(plan.ends[from], plan.ends[1 - from]));
+                if watch.owed && mute.is_none_or(|shadow| !shadow.terms.mute) {
+                    return wrong(
+                        sender,
+                        format!("was asked by {} to tell its table again, and did not", receiver.name()),
+                    );
+                }
             }
         }
         Ok(())
@@ -148,7 +157,7 @@ impl Net {
     }
 }
 
-fn adj_in(node: &Node, table: &Table, seen: &Seen) -> Wrong {
+pub(crate) fn adj_in(node: &Node, table: &Table, seen: &Seen) -> Wrong {
     let mut rest = seen.adj_in.clone();
     for (key, candidates) in &table.adj_in {
         let mut held = rest.remove(&name(key)).unwrap_or_default();
@@ -190,6 +199,10 @@ fn differs(wanted: &Candidate, got: &SeenRoute) -> Option<&'static str> {
         (wanted.node_path == got.node_path, "node_path"),
         (wanted.cost == got.cost, "cost"),
         (!wanted.eligible || wanted.rank.cost == got.rank_cost, "cost by import"),
+        (wanted.rank.stale == got.stale, "staleness"),
+        (wanted.marks.closed == got.marked(WellKnown::FAIL_CLOSED), "mark against long-lived staleness"),
+        (wanted.marks.stale == got.marked(WellKnown::STALE), "mark of staleness"),
+        (wanted.marks.leaving == got.marked(WellKnown::GRACEFUL_SHUTDOWN), "mark of a node about to stop"),
         (wanted.mark == got.mark, "only-to-customer mark"),
         (wanted.weight == got.weight, "weight"),
         (wanted.protocol.as_str() == got.protocol, "protocol"),
@@ -200,7 +213,7 @@ fn differs(wanted: &Candidate, got: &SeenRoute) -> Option<&'static str> {
     .map(|(_, what)| *what)
 }
 
-fn loc_rib(node: &Node, table: &Table, seen: &Seen) -> Wrong {
+pub(crate) fn loc_rib(node: &Node, table: &Table, seen: &Seen) -> Wrong {
     let wanted: BTreeMap<Name, (String, Option<String>)> = table
         .loc_rib
         .iter()
@@ -218,7 +231,7 @@ fn loc_rib(node: &Node, table: &Table, seen: &Seen) -> Wrong {
 }
 
 /// Counters, names and strays.
-fn itself(node: &Node, seen: &Seen) -> Wrong {
+pub(crate) fn itself(node: &Node, seen: &Seen) -> Wrong {
     let rows = || seen.adj_in.values().flatten();
     let counted = rows().count();
     if counted != seen.stored {
@@ -251,7 +264,7 @@ fn itself(node: &Node, seen: &Seen) -> Wrong {
 }
 
 /// What the data plane was told is what the oracle would tell it.
-fn forwards(node: &Node, table: &Table) -> Wrong {
+pub(crate) fn forwards(node: &Node, table: &Table) -> Wrong {
     let services = table.services();
     if let Some(service) = node.forwards().keys().find(|s| !services.contains(s)) {
         return wrong(node, format!("still forwards {service}"));
@@ -309,7 +322,7 @@ fn arrived(sender: &Node, receiver: &Node, told: &BTreeMap<Name, Vec<u8>>, seen:
 }
 
 /// A recording of the node leads to the same state.
-fn replayed(node: &Node) -> Wrong {
+pub(crate) fn replayed(node: &Node) -> Wrong {
     let (Some(recording), Some(core)) = (&node.recording, &node.core) else { return Ok(()) };
     match AnyCore::replay(recording, node.plan.store) {
         Ok(again) if again.digest() == core.digest() => Ok(()),

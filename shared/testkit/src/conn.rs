@@ -37,6 +37,8 @@ pub(crate) struct Flow {
     pub(crate) credit: usize,
     /// Items on their way with another number have vanished.
     pub(crate) round: u32,
+    /// The next UPDATE is lost where it comes in.
+    pub(crate) swallow: bool,
     pub(crate) watch: Watch,
 }
 
@@ -74,6 +76,11 @@ impl Conn {
             End::Coming => self.dialler == side,
             End::Closed => false,
         }
+    }
+
+    /// How many digests each side has said.
+    pub(crate) fn digests(&self) -> [u64; 2] {
+        [0, 1].map(|side| self.flows[side].watch.digests)
     }
 
     /// Whether this side still reads.

@@ -26,12 +26,15 @@ impl Net {
                 weight: s.weight,
                 tags: s.tags.clone(),
                 healthy: s.healthy,
+                closed: s.fail_closed,
             });
             catalyst_oracle::Node {
                 name: node.plan.name.clone(),
                 services: services.collect(),
                 exports: node.plan.exports.clone(),
                 imports: node.plan.imports.clone(),
+                interest: node.plan.interest.clone(),
+                leaving: false,
             }
         });
         let links = (0..self.links.len()).filter(|link| self.expected(*link)).map(|link| {

@@ -53,10 +53,14 @@ pub enum Lie {
     Unsaid,
     /// The same route with ever another cost.
     Oscillation,
+    /// Digests of no table at all.
+    Digest,
+    /// Ends of refreshes that never began, beginnings without an end, and far too many requests.
+    Refresh,
 }
 
 /// All of them.
-pub(crate) const LIES: [Lie; 10] = [
+pub(crate) const LIES: [Lie; 12] = [
     Lie::ForgedStart,
     Lie::ForgedEnd,
     Lie::Echo,
@@ -67,6 +71,8 @@ pub(crate) const LIES: [Lie; 10] = [
     Lie::Flood,
     Lie::Unsaid,
     Lie::Oscillation,
+    Lie::Digest,
+    Lie::Refresh,
 ];
 
 /// One thing that happens. Nodes, links and sides are places in the plan.
@@ -93,6 +99,12 @@ pub enum Fault {
     Dial(usize, usize),
     /// A node's timer rings for nothing.
     Tick(usize),
+    /// The next UPDATE from this side of a link comes to the other and is lost there.
+    Swallow(usize, usize),
+    /// This side of a link is asked for its table once more, for no reason.
+    Refresh(usize, usize),
+    /// A node wants to hear of something else.
+    Interest(usize, Option<Vec<String>>),
     /// A side of a link lies to the other.
     Lie(usize, usize, Lie),
     /// One side of a link configures the other anew: other terms, or none at all.

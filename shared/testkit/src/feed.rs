@@ -52,12 +52,14 @@ impl Net {
         core.handle(event, now);
         let effects: Vec<Effect> = std::iter::from_fn(|| core.poll_effect()).collect();
         let frames: Vec<(SessionId, Vec<u8>)> = std::iter::from_fn(|| core.poll_transmit()).collect();
+        self.shadow_event(node, event);
         for effect in effects {
             self.effect(node, effect);
         }
         for (session, frame) in frames {
             self.transmit(node, session, frame);
         }
+        self.shadow_after(node);
         self.set_tick(node);
     }
 
@@ -83,7 +85,10 @@ impl Net {
                     self.violated(node, &format!("said again that {whom} granted={granted} {what}"));
                 }
             }
-            Effect::Close { session, last } => self.close(node, session, last),
+            Effect::Close { session, last } => {
+                self.shadow_closed(node, session, &last);
+                self.close(node, session, last);
+            }
             // No node of the simulation states anything.
             Effect::Trust { peer, .. } => self.violated(node, &format!("a statement from {peer}")),
             Effect::Notice(notice) => self.notice(node, notice),
@@ -92,6 +97,7 @@ impl Net {
 
     fn notice(&mut self, node: usize, notice: Notice) {
         self.note(|net| format!("{}: {notice:?}", net.nodes[node].plan.name));
+        self.shadow_notice(node, &notice);
         match &notice {
             Notice::PeerUp(peer, session) => self.session_established(node, peer, *session),
             Notice::MalformedRoute(peer, _) if self.was_lied_to(node, peer.as_str()) => {}
@@ -115,14 +121,15 @@ impl Net {
         self.disturb(self.clock.now());
         let place = &mut self.nodes[node];
         place.incarnation += 1;
+        let interest = place.plan.interest.clone();
         let settings = Settings {
             name: place.plan.name.clone(),
             incarnation: place.incarnation,
             border_secret: place.secret,
             limits: place.plan.limits,
-            mesh_address: String::new(),
-            stale_max_ms: 0,
-            flap: Default::default(),
+            mesh_address: if place.plan.mesh { "mesh.example:8443".to_owned() } else { String::new() },
+            stale_max_ms: place.plan.stale_max_ms,
+            flap: place.plan.flap,
         };
         place.recording = self.record.then(|| Recording::new(&settings));
         match AnyCore::new(settings, place.plan.store) {
@@ -133,6 +140,9 @@ impl Net {
         let (exports, imports) =
             (self.nodes[node].plan.exports.clone(), self.nodes[node].plan.imports.clone());
         self.feed(node, &Event::PolicyChanged { exports, imports });
+        if interest.is_some() {
+            self.feed(node, &Event::InterestChanged(interest));
+        }
         let services: Vec<LocalService> = self.nodes[node].services.values().cloned().collect();
         let late = self.rng.percent(30);
         if !late {
@@ -156,7 +166,10 @@ impl Net {
         let plan = &self.links[link].plan;
         let name = self.nodes[plan.ends[1 - side]].plan.name.clone();
         let event = match &plan.sides[side] {
-            Some(config) => Event::PeerConfigured(Box::new(config.config(&name))),
+            Some(config) => {
+                let restart_ms = self.nodes[plan.ends[side]].plan.restart_ms;
+                Event::PeerConfigured(Box::new(config.config(&name, restart_ms)))
+            }
             None => Event::PeerRemoved(name),
         };
         let node = plan.ends[side];

@@ -6,7 +6,7 @@ use catalyst_policy::{Agreement, Party, Role};
 use crate::any::StoreKind;
 use crate::hierarchy::hierarchy;
 use crate::link::{LinkPlan, Side};
-use crate::pieces::{LABELS, hold, rules, service};
+use crate::pieces::{LABELS, hold, interest, rules, service};
 use crate::plan::{NodePlan, Plan};
 use crate::rng::Rng;
 use crate::script;
@@ -58,13 +58,48 @@ fn finish(
     transit: bool,
 ) -> Plan {
     let record = rng.percent(10);
+    let mut nodes = nodes;
+    // Who is lost is forgotten at once in most networks: what they do is easier to understand.
+    if rng.percent(40) {
+        nodes.iter_mut().for_each(|node| patience(rng, node));
+    }
+    if rng.percent(12) {
+        nodes.iter_mut().for_each(|node| node.interest = interest(rng, 30, orgs));
+    }
+    let tight = links.len() < 20 && rng.percent(7);
+    if tight {
+        limit(rng, &mut nodes, &mut links);
+    }
     // Where nothing waits for credit, flows in a circle can be timed.
     if rng.percent(40) {
         links.iter_mut().for_each(|link| link.window = 65_536);
     }
-    let mut plan = Plan { seed, delays: 0, shape, nodes, links, epochs: Vec::new(), record };
+    let mut plan = Plan { seed, delays: 0, shape, nodes, links, epochs: Vec::new(), record, tight };
     plan.epochs = script::epochs(rng, &plan, orgs, transit);
     plan
+}
+
+/// Limits that refuse some of what there is. Nobody is waited for: what is kept of the lost would count too.
+fn limit(rng: &mut Rng, nodes: &mut [NodePlan], links: &mut [LinkPlan]) {
+    for node in nodes {
+        node.limits.routes_per_peer = usize::try_from(rng.between((1, 8))).unwrap_or(1);
+        (node.restart_ms, node.stale_max_ms) = (0, 0);
+    }
+    let services = u32::try_from(rng.between((1, 8))).unwrap_or(1);
+    let bytes = rng.one_of([100_000, 60, 90, 130, 200]);
+    for side in links.iter_mut().flat_map(|link| &mut link.sides).flatten() {
+        let Some(agreement) = &side.agreement else { continue };
+        let [first, second] =
+            agreement.parties().clone().map(|p| Party { max_services: services, max_bytes: bytes, ..p });
+        side.agreement = Agreement::new(first, second).ok();
+    }
+}
+
+/// How long a node is waited for, and how long it waits for others.
+fn patience(rng: &mut Rng, node: &mut NodePlan) {
+    node.restart_ms = rng.one_of([0, 300, 2_000, 2_000, 6_000]);
+    node.stale_max_ms = rng.one_of([0, 1_000, 8_000, 8_000, 20_000]);
+    node.mesh = rng.percent(70);
 }
 
 /// Nodes of a network: mostly few, because small networks find most; at times up to 200.

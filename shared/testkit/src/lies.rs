@@ -3,9 +3,10 @@
 //! What the liar says is bounded by what its neighbour may believe. After a rest that is checked by itself, the link
 //! is lost for a moment, so that the truth comes again and the network can be compared with the oracle.
 
+use catalyst_control::SessionId;
 use catalyst_wire::{
-    Attrs, HEADER, Limits as WireLimits, Path, Reader, UpdateWriter, Writer, attr, update::write_entry,
-    update::write_key,
+    Attrs, Full, HEADER, Keepalive, Limits as WireLimits, Path, Reader, Refresh, UpdateWriter, Writer, attr,
+    update::write_entry, update::write_key,
 };
 
 use crate::any::StoreKind;
@@ -59,6 +60,15 @@ fn malformed(service: &str, origin: &str) -> Vec<u8> {
     out.written().to_vec()
 }
 
+fn written(write: impl for<'b> FnOnce(&'b mut [u8]) -> Result<&'b [u8], Full>) -> Vec<u8> {
+    write(&mut [0; 64]).map(<[u8]>::to_vec).unwrap_or_default()
+}
+
+/// So many requests for a refresh.
+pub(crate) fn requests(count: usize) -> Vec<Vec<u8>> {
+    vec![written(|buf| Refresh::REQUEST.write(buf)); count]
+}
+
 /// UPDATE frames of these elements.
 fn frames(announced: &[Vec<u8>], withdrawn: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut made = Vec::new();
@@ -78,15 +88,25 @@ fn frames(announced: &[Vec<u8>], withdrawn: &[Vec<u8>]) -> Vec<Vec<u8>> {
 impl Net {
     /// One side of a link lies to the other, if they have a session.
     pub(crate) fn lie(&mut self, link: usize, side: usize, lie: Lie) {
-        let Some((session, ..)) = self.established_at(link, side) else { return };
-        let whole = |c: &crate::conn::Conn| c.ends == [End::Up; 2] && !c.cut;
-        if !self.conns.get(&session.0).is_some_and(whole) {
-            return;
-        }
+        let Some(session) = self.whole(link, side) else { return };
         let said = self.frames_of(link, side, lie);
         self.lied.push((link, side, session));
-        for frame in said {
-            self.push_item(session.0, side, Item::Frame(frame, false));
+        self.blame(link);
+        self.say(link, side, &said);
+    }
+
+    /// The session of this side of a link, if nothing is wrong with it.
+    pub(crate) fn whole(&self, link: usize, side: usize) -> Option<SessionId> {
+        let (session, ..) = self.established_at(link, side)?;
+        let whole = |c: &&crate::conn::Conn| c.ends == [End::Up; 2] && !c.cut;
+        self.conns.get(&session.0).filter(whole).map(|_| session)
+    }
+
+    /// Frames that no core has written, in the name of this side.
+    pub(crate) fn say(&mut self, link: usize, side: usize, frames: &[Vec<u8>]) {
+        let Some(session) = self.whole(link, side) else { return };
+        for frame in frames {
+            self.push_item(session.0, side, Item::Frame(frame.clone(), false));
         }
     }
 
@@ -105,6 +125,20 @@ impl Net {
         let (l, n) = (liar.org(), liar.node());
         let one =
             |service: &str, orgs: &[&str], nodes: &[&str]| vec![entry(service, "lie", orgs, nodes, plain)];
+        match lie {
+            Lie::Digest => {
+                let digest = |n: u8| Keepalive { digest: Some([n; 16]) };
+                return (1..8).map(|n| written(|buf| digest(n).write(buf))).collect();
+            }
+            Lie::Refresh => {
+                let frame = |kind: Refresh| written(|buf| kind.write(buf));
+                let ended = vec![frame(Refresh::END)];
+                let empty = vec![frame(Refresh::BEGIN), frame(Refresh::END)];
+                let some = [ended, vec![frame(Refresh::BEGIN)], empty, requests(20)];
+                return some[self.rng.index(some.len())].clone();
+            }
+            _ => {}
+        }
         let said = match (lie, inside) {
             (Lie::ForgedStart, false) => one(third, &["third.example"], &[]),
             (Lie::ForgedStart, true) => one(third, &["third.example", "third.example"], &["nobody", n]),
@@ -116,7 +150,13 @@ impl Net {
             (Lie::Looped, true) => one(third, &[l, "third.example"], &[n]),
             (Lie::InnerPath, false) => one(&ours, &[l], &["inner"]),
             (Lie::InnerPath, true) => one(&ours, &[], &["nobody"]),
-            (Lie::Malformed, _) => vec![malformed(&ours, "lie")],
+            (Lie::Malformed, _) => {
+                // What was told before under this key must go.
+                let told = self.whole(link, side).and_then(|session| self.conns.get(&session.0));
+                let known = told.and_then(|conn| conn.flows[side].watch.announced.keys().next().cloned());
+                let known = known.map(|(service, origin)| malformed(&service, &origin));
+                known.into_iter().chain([malformed(&ours, "lie")]).collect()
+            }
             (Lie::HighPref, false) => {
                 vec![entry(&ours, "lie", &[l], &[], |a| a.local_pref = Some(5_000))]
             }
@@ -130,7 +170,7 @@ impl Net {
                 let many = if room { limit + BEYOND } else { 1 };
                 (0..many).map(|i| entry(&ours, &format!("f{i}"), &[l], &[], plain)).collect()
             }
-            (Lie::Unsaid | Lie::Flood, _) => Vec::new(),
+            (Lie::Unsaid | Lie::Flood | Lie::Digest | Lie::Refresh, _) => Vec::new(),
             (Lie::Oscillation, _) => {
                 let (orgs, nodes) = if inside { (&[][..], &[n][..]) } else { (&[l][..], &[][..]) };
                 let each = |cost| frames(&[entry(&ours, "lie", orgs, nodes, |a| a.cost = cost)], &[]);

@@ -14,14 +14,14 @@ pub struct Side {
 }
 
 impl Side {
-    /// The configuration of this neighbour.
+    /// The configuration of this neighbour, which is asked to keep this node's routes for so long.
     #[must_use]
-    pub fn config(&self, name: &NodeName) -> PeerConfig {
+    pub fn config(&self, name: &NodeName, restart_ms: u32) -> PeerConfig {
         PeerConfig {
             name: name.clone(),
             agreement: self.agreement.clone(),
             hold_ms: self.hold_ms,
-            restart_ms: 0,
+            restart_ms,
         }
     }
 }

@@ -11,11 +11,13 @@ use crate::circles::Circles;
 use crate::clock::Clock;
 use crate::conn::{Conn, Item};
 use crate::fault::Fault;
+use crate::gaps::Gaps;
 use crate::link::LinkPlan;
 use crate::node::Node;
 use crate::plan::{NodePlan, Plan};
 use crate::rng::Rng;
 use crate::seen::{See, Seen};
+use crate::shadow::Shadows;
 
 /// Is told of everything that happens: the moment in milliseconds, and what.
 pub type Observer = Box<dyn FnMut(u64, &str)>;
@@ -98,6 +100,10 @@ pub struct Stats {
     pub most_updates: u64,
     /// Comparisons with the oracle.
     pub checks: u64,
+    /// Lost UPDATEs that were healed.
+    pub healed: u64,
+    /// Rests with routes that no session confirmed.
+    pub stale: u64,
     /// Routes compared.
     pub routes: u64,
     /// Flows that ran in a circle for a moment, and for how long at most, in milliseconds.
@@ -136,6 +142,8 @@ pub struct Net {
     pub(crate) spoken: BTreeMap<String, BTreeSet<String>>,
     pub(crate) changes: BTreeMap<String, u64>,
     pub(crate) circles: Circles,
+    pub(crate) shadows: Shadows,
+    pub(crate) gaps: Gaps,
     /// Nothing happens that keeps news from those whom it concerns: circles and frames are counted.
     pub(crate) calm: bool,
     /// When the last thing happened to the network, stalls and cuts with their ends.
@@ -145,6 +153,8 @@ pub struct Net {
     seq: u64,
     pub(crate) next_conn: u64,
     pub(crate) record: bool,
+    /// Limits refuse routes: what is left depends on what came first, and the oracle has no answer.
+    pub(crate) tight: bool,
 }
 
 impl Net {
@@ -160,6 +170,9 @@ impl Net {
             places: BTreeMap::new(),
             links: Vec::new(),
             circles: Circles::default(),
+            shadows: Shadows::default(),
+            gaps: Gaps::default(),
+            tight: plan.tight,
             calm: false,
             conns: BTreeMap::new(),
             of_link: BTreeSet::new(),
@@ -198,6 +211,7 @@ impl Net {
             links: Vec::new(),
             epochs: Vec::new(),
             record: true,
+            tight: false,
         })
     }
 
@@ -241,7 +255,8 @@ impl Net {
         ends.iter().for_each(|end| self.nodes[*end].links.push(link));
         for side in 0..2 {
             if let Some(config) = &sides[side] {
-                let config = config.config(&self.nodes[ends[1 - side]].plan.name);
+                let restart_ms = self.nodes[ends[side]].plan.restart_ms;
+                let config = config.config(&self.nodes[ends[1 - side]].plan.name, restart_ms);
                 self.feed(ends[side], &Event::PeerConfigured(Box::new(config)));
             }
             self.want_dial(link, side);
@@ -270,7 +285,12 @@ impl Net {
     /// What the run has cost so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats { circles: self.circles.seen, longest_circle: self.circles.longest, ..self.stats }
+        Stats {
+            healed: self.gaps.healed,
+            circles: self.circles.seen,
+            longest_circle: self.circles.longest,
+            ..self.stats
+        }
     }
 
     /// Promises that were broken.

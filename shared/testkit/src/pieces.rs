@@ -19,7 +19,7 @@ pub(crate) fn service(rng: &mut Rng, label: &str) -> Option<LocalService> {
         weight: rng.one_of([100, 100, 1, 50]),
         tags,
         healthy: rng.percent(85),
-        fail_closed: false,
+        fail_closed: rng.percent(25),
     })
 }
 
@@ -107,4 +107,17 @@ fn patterns(rng: &mut Rng) -> Vec<Pattern> {
 /// A random hold time: often the same, so that most sessions have one.
 pub(crate) fn hold(rng: &mut Rng) -> u32 {
     rng.one_of([900, 1_500, 3_000, 3_000, 9_000, 0])
+}
+
+/// What a node wants to hear of, in so many of a hundred cases; else everything.
+pub(crate) fn interest(rng: &mut Rng, share: u64, orgs: &[OrgId]) -> Option<Vec<String>> {
+    if !rng.percent(share) {
+        return None;
+    }
+    let wish = |rng: &mut Rng| {
+        let org = orgs[rng.index(orgs.len())].as_str().to_owned();
+        let label = [label(rng), label(rng), "*", "*i*"][rng.index(4)];
+        format!("{label}.{}", if rng.percent(80) { org.as_str() } else { "*" })
+    };
+    Some((0..rng.below(4)).map(|_| wish(rng)).collect())
 }

@@ -1,6 +1,6 @@
 //! What a simulated network is made of, before anything runs.
 
-use catalyst_control::{Limits, LocalService};
+use catalyst_control::{Flap, Limits, LocalService};
 use catalyst_names::NodeName;
 use catalyst_policy::Rule;
 
@@ -21,6 +21,16 @@ pub struct NodePlan {
     pub late: u64,
     /// What its core may hold.
     pub limits: Limits,
+    /// How long it asks its neighbours to keep its routes, in milliseconds.
+    pub restart_ms: u32,
+    /// How long it keeps those of lost neighbours at most.
+    pub stale_max_ms: u64,
+    /// Whether it has a mesh port, so that flows do not go with its sessions.
+    pub mesh: bool,
+    /// When a route changes too often.
+    pub flap: Flap,
+    /// What it wants to hear of; everything without a list.
+    pub interest: Option<Vec<String>>,
     /// Its services.
     pub services: Vec<LocalService>,
     /// Its export rules.
@@ -39,6 +49,11 @@ impl NodePlan {
             skew: 0,
             late: 0,
             limits: Limits::CLOUD,
+            restart_ms: 0,
+            stale_max_ms: 0,
+            mesh: false,
+            flap: Flap::OFF,
+            interest: None,
             services: Vec::new(),
             exports: Vec::new(),
             imports: Vec::new(),
@@ -64,4 +79,6 @@ pub struct Plan {
     pub epochs: Vec<Vec<(u64, Fault)>>,
     /// Replay the recording of every node and compare digests.
     pub record: bool,
+    /// Limits are so low that they refuse routes.
+    pub tight: bool,
 }

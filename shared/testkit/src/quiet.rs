@@ -1,8 +1,10 @@
 //! When a network has come to rest.
 
+use std::collections::BTreeMap;
+
 use catalyst_control::SessionId;
 
-use crate::any::Established;
+use crate::any::{Compared, Established};
 use crate::conn::{Conn, End, Item};
 use crate::net::{Due, Net};
 use crate::traffic::is_keepalive;
@@ -55,7 +57,7 @@ impl Net {
     /// Whether nothing but keepalives is under way, and every link that is to have a session has exactly one.
     #[must_use]
     pub fn quiet(&self) -> bool {
-        self.queue.values().all(|due| !self.matters(due)) && self.settled()
+        self.queue.values().all(|due| !self.matters(due)) && self.settled() && self.whole_tables()
     }
 
     fn settled(&self) -> bool {
@@ -106,6 +108,9 @@ impl Net {
             if let Some(first) = self.violations.first() {
                 return Err(first.clone());
             }
+            if let Some(overdue) = self.overdue_gap() {
+                return Err(overdue);
+            }
             if self.now() > self.disturbed_at + PATIENCE || self.stats.steps > steps {
                 return Err(format!(
                     "not at rest after {PATIENCE} ms or {STEPS} steps: {}",
@@ -118,6 +123,7 @@ impl Net {
                 return Err(format!("at rest, but not settled: {}", self.restless().join("; ")));
             }
         }
+        self.gaps_closed();
         let unrest = self.now().saturating_sub(self.disturbed_at);
         self.stats.longest_unrest = self.stats.longest_unrest.max(unrest);
         let keys: usize = self.nodes.iter().map(|n| n.plan.services.len().max(n.services.len())).sum();
@@ -141,10 +147,19 @@ impl Net {
             .max()
             .unwrap_or(0);
         let (before, loud) = (digests(self), self.stats.loud);
+        let said: BTreeMap<u64, [u64; 2]> = self.conns.iter().map(|(id, c)| (*id, c.digests())).collect();
         let until = self.now() + hold + hold / 4 + 100;
+        let waited = self.stale_until().is_some();
+        // A phase of staleness that begins meanwhile changes the state.
+        if self.stale_until().is_some_and(|(next, _)| next <= until) {
+            return Ok(());
+        }
         while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
             self.step();
             let moves = self.stats.loud != loud && !self.quiet();
+            if moves && waited {
+                return self.settle();
+            }
             if moves {
                 let due: Vec<&Due> = self.queue.values().filter(|due| self.matters(due)).collect();
                 return Err(format!(
@@ -160,8 +175,41 @@ impl Net {
         if !self.quiet() {
             return Err(format!("a network at rest did not stay so: {}", self.restless().join("; ")));
         }
-        if digests(self) != before {
+        // Who is waited for may be heard to be gone for good, on a link that is to have no session.
+        if digests(self) != before && !waited {
             return Err("a state changed while the network was at rest".to_owned());
+        }
+        self.compared(&said)
+    }
+
+    /// Each end of each session has said the digest of what it told, and heard that of what it holds.
+    fn compared(&self, said: &BTreeMap<u64, [u64; 2]>) -> Result<(), String> {
+        for link in (0..self.links.len()).filter(|link| self.expected(*link)) {
+            for side in 0..2 {
+                let Some((session, _, hold)) = self.established_at(link, side) else { continue };
+                let ends = self.links[link].plan.ends;
+                let (node, peer) = (&self.nodes[ends[side]], self.nodes[ends[1 - side]].name());
+                let pair = (ends[side], ends[1 - side]);
+                let refused = self.shadows.all.get(&pair).is_some_and(|shadow| shadow.refused > 0);
+                let mute = self.shadows.all.get(&pair).is_none_or(|shadow| shadow.terms.mute);
+                if hold == 0 || mute {
+                    continue;
+                }
+                let before = said.get(&session.0).map_or(0, |said| said[1 - side]);
+                if self.conns.get(&session.0).is_none_or(|c| c.digests()[1 - side] <= before) {
+                    return Err(format!("{peer}: says no digest to {}", node.name()));
+                }
+                let found = node.core.as_ref().and_then(|core| core.look(Compared(peer)));
+                let Some((state, mismatches)) = found else { continue };
+                // What is refused cannot be compared; a refresh may have found room for it.
+                let fits = state == "equal" || refused && state == "suspended";
+                if !fits || mismatches > 0 && !self.is_blamed(pair) {
+                    return Err(format!(
+                        "{}: finds the digest of {peer} `{state}`, and differed {mismatches} times",
+                        node.name()
+                    ));
+                }
+            }
         }
         Ok(())
     }

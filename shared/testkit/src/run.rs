@@ -40,7 +40,10 @@ impl std::error::Error for Failure {}
 /// Routes that may be announced and withdrawn for every link and changed route, in hundredths.
 const UPDATES: u64 = 400;
 /// As above, where an organisation has many ways inside: bad news makes its nodes try them one after the other.
-const UPDATES_MESHED: u64 = 3_000;
+const UPDATES_MESHED: u64 = 10_000;
+
+/// Milliseconds until the last timer rings that was due.
+const AFTER: u64 = 20;
 
 /// A hash of what each node holds at the end of each epoch.
 type Ends = Vec<Vec<u64>>;
@@ -152,8 +155,29 @@ impl Net {
             self.check_lies()?;
             self.settle()?;
         }
-        self.check()?;
-        if counted { self.few_updates() } else { Ok(()) }
+        self.outlive_stale()?;
+        if self.tight {
+            self.check_local()?;
+            self.refusals_told()?;
+        } else {
+            self.check()?;
+        }
+        self.warnings_fit()?;
+        if counted && !self.tight { self.few_updates() } else { Ok(()) }
+    }
+
+    /// While routes of lost neighbours are kept the oracle has no answer: every node is compared with itself, at first,
+    /// when some of them are kept for longer than the restart time, and when none is left.
+    fn outlive_stale(&mut self) -> Result<(), String> {
+        while let Some((next, last)) = self.stale_until() {
+            self.check_local()?;
+            self.stats.stale += 1;
+            // In the middle of what is left, and at its end.
+            let at = if last > next + 1_000 { next } else { last };
+            self.run_for(at.saturating_sub(self.now()) + AFTER);
+            self.settle()?;
+        }
+        Ok(())
     }
 
     /// Every route that was told or withdrawn is due to a change at the service's home.

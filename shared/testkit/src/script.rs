@@ -5,7 +5,7 @@ use catalyst_names::{OrgId, ServiceLabel};
 use crate::fault::{Exit, Fault, LIES, Noticed};
 use crate::hierarchy::everything;
 use crate::link::Side;
-use crate::pieces::{hold, label, rules, service};
+use crate::pieces::{hold, interest, label, rules, service};
 use crate::plan::Plan;
 use crate::rng::Rng;
 
@@ -30,7 +30,7 @@ fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], (calm, transit): (bool, boo
     let node = rng.index(plan.nodes.len());
     let link = rng.index(plan.links.len());
     let noticed = rng.one_of([Noticed::Both, Noticed::Only(0), Noticed::Only(1), Noticed::Neither]);
-    let choice = if calm { rng.below(45) } else { rng.below(100) };
+    let choice = if calm { rng.below(45) } else { rng.below(104) };
     Some(match choice {
         0..18 => {
             let label = label(rng);
@@ -50,14 +50,19 @@ fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], (calm, transit): (bool, boo
             let from = rng.one_of([[true, true], [true, false], [false, true]]);
             Fault::Stall(link, from, rng.one_of([50, 700, 4_000, 25_000]))
         }
-        78..79 => Fault::Tick(node),
+        78 => match rng.below(4) {
+            0 => Fault::Tick(node),
+            1 => Fault::Refresh(link, rng.index(2)),
+            2 => Fault::Interest(node, interest(rng, 60, orgs)),
+            _ => Fault::Swallow(link, rng.index(2)),
+        },
         79..81 => Fault::Lie(link, rng.index(2), rng.one_of(LIES)),
         81..84 => Fault::Dial(link, rng.index(2)),
         84..92 => {
             let exit = rng.one_of([Exit::Stop, Exit::Kill, Exit::Power, Exit::Wipe]);
             Fault::Down(node, exit, rng.one_of([Some(1), Some(200), Some(5_000), None]))
         }
-        _ => {
+        92..98 => {
             let side = rng.index(2);
             let old = plan.links[link].sides[side].clone();
             let agreement = old.and_then(|s| s.agreement);
@@ -68,5 +73,8 @@ fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], (calm, transit): (bool, boo
             };
             Fault::Configure(link, side, fresh)
         }
+        98..101 => Fault::Swallow(link, rng.index(2)),
+        101..103 => Fault::Refresh(link, rng.index(2)),
+        _ => Fault::Interest(node, interest(rng, 60, orgs)),
     })
 }

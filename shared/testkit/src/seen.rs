@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use catalyst_control::{Core, SessionId};
 use catalyst_names::NodeName;
 use catalyst_policy::border_origin;
-use catalyst_route_table::{RouteKey, Store, Sym};
+use catalyst_route_table::{Route, RouteKey, Store, Sym};
 use catalyst_wire::{Attrs, Health};
 
 use crate::any::Look;
@@ -38,8 +38,37 @@ pub struct SeenRoute {
     pub tags: Vec<String>,
     /// Whether the service answers.
     pub healthy: bool,
+    /// Ranks as long-lived stale.
+    pub stale: bool,
     /// The attributes as they came.
     pub attrs: Vec<u8>,
+}
+
+impl SeenRoute {
+    fn of<A: AsRef<[u8]>>(route: &Route<A>) -> Self {
+        let attrs = Attrs::read(route.attrs.as_ref()).unwrap_or_default();
+        let texts = |path: catalyst_wire::Path<'_>| path.iter().map(str::to_owned).collect();
+        SeenRoute {
+            eligible: route.rank.eligible,
+            local_pref: route.rank.local_pref,
+            protocol: route.protocol.to_string(),
+            weight: route.weight,
+            org_path: texts(attrs.org_path),
+            node_path: texts(attrs.node_path),
+            cost: attrs.cost,
+            rank_cost: route.rank.cost,
+            mark: attrs.only_to_customer.map(str::to_owned),
+            tags: texts(attrs.tags),
+            healthy: attrs.health == Health::Up,
+            stale: route.rank.stale,
+            attrs: route.attrs.as_ref().to_vec(),
+        }
+    }
+
+    /// Whether this well-known mark came with it.
+    pub(crate) fn marked(&self, mark: u32) -> bool {
+        Attrs::read(&self.attrs).is_ok_and(|attrs| attrs.well_known.has(mark))
+    }
 }
 
 /// One peer.
@@ -96,22 +125,7 @@ impl Look for See {
             while let Some(key) = table.next_of(sender, after) {
                 after = Some(key);
                 let Some(route) = table.route(key, sender) else { continue };
-                let attrs = Attrs::read(route.attrs.as_ref()).unwrap_or_default();
-                let texts = |path: catalyst_wire::Path<'_>| path.iter().map(str::to_owned).collect();
-                let row = SeenRoute {
-                    eligible: route.rank.eligible,
-                    local_pref: route.rank.local_pref,
-                    protocol: route.protocol.to_string(),
-                    weight: route.weight,
-                    org_path: texts(attrs.org_path),
-                    node_path: texts(attrs.node_path),
-                    cost: attrs.cost,
-                    rank_cost: route.rank.cost,
-                    mark: attrs.only_to_customer.map(str::to_owned),
-                    tags: texts(attrs.tags),
-                    healthy: attrs.health == Health::Up,
-                    attrs: route.attrs.as_ref().to_vec(),
-                };
+                let row = SeenRoute::of(route);
                 seen.adj_in.entry(name(key)).or_default().insert(table.text(sender).to_owned(), row);
             }
         }
@@ -133,6 +147,26 @@ impl Look for See {
             seen.peers.insert(peer.config.name.to_string(), row);
         }
         seen
+    }
+}
+
+/// What is held of one neighbour.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowsOf<'a>(pub(crate) &'a NodeName);
+
+impl Look for RowsOf<'_> {
+    type Found = Option<BTreeMap<Name, SeenRoute>>;
+
+    fn look<S: Store>(self, core: &Core<S>) -> Self::Found {
+        let table = core.state().table();
+        let sender = core.state().peer(self.0)?.sym;
+        let (mut rows, mut after) = (BTreeMap::new(), None);
+        while let Some(key) = table.next_of(sender, after) {
+            after = Some(key);
+            let name = (table.text(key.service).to_owned(), table.text(key.origin).to_owned());
+            rows.extend(table.route(key, sender).map(|route| (name, SeenRoute::of(route))));
+        }
+        Some(rows)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use catalyst_control::{Event, SessionId};
 use catalyst_names::NodeName;
-use catalyst_wire::{Frame, FrameType};
+use catalyst_wire::{Frame, FrameType, Refresh};
 
 use crate::conn::{End, Item};
 use crate::net::{Due, Net};
@@ -11,7 +11,17 @@ use crate::watch::{Facts, describe};
 
 /// Whether a frame is a KEEPALIVE.
 pub(crate) fn is_keepalive(bytes: &[u8]) -> bool {
-    Frame::whole(bytes).is_ok_and(|f| f.kind() == Ok(Some(FrameType::Keepalive)))
+    is(bytes, FrameType::Keepalive)
+}
+
+fn is(bytes: &[u8], kind: FrameType) -> bool {
+    Frame::whole(bytes).is_ok_and(|f| f.kind() == Ok(Some(kind)))
+}
+
+/// Whether a frame asks for a refresh.
+fn is_request(bytes: &[u8]) -> bool {
+    let body = Frame::whole(bytes).ok().filter(|f| f.kind() == Ok(Some(FrameType::Refresh))).map(|f| f.body);
+    body.is_some_and(|body| Refresh::read(body) == Ok(Refresh::REQUEST))
 }
 
 impl Net {
@@ -127,6 +137,13 @@ impl Net {
                     let (bytes, small) = (frame.len(), is_keepalive(&frame));
                     self.after(delay, Due::Credit { conn: id, side: from, bytes, small });
                 }
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.flows[to].watch.owed |= is_request(&frame);
+                    let lost = is(&frame, FrameType::Update) && std::mem::take(&mut conn.flows[from].swallow);
+                    if lost && self.may_swallow(link, from) {
+                        return self.swallowed(link, from, id);
+                    }
+                }
                 self.feed(node, &Event::PeerFrame { session: SessionId(id), frame });
             }
         }
@@ -152,7 +169,8 @@ impl Net {
                 if self.links[link].stalled_until[from] > self.clock.now() {
                     continue;
                 }
-                let Some(conn) = self.conns.get_mut(&id) else { break };
+                // Of a connection that was lost in the meantime nothing arrives any more.
+                let Some(conn) = self.conns.get_mut(&id).filter(|conn| !conn.cut) else { break };
                 let (sender_closed, receiver_up) = (conn.ends[from] == End::Closed, conn.reads(1 - from));
                 if sender_closed && receiver_up && !conn.flows[from].held.is_empty() && self.rng.percent(50) {
                     conn.vanish(from);

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalyst_policy::Role;
-use catalyst_wire::{Announced, Attrs, Frame, FrameType, Update, Withdrawn};
+use catalyst_wire::{Announced, Attrs, Frame, FrameType, Keepalive, Refresh, Update, Withdrawn};
 
 use crate::seen::Name;
+use crate::sum::Sum;
 
 /// What is known of one flow.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,14 @@ pub(crate) struct Watch {
     /// What the receiver must hold by now, were there no loop check: attributes by key.
     pub(crate) announced: BTreeMap<Name, Vec<u8>>,
     said: BTreeSet<Name>,
+    /// The digest of it.
+    sum: Sum,
+    /// Digests that were said.
+    pub(crate) digests: u64,
+    /// A refresh is under way: what stood at its beginning and has not been told again.
+    again: Option<BTreeSet<Name>>,
+    /// The receiver has asked for a refresh that has not come to its end.
+    pub(crate) owed: bool,
     /// What stood when the session was established, and the step of the simulator.
     must: BTreeSet<Name>,
     since: u64,
@@ -66,6 +75,17 @@ impl Watch {
             FrameType::Open if self.opened => return Err("sent OPEN twice".to_owned()),
             FrameType::Open => self.opened = true,
             _ if !self.opened => return Err(format!("sent {} before OPEN", kind.as_str())),
+            FrameType::Keepalive => {
+                let digest = Keepalive::read(frame.body).ok().and_then(|keepalive| keepalive.digest);
+                self.digests += u64::from(digest.is_some());
+                if digest.is_some_and(|said| said != self.sum.bytes()) {
+                    return Err(format!(
+                        "said another digest than that of the {} it told",
+                        self.announced.len()
+                    ));
+                }
+            }
+            FrameType::Refresh => self.refresh(frame.body)?,
             FrameType::Update => elements = self.update(frame.body, facts, spoken)?,
             FrameType::EndOfRib => {
                 if self.complete {
@@ -83,6 +103,32 @@ impl Watch {
             _ => {}
         }
         Ok(elements)
+    }
+
+    /// All of the table again, from here or to here; or the wish to hear it.
+    fn refresh(&mut self, body: &[u8]) -> Result<(), String> {
+        match Refresh::read(body) {
+            Ok(Refresh::BEGIN) => {
+                if !self.complete {
+                    return Err("told its table again before it had told it".to_owned());
+                }
+                self.again = Some(self.announced.keys().cloned().collect());
+            }
+            Ok(Refresh::END) => {
+                let Some(left) = self.again.take() else {
+                    return Err("ended a refresh that it had not begun".to_owned());
+                };
+                // What was not told again is gone.
+                for key in left {
+                    if let Some(old) = self.announced.remove(&key) {
+                        self.sum.take(&key, &old);
+                    }
+                }
+                self.owed = false;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// How many routes it speaks of.
@@ -122,7 +168,13 @@ impl Watch {
                 return Err(format!("announced {what} twice in one UPDATE"));
             }
             self.said.insert(key.clone());
-            self.announced.insert(key, entry.raw.to_vec());
+            if let Some(left) = &mut self.again {
+                left.remove(&key);
+            }
+            self.sum.add(&key, entry.raw);
+            if let Some(old) = self.announced.insert(key.clone(), entry.raw.to_vec()) {
+                self.sum.take(&key, &old);
+            }
         }
         for element in update.withdrawn() {
             let Withdrawn::Key { service, origin } = element else {
@@ -132,7 +184,9 @@ impl Watch {
             if !here.insert(key.clone()) {
                 return Err(format!("spoke twice of {service} of {origin} in one UPDATE"));
             }
-            self.announced.remove(&key);
+            if let Some(old) = self.announced.remove(&key) {
+                self.sum.take(&key, &old);
+            }
             self.said.insert(key);
         }
         if here.is_empty() {

@@ -1,0 +1,323 @@
+//! What a node must hold of one neighbour, worked out anew from the frames that reached it, the sessions that it had and
+//! the time: routes that came and went, those that no session confirms any more, and those that a limit refuses.
+//!
+//! It shares no code with the core, and is compared with it whenever something of the neighbour's table ends: a session,
+//! a telling, a phase of staleness, an epoch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalyst_wire::{Announced, Attrs, NotifyCode, Update, WellKnown, Withdrawn};
+
+use crate::seen::Name;
+
+/// No neighbour is granted a longer restart time, in milliseconds.
+const LONGEST_RESTART: u64 = 3_600_000;
+
+/// Whether a route may be used, as far as its session and its data path go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Usable {
+    /// As the rules have it.
+    Yes,
+    /// Its data path is gone.
+    No,
+    /// The session is back, and has not said yet whether the route is.
+    Either,
+}
+
+/// One route of the neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Its attributes as they came.
+    pub(crate) attrs: Vec<u8>,
+    telling: u32,
+    /// Kept for longer than the restart time.
+    pub(crate) stale: bool,
+    pub(crate) usable: Usable,
+}
+
+/// How a session was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Another connection takes over.
+    Moved,
+    /// Out of reach.
+    Lost,
+    /// For good.
+    Hard,
+}
+
+/// What a NOTIFY means for the routes of its sender and of its receiver.
+pub(crate) fn meaning(code: Option<NotifyCode>) -> Loss {
+    match code.map_or("", NotifyCode::as_str) {
+        "unconfigured-peer" | "wrong-identity" | "agreement-mismatch" | "shutdown" | "peer-removed"
+        | "limit" => Loss::Hard,
+        "superseded" | "collision" => Loss::Moved,
+        _ => Loss::Lost,
+    }
+}
+
+/// Since when the neighbour is lost, and what follows. Moments are of the simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) since: u64,
+    /// Past the restart time.
+    pub(crate) long: bool,
+    restart: u64,
+    until: u64,
+    sweep_at: Option<u64>,
+    path_lost: bool,
+}
+
+impl Lost {
+    /// When something changes with its routes.
+    pub(crate) fn next(&self) -> u64 {
+        let turn = match self.sweep_at {
+            Some(at) => at,
+            None if self.long => self.until,
+            None => self.since + self.restart,
+        };
+        turn.min(self.until)
+    }
+}
+
+/// What does not change: who holds whose routes, and under which terms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The neighbour is of the same organisation.
+    pub(crate) inside: bool,
+    /// Its name without the organisation.
+    pub(crate) node: String,
+    /// Nothing can be exchanged: of another organisation, and there is no agreement.
+    pub(crate) mute: bool,
+    /// Routes that may be held.
+    pub(crate) most: usize,
+    /// Bytes of attributes.
+    pub(crate) most_bytes: usize,
+    /// How long unconfirmed routes are kept at most.
+    pub(crate) stale_max: u64,
+    /// Both ends have a mesh port.
+    pub(crate) mesh: bool,
+}
+
+/// What one node must hold of one neighbour.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shadow {
+    pub(crate) terms: Terms,
+    /// How the neighbour is configured: the agreement's digest and the hold time.
+    pub(crate) config: Option<(Option<[u8; 32]>, u32)>,
+    pub(crate) rows: BTreeMap<Name, Row>,
+    /// The established session, as the node itself says.
+    pub(crate) session: Option<u64>,
+    pub(crate) synced: bool,
+    pub(crate) lost: Option<Lost>,
+    telling: u32,
+    refreshing: bool,
+    /// What the neighbour asked for in OPEN, and the last words said or heard, by connection.
+    pub(crate) asked: BTreeMap<u64, u64>,
+    pub(crate) words: BTreeMap<u64, NotifyCode>,
+    /// Refused in this session.
+    pub(crate) refused: u64,
+    /// Warnings that were due since the beginning, and whether one stands.
+    pub(crate) warnings: u64,
+    warned: bool,
+}
+
+fn read(attrs: &[u8]) -> Attrs<'_> {
+    Attrs::read(attrs).unwrap_or_default()
+}
+
+impl Shadow {
+    fn bytes(&self) -> usize {
+        self.rows.values().map(|row| row.attrs.len()).sum()
+    }
+
+    /// Whether this share of a limit is used, in percent.
+    fn fills(&self, percent: usize) -> bool {
+        let bytes = self.terms.most_bytes;
+        self.rows.len() * 100 >= self.terms.most * percent
+            || bytes < usize::MAX && self.bytes() * 100 >= bytes * percent
+    }
+
+    /// What is wrong with an entry by itself.
+    fn malformed(&self, attrs: &Attrs<'_>) -> bool {
+        match self.terms.inside {
+            true => attrs.node_path.first() != Some(&self.terms.node),
+            false => !attrs.node_path.is_empty(),
+        }
+    }
+
+    fn remove(&mut self, key: &Name) {
+        if self.rows.remove(key).is_some() && self.warned {
+            self.warned = self.fills(70);
+        }
+    }
+
+    /// An UPDATE came in the established session; so many routes of it have room here.
+    pub(crate) fn update(&mut self, body: &[u8], room: usize) {
+        let Ok(update) = Update::read(body) else { return };
+        for element in update.announced() {
+            match element {
+                Announced::Route(entry) => {
+                    let key = (entry.service.to_owned(), entry.origin.to_owned());
+                    if self.terms.mute || self.malformed(&entry.attrs) {
+                        self.remove(&key);
+                        continue;
+                    }
+                    let known = self.rows.get(&key).map(|row| row.attrs.len());
+                    let many = known.is_none() && self.rows.len() >= self.terms.most.min(room);
+                    let left = (self.bytes() - known.unwrap_or(0)).saturating_add(entry.raw.len());
+                    if many || left > self.terms.most_bytes {
+                        self.refused += 1;
+                        self.remove(&key);
+                        continue;
+                    }
+                    let (attrs, telling) = (entry.raw.to_vec(), self.telling);
+                    self.rows.insert(key, Row { attrs, telling, stale: false, usable: Usable::Yes });
+                    if !self.warned && self.fills(80) {
+                        self.warned = true;
+                        self.warnings += 1;
+                    }
+                }
+                Announced::Malformed { service, origin, .. } => {
+                    self.remove(&(service.to_owned(), origin.to_owned()));
+                }
+                Announced::NoKey => {}
+            }
+        }
+        for element in update.withdrawn() {
+            if let Withdrawn::Key { service, origin } = element {
+                self.remove(&(service.to_owned(), origin.to_owned()));
+            }
+        }
+    }
+
+    /// Everything that this telling of the table did not confirm goes.
+    fn sweep(&mut self) {
+        let gone: Vec<Name> = self
+            .rows
+            .iter()
+            .filter(|(_, row)| row.telling != self.telling)
+            .map(|(key, _)| key.clone())
+            .collect();
+        gone.iter().for_each(|key| self.remove(key));
+        self.lost = None;
+    }
+
+    /// The neighbour has told its table.
+    pub(crate) fn end_of_rib(&mut self) {
+        self.synced = true;
+        self.sweep();
+    }
+
+    /// The neighbour tells its table once more.
+    pub(crate) fn refresh_begins(&mut self) {
+        if self.synced {
+            self.telling += 1;
+            self.refreshing = true;
+        }
+    }
+
+    /// It has done so.
+    pub(crate) fn refresh_ends(&mut self) {
+        if std::mem::take(&mut self.refreshing) {
+            self.sweep();
+        }
+    }
+
+    /// A session is established.
+    pub(crate) fn established(&mut self, session: u64, now: u64) {
+        (self.session, self.synced, self.refreshing) = (Some(session), false, false);
+        if let Some(lost) = &mut self.lost {
+            lost.sweep_at = Some(now + lost.restart);
+            lost.path_lost = false;
+            let dark = self.rows.values_mut().filter(|row| row.usable == Usable::No);
+            dark.for_each(|row| row.usable = Usable::Either);
+        }
+        self.turn(now);
+    }
+
+    /// The established session is gone.
+    pub(crate) fn lose(&mut self, session: u64, loss: Loss, now: u64) {
+        let asked = self.asked.get(&session).copied().unwrap_or(0).min(LONGEST_RESTART);
+        let restart = asked.min(self.terms.stale_max);
+        (self.session, self.synced, self.refreshing) = (None, false, false);
+        (self.refused, self.warned) = (0, false);
+        self.telling += 1;
+        let until = now + self.terms.stale_max;
+        let fresh = Lost { since: now, long: false, restart, until, sweep_at: None, path_lost: false };
+        let lost = self.lost.get_or_insert(fresh);
+        lost.sweep_at = None;
+        lost.path_lost |= loss != Loss::Moved;
+        if loss == Loss::Hard || lost.restart == 0 {
+            return self.flush();
+        }
+        self.age();
+        self.turn(now);
+    }
+
+    /// The last connection is gone, established or not.
+    pub(crate) fn alone(&mut self, now: u64) {
+        if let Some(lost) = self.lost.as_mut().filter(|lost| !lost.path_lost && lost.sweep_at.is_none()) {
+            lost.path_lost = true;
+            self.age();
+            self.turn(now);
+        }
+    }
+
+    /// Nothing may stay.
+    pub(crate) fn flush(&mut self) {
+        self.rows.clear();
+        self.lost = None;
+    }
+
+    /// What has to change with time changes.
+    pub(crate) fn turn(&mut self, now: u64) {
+        while let Some(lost) = self.lost.as_mut().filter(|lost| now >= lost.next()) {
+            if !lost.long && lost.sweep_at.is_none() && now < lost.until {
+                lost.long = true;
+                self.age();
+            } else {
+                self.sweep();
+            }
+        }
+    }
+
+    /// What becomes of unconfirmed routes in the phase that has begun.
+    fn age(&mut self) {
+        let Some(lost) = self.lost else { return };
+        let (telling, mesh) = (self.telling, self.terms.mesh);
+        let dark = |row: &Row| {
+            lost.path_lost && (!mesh || read(&row.attrs).protocol == catalyst_names::Protocol::Udp)
+        };
+        let closed = |row: &Row| read(&row.attrs).well_known.has(WellKnown::FAIL_CLOSED);
+        if lost.long {
+            self.rows.retain(|_, row| row.telling == telling || !dark(row) && !closed(row));
+        }
+        for row in self.rows.values_mut().filter(|row| row.telling != telling) {
+            row.stale |= lost.long;
+            if !lost.long {
+                row.usable = if dark(row) { Usable::No } else { row.usable };
+            }
+        }
+    }
+}
+
+/// A node and one of its neighbours, by their places.
+pub(crate) type Pair = (usize, usize);
+
+/// All shadows, and those that are to be compared.
+#[derive(Debug, Default)]
+pub(crate) struct Shadows {
+    pub(crate) all: BTreeMap<Pair, Shadow>,
+    pub(crate) due: BTreeSet<Pair>,
+    /// Warnings of limits that were given.
+    pub(crate) warnings: BTreeMap<Pair, u64>,
+}
+
+impl Shadows {
+    /// A node is gone, and with it what it held.
+    pub(crate) fn forget(&mut self, node: usize) {
+        self.all.retain(|(holder, _), _| *holder != node);
+        self.warnings.retain(|(holder, _), _| *holder != node);
+    }
+}
