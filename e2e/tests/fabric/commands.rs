@@ -250,3 +250,30 @@ fn words_that_cannot_be_written_are_told_and_a_reader_that_goes_away_is_no_fault
         }
     }
 }
+
+#[test]
+fn rules_of_hundreds_of_kilobytes_are_planned_and_too_many_are_refused_in_words() {
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let mut node = fabric.cloud(&org, "one");
+    node.start();
+    let file = fabric.dir().join("rules.json");
+    let plan = |rules: usize, tags: usize| {
+        let tag = |n: usize| format!("acme.example:t{n}{}", "x".repeat(30));
+        let rule = |n: usize| {
+            json!({ "name": format!("r{n}"), "service": format!("s{n}"), "to": "*",
+                "set": { "add_tags": (0..tags).map(tag).collect::<Vec<_>>() } })
+        };
+        let text = json!({ "exports": (0..rules).map(rule).collect::<Vec<_>>() }).to_string();
+        std::fs::write(&file, &text).unwrap();
+        let out = node.cli(&["policy", "plan", file.to_str().unwrap()]);
+        (text.len(), out.status.code(), both(&out))
+    };
+    let (bytes, code, said) = plan(1_000, 2);
+    assert!(bytes > 100_000);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("nothing would change"), "{said}");
+    let (bytes, code, said) = plan(1_000, 12);
+    assert!(bytes > 600_000);
+    assert!(code == Some(1) && said.contains("too much for one request"), "{code:?}: {said}");
+}

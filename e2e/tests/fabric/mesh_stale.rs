@@ -139,3 +139,43 @@ fn a_node_that_stops_in_order_leaves_nothing() {
     a.wait_no_route("open.globex.example");
     assert_eq!(standing(&a, "open.globex.example"), (Value::Null, Value::Null));
 }
+
+#[test]
+fn what_commands_say_of_a_loss_holds_as_what_the_file_says() {
+    let web = Http::start("there");
+    let fabric = Fabric::new();
+    let org = fabric.org("acme.example");
+    let (mut a, mut b) = (fabric.cloud(&org, "a"), fabric.cloud(&org, "b"));
+    a.has_envoy();
+    b.has_envoy();
+    a.joins(&mut b);
+    a.start();
+    b.start();
+    let target = web.address().to_string();
+    let good = |args: &[&str]| {
+        let out = b.cli(args);
+        assert!(out.status.success(), "{args:?}: {}", catalyst_e2e::process::both(&out));
+    };
+    let add = |label, more: &[&str]| {
+        good(&[&["service", "add", label, "--protocol", "http", "--target", &target], more].concat());
+    };
+    good(&["peer", "add", "a", "--restart", "3s"]);
+    add("open", &[]);
+    add("closed", &["--on-stale", "fail_closed"]);
+    for (args, words) in [
+        (&["peer", "add", "a", "--restart", "2h"][..], "at most"),
+        (&["service", "add", "x", "--target", &target, "--on-stale", "never"], "fail_closed"),
+    ] {
+        let out = b.cli(args);
+        let said = catalyst_e2e::process::both(&out);
+        assert!(out.status.code() == Some(2) && said.contains(words), "{said}");
+    }
+    for service in ["open.acme.example", "closed.acme.example"] {
+        a.wait_routes(service, "one", |rows| rows.len() == 1);
+    }
+    let killed = b.kill();
+    a.wait_no_route("closed.acme.example");
+    let gone = killed.elapsed();
+    assert!(gone >= Duration::from_secs(3) && gone < Duration::from_secs(15), "{gone:?}");
+    assert_eq!(standing(&a, "open.acme.example"), (json!("best"), json!("long-lived stale")));
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::admin::{Answer, Envelope, Reply, Request, VERSION};
 use crate::error::NodeError;
+use crate::limits::Limits;
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,6 +87,14 @@ pub fn ask(path: &Path, request: Request) -> Result<(Answer, Option<NodeError>),
     stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
     let mut line = serde_json::to_vec(&Envelope { v: VERSION, request }).map_err(|e| broken(e.into()))?;
     line.push(b'\n');
+    if line.len() > Limits::REQUEST {
+        // The node would close the connection before it has read all.
+        return Err(NodeError::Failed(format!(
+            "this is too much for one request: {} bytes, and a node takes {} at most; nothing was asked",
+            line.len(),
+            Limits::REQUEST
+        )));
+    }
     (&stream).write_all(&line).map_err(broken)?;
     let mut text = String::new();
     BufReader::new(&stream).read_line(&mut text).map_err(broken)?;

@@ -371,7 +371,7 @@ impl<S: RouteStore> Engine<S> {
 /// The line for an end that somebody wanted.
 fn orderly(notice: &Notice) -> String {
     match notice {
-        Notice::NotifiedBy(peer, ..) => format!("{peer} is stopping"),
+        Notice::NotifiedBy(peer, _, reason, _) => format!("{peer} is stopping: {reason}"),
         Notice::PeerDown(peer, _) | Notice::SessionEnded(peer, ..) => {
             format!("the session with {peer} ends in order")
         }
