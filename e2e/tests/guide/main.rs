@@ -91,7 +91,9 @@ fn three_organisations() {
         "{at_globex}"
     );
     let shown = fs::read_to_string(format!("{}/../docs/routing.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let shown = shown.rsplit("```text\n").next().unwrap().trim_end_matches("```\n");
+    let blocks: Vec<&str> =
+        shown.split("```text\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    let [.., shown, drain] = blocks[..] else { panic!("{blocks:?}") };
     // The page shows what was printed, but for the opaque origin.
     let without_origin = |text: &str| -> Vec<String> {
         text.lines()
@@ -99,4 +101,11 @@ fn three_organisations() {
             .collect()
     };
     assert_eq!(without_origin(at_initech), without_origin(shown));
+    let ends = |text: &str| {
+        let lines: Vec<String> = text.lines().map(ToString::to_string).collect();
+        (lines[0].clone(), lines[lines.len() - 2..].to_vec())
+    };
+    // What is waited for in between depends on who is faster.
+    assert_eq!(ends(said(&all, "catalyst node drain")), ends(drain));
+    assert!(said(&all, "until catalyst route ls orders.acme.example | grep -F").contains("(draining)"));
 }
