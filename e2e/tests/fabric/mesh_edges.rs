@@ -13,7 +13,7 @@ use catalyst_e2e::{Fabric, Node, Org};
 use serde_json::json;
 
 /// What clients write that only a node may say.
-const FORGED: [&str; 4] = [
+const FORGED: [&str; 5] = [
     "X-Catalyst-Caller: spiffe://evil.example/node/x",
     "catalyst-via: evil",
     "x-catalyst-unheard-of: evil",
