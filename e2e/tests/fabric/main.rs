@@ -26,6 +26,7 @@ mod half_dead;
 mod hardening;
 mod hostile;
 mod http;
+mod invalid;
 mod join;
 mod join_killed;
 mod limits;

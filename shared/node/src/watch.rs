@@ -34,8 +34,17 @@ pub(crate) const STOPS: &str = "the node stops";
 pub(crate) struct Wanted(Option<String>);
 
 impl Wanted {
-    pub(crate) fn new(pattern: Option<String>) -> Self {
-        Wanted(pattern)
+    /// # Errors
+    /// The pattern is none: no service has such a name, so the watch would be silent for ever.
+    pub(crate) fn new(pattern: Option<String>) -> Result<Self, String> {
+        let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | '*');
+        match pattern {
+            Some(text) if text.is_empty() || !text.chars().all(of_name) => Err(format!(
+                "'{text}' is no pattern for names of services: lower-case letters, digits, '-', '.', and '*' for any \
+                 characters, such as 'orders*' or '*.globex.example'"
+            )),
+            pattern => Ok(Wanted(pattern)),
+        }
     }
 
     fn matches(&self, service: &str) -> bool {
@@ -214,7 +223,10 @@ pub(crate) async fn serve<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin>(
     (pattern, changes_only): (Option<String>, bool),
     caller: &Caller,
 ) -> io::Result<Result<(), String>> {
-    let wanted = Wanted::new(pattern);
+    let wanted = match Wanted::new(pattern) {
+        Ok(wanted) => wanted,
+        Err(why) => return Ok(Err(why)),
+    };
     let (reply, begun) = bounded(1);
     let stops = || STOPS.to_string();
     if !asked(engine, WatchAsk::Begin(wanted.clone(), reply), caller).await {
@@ -312,7 +324,11 @@ mod tests {
 
     #[test]
     fn patterns_are_of_whole_names_or_of_labels() {
-        let matches = |pattern: &str, service: &str| Wanted::new(Some(pattern.into())).matches(service);
+        let matches =
+            |pattern: &str, service: &str| Wanted::new(Some(pattern.into())).unwrap().matches(service);
+        for wrong in ["", "UP", "a b", "a\u{1b}"] {
+            assert!(Wanted::new(Some(wrong.into())).is_err(), "{wrong:?}");
+        }
         assert!(Wanted::default().matches("a.x"));
         assert!(matches("orders", "orders.acme.example") && matches("orders", "orders.globex.example"));
         assert!(!matches("orders", "orders2.acme.example") && !matches("order", "orders.acme.example"));
