@@ -52,6 +52,7 @@ mod rogue;
 mod routes;
 mod runtime;
 mod satellite;
+mod scenarios;
 mod services;
 mod sessions;
 mod stalls;
