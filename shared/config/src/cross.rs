@@ -1,5 +1,6 @@
 //! What must fit together across keys.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -38,6 +39,7 @@ pub(crate) fn check(config: &Config, tree: &Tree, build: Build, report: &mut Rep
         "/exports",
         "/imports",
         "/expose",
+        "/interest",
         "/http",
         "/https",
         "/envoy",
@@ -51,6 +53,7 @@ pub(crate) fn check(config: &Config, tree: &Tree, build: Build, report: &mut Rep
     all.rules(Direction::Export, &config.exports);
     all.rules(Direction::Import, &config.imports);
     all.expose();
+    all.interest();
     all.http();
     #[cfg(feature = "cloud")]
     all.envoy();
@@ -228,6 +231,33 @@ impl Sections<'_, '_, '_> {
                     found,
                     "the node itself listens there (/listen): give another port",
                 );
+            }
+        }
+    }
+
+    /// What neighbours take of a list, and what `expose` adds to it.
+    fn interest(&mut self) {
+        let config = self.config;
+        let Some(list) = config.interest.as_ref().filter(|_| (self.clean)("/interest")) else { return };
+        let stars = list.iter().filter(|pattern| pattern.contains('*')).count();
+        let exposed = config.expose.iter().map(|port| port.service.as_str());
+        let all: BTreeSet<&str> = list.iter().map(String::as_str).chain(exposed).collect();
+        for (there, limit, what, help) in [
+            (
+                stars,
+                Limits::INTEREST_STARS,
+                "patterns with '*'",
+                "name services, or everything of an organisation",
+            ),
+            (
+                all.len(),
+                Limits::INTEREST,
+                "services and patterns, those of 'expose' among them",
+                "use patterns",
+            ),
+        ] {
+            if there > limit {
+                self.add("/interest".into(), format!("at most {limit} {what}"), there.to_string(), help);
             }
         }
     }

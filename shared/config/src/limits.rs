@@ -18,6 +18,8 @@ impl Limits {
     pub const SHOWN: usize = 60;
     /// Patterns in `interest`. When full: the list is refused.
     pub const INTEREST: usize = 1_024;
+    /// Those of them with a `*`. When full: the list is refused.
+    pub const INTEREST_STARS: usize = 64;
     /// Rules in `exports`, and in `imports`. When full: the list is refused.
     pub const RULES: usize = 1_024;
     /// Tags of one service; the longest ones still fit one route entry. When full: the list is refused.

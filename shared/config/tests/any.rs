@@ -170,3 +170,44 @@ fn no_control_character_reaches_a_terminal() {
         }
     }
 }
+
+/// What the core takes for the address of a mesh port is what can be dialled here.
+#[test]
+fn the_core_and_the_configuration_know_the_same_addresses() {
+    let host =
+        |last| [("a", 63), ("b", 63), ("c", 63), ("d", last)].map(|(letter, n)| letter.repeat(n)).join(".");
+    let (fit, long) = (format!("{}:1", host(61)), format!("{}:1", host(62)));
+    let good =
+        ["a:1", "a.b:65535", "a_b.c.:8443", "127.0.0.1:80", "[::1]:80", "[fe80::1]:1", "A-1:00080", &fit];
+    let bad = [
+        "",
+        "a",
+        ":1",
+        "a:",
+        "a:0",
+        "a:65536",
+        "a:+1",
+        "a:1x",
+        "-a:1",
+        "a-:1",
+        "a..b:1",
+        ".:1",
+        "1.2.3:4",
+        "1.2.3.4.5:6",
+        "::1:80",
+        "[::1]",
+        "[::1:80",
+        "::1]:80",
+        "[a]:80",
+        "http://a:80",
+        "a b:1",
+        "a/b:1",
+        &long,
+    ];
+    for (texts, want) in [(&good[..], true), (&bad[..], false)] {
+        for text in texts {
+            assert_eq!(catalyst_config::HostPort::parse(text).is_ok(), want, "{text}");
+            assert_eq!(catalyst_names::check::is_host_port(text), want, "{text}");
+        }
+    }
+}

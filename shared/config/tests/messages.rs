@@ -355,6 +355,28 @@ fn finer_rules_are_checked_where_they_stand() {
 }
 
 #[test]
+fn an_interest_is_no_longer_than_neighbours_read() {
+    let stars: Vec<String> = (0..65).map(|n| format!("\"s{n}*.globex.example\"")).collect();
+    says(
+        &with(&format!("\"interest\": [{}]", stars.join(","))),
+        "error: catalyst.json:3:13 at /interest: expected at most 64 patterns with '*', found 65\n  \
+         help: name services, or everything of an organisation",
+    );
+    let names: Vec<String> = (0..1024).map(|n| format!("\"s{n}.globex.example\"")).collect();
+    let expose = |service: &str| {
+        format!(
+            "\"interest\": [{}], \"expose\": [{{ \"service\": \"{service}\", \"listen\": \"127.0.0.1:9001\" }}]",
+            names.join(",")
+        )
+    };
+    says(
+        &with(&expose("more.globex.example")),
+        "error: catalyst.json:3:13 at /interest: expected at most 1024 services and patterns, those of 'expose' among them, \
+         found 1025\n  help: use patterns",
+    );
+}
+
+#[test]
 fn services_and_exposed_ports_stand_once() {
     says(
         &with(

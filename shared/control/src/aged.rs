@@ -1,6 +1,6 @@
 //! How a route ranks that no session confirms, and the walk over those of a neighbour.
 
-use catalyst_names::Protocol;
+use catalyst_names::{Protocol, check};
 use catalyst_route_table::{Rank, Route, Store, Sym};
 use catalyst_wire::{Attrs, WellKnown};
 
@@ -12,7 +12,9 @@ use crate::state::{Peer, State};
 impl<S: Store> State<S> {
     /// Whether flows of this protocol go to the neighbour beside the tunnel, from mesh port to mesh port.
     fn outlives(&self, peer: &Peer, protocol: Protocol) -> bool {
-        protocol != Protocol::Udp && !self.settings.mesh_address.is_empty() && !peer.mesh_address.is_empty()
+        protocol != Protocol::Udp
+            && !self.settings.mesh_address.is_empty()
+            && check::is_host_port(&peer.mesh_address)
     }
 
     /// The rank of a route that would have this one were it confirmed; `None` when it has to go.

@@ -34,8 +34,13 @@ impl<S: Store> Core<S> {
                 timer: None,
             })
         });
+        // A second loss prolongs nothing, and what the neighbour asks for since may be less.
+        stale.restart_ms = stale.restart_ms.min(restart_ms);
+        stale.restart_until = stale.restart_until.min(now.mono.saturating_add(restart_ms));
         stale.sweep_at = None;
         let hard = loss == Loss::Hard || stale.restart_ms == 0;
+        // What it may use ends with the restart time; when that was over before, no phase begins that would say so.
+        let stays = !hard && (stale.phase == Phase::Kept || loss == Loss::Moved);
         stale.path_lost |= loss != Loss::Moved;
         if hard {
             stale.enter(Phase::Swept);
@@ -44,11 +49,11 @@ impl<S: Store> Core<S> {
         }
         let sym = peer.sym;
         peer.stale = Some(stale);
-        if hard {
+        if !stays {
             let granted = self.groups.granted(session);
             granted.into_iter().for_each(|service| self.grant(sym, service, false));
         }
-        self.groups.leave(session, !hard, &mut self.state.table);
+        self.groups.leave(session, stays, &mut self.state.table);
         self.look(name, now);
     }
 
@@ -65,6 +70,9 @@ impl<S: Store> Core<S> {
         if let Some(stale) = stale.filter(|stale| !stale.path_lost && !linked) {
             stale.path_lost = true;
             stale.walk = Some(None);
+            if stale.phase != Phase::Kept {
+                self.unexpect(name);
+            }
             self.look(name, now);
         }
     }

@@ -103,6 +103,9 @@ impl<S: Store> State<S> {
                 // What stands there is no longer what the neighbour announces.
                 self.take(put.neighbour, key, changes);
             }
+            if let Some(peer) = self.peer_mut(put.neighbour) {
+                peer.compared.refused(put.attrs.len());
+            }
             return self.refuse(put.neighbour, &put, why, effects);
         }
         #[cfg(feature = "watch")]

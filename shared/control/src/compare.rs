@@ -8,11 +8,17 @@ use catalyst_wire::{Capabilities, Refresh};
 use crate::core::Core;
 use crate::effect::Notice;
 use crate::event::SessionId;
+use crate::limits::Limits;
 use crate::now::Now;
 use crate::state::{Peer, State};
 use crate::sum::Sum;
 
 impl Peer {
+    /// Whether another route with so many bytes of attributes fits its limits.
+    fn has_room(&self, bytes: usize, internal: usize) -> bool {
+        self.routes < self.max_routes(internal) && self.bytes.saturating_add(bytes) <= self.max_bytes()
+    }
+
     /// Whether digests of it count: who does not know refreshes has no use for them.
     pub(crate) fn compares(&self) -> bool {
         self.relation.is_some()
@@ -56,8 +62,10 @@ impl<S: Store> Core<S> {
     /// A neighbour said what the digest of its table is.
     pub(crate) fn digest_came(&mut self, session: SessionId, digest: [u8; 16], now: Now) {
         let Some(name) = self.state.by_session.get(&session) else { return };
+        let most = self.state.settings.limits.routes_per_peer;
         let Some(peer) = self.state.peers.get_mut(name).filter(|p| p.synced) else { return };
-        if peer.compares() && peer.compared.judge(digest, now.mono) {
+        let room = peer.compared.least_refused().is_some_and(|bytes| peer.has_room(bytes, most));
+        if peer.compares() && peer.compared.judge(digest, room, now.mono) {
             let name = name.clone();
             self.ask_refresh(session, name);
         }
@@ -81,7 +89,7 @@ impl<S: Store> Core<S> {
             Refresh::BEGIN | Refresh::END => {
                 let Some(name) = self.state.by_session.get(&session).cloned() else { return };
                 if refresh == Refresh::BEGIN {
-                    self.refresh_begun(&name);
+                    self.refresh_begun(&name, now);
                 } else {
                     self.refresh_ended(&name, now);
                 }
@@ -95,21 +103,29 @@ impl<S: Store> Core<S> {
 // BEGIN and END.
 impl<S: Store> Core<S> {
     /// All of its table follows: what it announces from now on is of a new generation.
-    fn refresh_begun(&mut self, name: &NodeName) {
+    fn refresh_begun(&mut self, name: &NodeName, now: Now) {
         self.finish_sweep(name);
+        let most = self.state.settings.stale_max_ms.max(Limits::REFRESH_MS);
         // Before its END_OF_RIB it tells its table in any case.
         let Some(peer) = self.state.peers.get_mut(name).filter(|peer| peer.synced) else { return };
         if !mutant!(BeginSameGeneration) {
             peer.next_telling();
         }
-        peer.compared.begin();
-        peer.compared.refreshing = true;
+        peer.compared.begin_refresh(now.mono.saturating_add(most));
+    }
+
+    /// A refresh whose END does not come ends by itself: a route that is not told again is not kept for ever.
+    pub(crate) fn end_overdue_refresh(&mut self, session: SessionId, now: Now) {
+        let peer = self.state.peer_of(session).filter(|peer| peer.compared.is_overdue(now.mono));
+        if let Some(name) = peer.map(|peer| peer.config.name.clone()) {
+            self.refresh_ended(&name, now);
+        }
     }
 
     /// That was all: what it did not confirm goes.
     fn refresh_ended(&mut self, name: &NodeName, now: Now) {
         let Some(peer) = self.state.peers.get_mut(name) else { return };
-        if core::mem::take(&mut peer.compared.refreshing) && !mutant!(EndSweepsNothing) {
+        if peer.compared.end_refresh() && !mutant!(EndSweepsNothing) {
             self.sweep(name, now);
         }
     }

@@ -20,8 +20,10 @@ pub struct Compared {
     retry_at: Option<u64>,
     /// Digests in a row that did not fit.
     row: u32,
-    /// Between BEGIN and END of its refresh.
-    pub(crate) refreshing: bool,
+    /// The least that was refused of it for want of room since then, in bytes of attributes.
+    least_refused: Option<usize>,
+    /// Between BEGIN and END of its refresh: when it ends at the latest.
+    refreshing: Option<u64>,
     /// No refresh is asked for before this moment.
     not_before: u64,
     /// How long until the one after the next.
@@ -34,8 +36,37 @@ impl Compared {
         self.sum = Sum::default();
         self.suspended = false;
         self.retry_at = None;
-        self.refreshing = false;
+        self.least_refused = None;
+        self.refreshing = None;
         self.row = 0;
+    }
+
+    /// Its table is told from the beginning by a refresh, which ends `until` at the latest: one that begins anew has no
+    /// longer than the one before.
+    pub(crate) fn begin_refresh(&mut self, until: u64) {
+        let until = self.refreshing.map_or(until, |before| before.min(until));
+        self.begin();
+        self.refreshing = Some(until);
+    }
+
+    /// Its refresh is over; whether one was under way.
+    pub(crate) fn end_refresh(&mut self) -> bool {
+        self.refreshing.take().is_some()
+    }
+
+    /// Whether its refresh takes too long.
+    pub(crate) fn is_overdue(&self, now: u64) -> bool {
+        self.refreshing.is_some_and(|until| now >= until)
+    }
+
+    /// A route with so many bytes of attributes was refused for want of room.
+    pub(crate) fn refused(&mut self, bytes: usize) {
+        self.least_refused = Some(self.least_refused.map_or(bytes, |least| least.min(bytes)));
+    }
+
+    /// How many bytes must be free for something that was refused for want of room.
+    pub(crate) fn least_refused(&self) -> Option<usize> {
+        self.least_refused
     }
 
     /// Something that it announced is not held.
@@ -48,7 +79,7 @@ impl Compared {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Compared { refreshing: true, .. } => "refreshing",
+            Compared { refreshing: Some(_), .. } => "refreshing",
             Compared { suspended: true, .. } => "suspended",
             Compared { row: 1.., .. } => "differs",
             Compared { equal_at: Some(_), .. } => "equal",
@@ -62,16 +93,20 @@ impl Compared {
         self.sum.bytes()
     }
 
-    /// Takes a digest; whether a refresh is to be asked for.
-    pub(crate) fn judge(&mut self, digest: [u8; 16], now: u64) -> bool {
-        if self.refreshing {
+    /// Takes a digest; whether a refresh is to be asked for. `room` says that something which was refused for want of
+    /// room would find it now.
+    pub(crate) fn judge(&mut self, digest: [u8; 16], room: bool, now: u64) -> bool {
+        if self.refreshing.is_some() {
             return false;
         }
         if self.suspended {
+            if room && self.ask(Limits::REFRESH_MS, now) {
+                return true;
+            }
             // What was wrong with the route may be right some day, but nothing else would say so. Not at once: what is
             // refused now would be refused again.
             let retry_at = *self.retry_at.get_or_insert(now.saturating_add(Limits::REFRESH_MAX_MS));
-            let asks = now >= retry_at && self.ask(Limits::REFRESH_MAX_MS, now);
+            let asks = now >= retry_at && self.ask(Limits::REFRESH_MS, now);
             if asks {
                 self.retry_at = Some(now.saturating_add(Limits::REFRESH_MAX_MS));
             }
@@ -79,6 +114,7 @@ impl Compared {
         }
         if digest == self.sum.bytes() {
             (self.row, self.equal_at, self.interval) = (0, Some(now), Limits::REFRESH_MS);
+            self.not_before = self.not_before.min(now.saturating_add(Limits::REFRESH_MS));
             return false;
         }
         self.row = self.row.saturating_add(1);

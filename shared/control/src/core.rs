@@ -50,6 +50,10 @@ pub struct Core<S> {
     pub(crate) scratch: Vec<u8>,
     /// What is announced is being marked, or the marks are being taken away: after which key it goes on, and when.
     pub(crate) marking: Option<(Option<RouteKey>, u64)>,
+    /// Sessions whose new INTEREST is on its way through the table, served in turn.
+    pub(crate) looking: VecDeque<SessionId>,
+    /// When the last event came.
+    last: u64,
     /// A TRUST frame for neighbours of the own organisation, or nothing.
     pub(crate) trust: Vec<u8>,
     routes: Vec<Box<dyn RouteTablePlugin<S> + Send>>,
@@ -88,6 +92,8 @@ impl<S: Store> Core<S> {
             notices: 0,
             scratch: vec![0; HEADER + WireLimits::FRAME_BODY],
             marking: None,
+            looking: VecDeque::new(),
+            last: 0,
             trust: Vec::new(),
             routes: Vec::new(),
             services: Vec::new(),
@@ -122,6 +128,7 @@ impl<S: Store> Core<S> {
 
     /// Feeds one event.
     pub fn handle(&mut self, event: &Event, now: Now) {
+        self.last = now.mono;
         self.state.now = now.mono;
         match event {
             Event::SessionUp { session, peer, dialled } => self.session_up(*session, peer, *dialled, now),
@@ -335,6 +342,7 @@ impl<S: Store> Core<S> {
         let sessions = self.timers.first().map(|(at, _)| *at);
         let ages = self.ages.first().map(|(at, _)| *at);
         let marking = self.marking.map(|(_, at)| at);
-        sessions.into_iter().chain(ages).chain(marking).chain(self.state.flaps.due()).min()
+        let looking = (!self.looking.is_empty()).then_some(self.last);
+        sessions.into_iter().chain(ages).chain(marking).chain(looking).chain(self.state.flaps.due()).min()
     }
 }

@@ -66,6 +66,8 @@ pub enum Notice {
     RefusedBy(NodeName, u32, String),
     /// The digest of a peer did not fit what is held of it: its table is asked for once more.
     RefreshAsked(NodeName),
+    /// So many patterns of what this node wants to hear of are too many: nothing is heard of them.
+    InterestCut(usize),
     /// A service was not taken.
     ServiceRefused(ServiceLabel, String),
     /// New rules hold together badly: the old ones stay.

@@ -8,8 +8,9 @@ use catalyst_route_table::Store;
 use catalyst_wire::{Capabilities, FrameError, HEADER, Limits as WireLimits};
 
 use crate::core::Core;
+use crate::effect::Notice;
 use crate::event::SessionId;
-use crate::export::Interest;
+use crate::export::{Interest, is_all};
 
 impl<S: Store> Core<S> {
     /// What OPEN says that this node can do.
@@ -21,13 +22,20 @@ impl<S: Store> Core<S> {
     /// This node wants to hear of something else from now on. Sessions stay.
     pub(crate) fn interest_changed(&mut self, patterns: Option<&[String]>) {
         let list = patterns.map(|patterns| {
-            let mut bytes = 0;
+            let (mut bytes, mut stars) = (0, 0);
             let fits = |pattern: &&String| {
                 bytes += pattern.len();
-                bytes <= WireLimits::INTEREST_BYTES
+                let star = pattern.contains('*');
+                stars += usize::from(star);
+                bytes <= WireLimits::INTEREST_BYTES && !(star && stars > WireLimits::INTEREST_STARS)
             };
-            patterns.iter().take(WireLimits::INTEREST).take_while(fits).cloned().collect()
+            patterns.iter().filter(fits).take(WireLimits::INTEREST).cloned().collect::<Vec<String>>()
         });
+        let asked = patterns.map_or(0, <[String]>::len);
+        let left_out = asked.saturating_sub(list.as_ref().map_or(0, Vec::len));
+        if left_out > 0 {
+            self.notice(Notice::InterestCut(left_out));
+        }
         if self.state.interest == list {
             return;
         }
@@ -92,14 +100,20 @@ impl<S: Store> Core<S> {
         let Some(link) = self.links.get_mut(&session) else { return Ok(()) };
         link.interest.extend(part.patterns().map(ToString::to_string));
         let bytes: usize = link.interest.iter().map(String::len).sum();
-        if link.interest.len() > WireLimits::INTEREST || bytes > WireLimits::INTEREST_BYTES {
+        let stars = link.interest.iter().filter(|pattern| pattern.contains('*')).count();
+        if link.interest.len() > WireLimits::INTEREST
+            || bytes > WireLimits::INTEREST_BYTES
+            || stars > WireLimits::INTEREST_STARS
+        {
             return Err(Failure::Malformed(FrameError::Value));
         }
         if part.more {
             return Ok(());
         }
         let patterns = core::mem::take(&mut link.interest);
-        let interest = (!part.all).then(|| Interest::new(&patterns));
+        // A table of what is held, for who wants all of it, would cost memory and save nothing.
+        let all = part.all || patterns.iter().any(|pattern| is_all(pattern));
+        let interest = (!all).then(|| Interest::new(&patterns));
         self.groups.select(session, interest, &mut self.state.table);
         self.mark_ready(session);
         Ok(())

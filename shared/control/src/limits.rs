@@ -34,6 +34,9 @@ impl Limits {
     pub const FLAPS: usize = 1_024;
     /// The most changes within the window that a configuration may call fine.
     pub const FLAP_CHANGES: u32 = 100;
+    /// Announcements that are looked at in one step when a neighbour wants to hear of others. When there are more: the next
+    /// step is due at once.
+    pub const LOOKED: usize = 512;
     /// The shortest time between two refreshes that one neighbour is asked for, in milliseconds; it doubles while its
     /// digests go on to differ.
     pub const REFRESH_MS: u64 = 60_000;

@@ -75,6 +75,7 @@ impl<S: Store> Core<S> {
     }
 
     pub(crate) fn frame(&mut self, session: SessionId, bytes: &[u8], event: &Event, now: Now) {
+        self.end_overdue_refresh(session, now);
         let Some(link) = self.links.get_mut(&session) else { return self.last_words(session, bytes) };
         let received =
             Frame::whole(bytes).map_err(Failure::Malformed).and_then(|f| link.session.receive(f, now.mono));
@@ -405,6 +406,7 @@ impl<S: Store> Core<S> {
     pub(crate) fn tick(&mut self, now: Now) {
         self.tick_ages(now);
         self.go_on_marking(now);
+        self.go_on_looking();
         self.tick_flaps(now);
         while let Some((at, session)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.timers.remove(&(at, session));

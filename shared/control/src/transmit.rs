@@ -29,6 +29,13 @@ impl<S: Store> Core<S> {
         }
     }
 
+    /// One neighbour with a new INTEREST goes one step on: the step after it is due at once, and others come in between.
+    pub(crate) fn go_on_looking(&mut self) {
+        if let Some(session) = self.looking.pop_front() {
+            self.mark_ready(session);
+        }
+    }
+
     /// The next frame to send, and on which connection. Connections take turns; each gets at most its credit.
     pub fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
         while let Some(session) = self.ready.pop_front() {
@@ -72,6 +79,9 @@ impl<S: Store> Core<S> {
         if link.queued() {
             return link.next();
         }
+        if self.looking.contains(&session) {
+            return None;
+        }
         match self.groups.fill(session, link.credit, &mut self.scratch, &mut self.state.table) {
             Fill::Update(len) => {
                 link.credit = link.credit.saturating_sub(len);
@@ -90,6 +100,11 @@ impl<S: Store> Core<S> {
             }
             Fill::Blocked => {
                 link.stuck = true;
+                None
+            }
+            Fill::Later => {
+                link.stuck = false;
+                self.looking.push_back(session);
                 None
             }
             Fill::Idle => {

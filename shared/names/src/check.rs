@@ -1,5 +1,7 @@
 //! The grammar itself, over borrowed text: what the wire decoder uses, without a copy.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::error::{NameError, Reason};
 use crate::limits::Limits;
 
@@ -79,4 +81,29 @@ fn label_at(bytes: &[u8], start: usize, what: &'static str) -> Result<(), NameEr
         return Err(NameError { what, at: start + bytes.len() - 1, reason: Reason::Hyphen });
     }
     Ok(())
+}
+
+/// Whether the text is `host:port` for something that can be dialled: a DNS name (RFC 1123 section 2.1, with underscores) or
+/// an address, an IPv6 one in brackets (RFC 3986 section 3.2.2); the port is not 0.
+#[must_use]
+pub fn is_host_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    if !digits || !port.parse::<u16>().is_ok_and(|port| port != 0) {
+        return false;
+    }
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let label = |label: &str| {
+        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        plain
+            && (1..=Limits::LABEL).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let numeric = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    host.len() <= Limits::HOST
+        && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
+        && (!numeric || host.parse::<Ipv4Addr>().is_ok())
 }

@@ -8,6 +8,8 @@ impl Limits {
     pub const LABEL: usize = 63;
     /// An organisation. Shorter than DNS's 253, so that a full service name fits 164 bytes. When full: refused.
     pub const ORG: usize = 100;
+    /// A host name that is dialled (RFC 1035 section 2.3.4). When full: refused.
+    pub const HOST: usize = 253;
     /// A service label, a dot, an organisation. Follows from the two above.
     pub const SERVICE: usize = Self::LABEL + 1 + Self::ORG;
     /// `spiffe://` + organisation + `/node/` + label. Follows from the above.

@@ -33,6 +33,7 @@ use crate::revocations::Revocations;
 use crate::rules::Rules;
 use crate::services::Board;
 use crate::tables::Tables;
+use crate::talk::Talk;
 use crate::write::Write;
 
 /// What the engine knows beside the core: for answers, not for decisions.
@@ -80,6 +81,8 @@ pub(crate) struct Facts {
     pub(crate) spread: u64,
     /// Until when connections that are turned away get no line of their own, by the monotonic clock.
     pub(crate) quiet_until: u64,
+    /// Lines that neighbours have caused.
+    pub(crate) talk: Talk,
 }
 
 impl Facts {
@@ -292,7 +295,17 @@ impl<S: RouteStore> Engine<S> {
                 warn!(%peer, %code, reason, difference, theirs = document, "the peer ended the session");
             }
             Effect::Notice(notice) if self.is_orderly(&notice) => info!("{}", orderly(&notice)),
-            Effect::Notice(notice) => log(notice),
+            Effect::Notice(notice) => {
+                if let Some(left_out) = self.facts.talk.may(&notice, self.clocks.now().mono) {
+                    if left_out > 0 {
+                        warn!(
+                            left_out,
+                            "lines about the peer of the next one were left out: it caused too many"
+                        );
+                    }
+                    log(notice);
+                }
+            }
         }
     }
 }
@@ -406,6 +419,12 @@ fn log(notice: Notice) {
         Notice::Refusing(peer, why) => warn!(%peer, why, "routes of the peer are refused; those held stay"),
         Notice::RefusedBy(peer, count, why) => {
             warn!(%peer, count, why, "the peer refuses routes of this node")
+        }
+        Notice::InterestCut(count) => {
+            warn!(
+                count,
+                "this node wants to hear of too many services: neighbours are not asked for the rest"
+            )
         }
         Notice::ServiceRefused(service, why) => warn!(%service, why, "a service was not taken"),
         Notice::PluginConflict(what) => warn!("{what}"),

@@ -84,6 +84,7 @@ mod space;
 mod splice;
 mod status;
 mod tables;
+mod talk;
 mod turns;
 mod udp;
 #[cfg(feature = "mesh")]

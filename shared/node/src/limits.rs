@@ -58,6 +58,11 @@ impl Limits {
     pub const ADMIN_IDLE: Duration = Duration::from_secs(60);
     /// At most one log line in this time, in milliseconds, for connections that are turned away. When more: only counted.
     pub const TURNED_AWAY_MS: u64 = 1_000;
+    /// Log lines that one neighbour may cause in [`Limits::PEER_LINES_MS`] by what it sends. When more: only counted, and
+    /// the next line says how many.
+    pub const PEER_LINES: u32 = 16;
+    /// That time, in milliseconds.
+    pub const PEER_LINES_MS: u64 = 60_000;
     /// How long connecting to a service's own socket may take. When over: the flow is refused.
     pub const CONNECT: Duration = Duration::from_secs(5);
     /// Bytes that flows of a board have read and not handed on, all together. When full: flows read little at a time.

@@ -140,6 +140,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         sandbox: stop.sandbox,
         spread: 0,
         quiet_until: 0,
+        talk: crate::talk::Talk::default(),
     };
     let mut engine = Engine {
         core,

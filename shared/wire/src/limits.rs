@@ -31,6 +31,8 @@ impl Limits {
     /// Patterns in the list of INTEREST, over all its frames. When full: the writer leaves further ones out, and the
     /// reader ends the session.
     pub const INTEREST: usize = 1_024;
+    /// Those of them with a `*`: each costs its reader a look at every change. When full: as for their number.
+    pub const INTEREST_STARS: usize = 64;
     /// Bytes of all those patterns. When full: as for their number.
     pub const INTEREST_BYTES: usize = 32_768;
     /// Bytes of the mesh address in OPEN. When full: neither written nor read; the session ends.

@@ -26,6 +26,8 @@ pub(crate) enum Fill {
     EndOfRib,
     /// The begin or the end of a refresh.
     Refresh(Refresh),
+    /// The way through the table for a new INTEREST is not at its end: ask again in the next step.
+    Later,
     /// There is something, but not within this many bytes.
     Blocked,
     /// Nothing to send.

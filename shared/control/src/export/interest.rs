@@ -1,6 +1,6 @@
 //! What a neighbour wants to hear of, and who wants to hear of a service.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -9,11 +9,21 @@ use catalyst_policy::Pattern;
 
 use crate::event::SessionId;
 
-/// A list of patterns: full names, and the rest.
+/// A list of patterns: full names, and the rest by organisation, or `*`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interest {
     names: BTreeSet<Arc<str>>,
-    patterns: Vec<Pattern>,
+    patterns: BTreeMap<Arc<str>, Vec<Pattern>>,
+}
+
+/// Whether a pattern names every service of everybody: who has it in its list wants everything.
+pub(crate) fn is_all(pattern: &str) -> bool {
+    let label = pattern.strip_suffix(".*");
+    label.is_some_and(|label| !label.is_empty() && label.bytes().all(|c| c == b'*'))
+}
+
+fn org(service: &str) -> &str {
+    service.split_once('.').map_or("", |s| s.1)
 }
 
 impl Interest {
@@ -24,14 +34,16 @@ impl Interest {
             if !text.contains('*') {
                 interest.names.insert(Arc::from(text.as_str()));
             } else if let Some(pattern) = Pattern::parse(text).ok().filter(Pattern::is_full) {
-                interest.patterns.push(pattern);
+                interest.patterns.entry(Arc::from(org(text))).or_default().push(pattern);
             }
         }
         interest
     }
 
     pub(super) fn matches(&self, service: &str) -> bool {
-        self.names.contains(service) || self.patterns.iter().any(|pattern| pattern.matches(service, ""))
+        let of = |org: &str| self.patterns.get(org).into_iter().flatten();
+        self.names.contains(service)
+            || of(org(service)).chain(of("*")).any(|pattern| pattern.matches(service, ""))
     }
 }
 
@@ -45,8 +57,7 @@ pub(super) struct Index {
 
 impl Index {
     fn lines(interest: &Interest) -> impl Iterator<Item = Arc<str>> {
-        let org = |pattern: &Pattern| Arc::from(pattern.as_str().split_once('.').map_or("", |s| s.1));
-        interest.patterns.iter().map(org)
+        interest.patterns.keys().cloned()
     }
 
     pub(super) fn insert(&mut self, session: SessionId, interest: &Interest) {
@@ -74,7 +85,7 @@ impl Index {
         };
         let mut sessions = BTreeSet::new();
         of(&self.names, service, &mut sessions);
-        of(&self.orgs, service.split_once('.').map_or("", |s| s.1), &mut sessions);
+        of(&self.orgs, org(service), &mut sessions);
         of(&self.orgs, "*", &mut sessions);
         sessions
     }

@@ -19,5 +19,5 @@ pub(crate) use entry::Fill;
 pub use group::GroupKind;
 pub use groups::Groups;
 pub use info::{GroupId, GroupInfo};
-pub(crate) use interest::Interest;
+pub(crate) use interest::{Interest, is_all};
 pub use marks::{Mark, Marks};

@@ -12,6 +12,7 @@ use crate::export::group::{Cursor, Group};
 use crate::export::interest::Interest;
 use crate::export::selective::{Due, Selected};
 use crate::export::walk::Walk;
+use crate::limits::Limits;
 use crate::sum::Sum;
 
 impl Group {
@@ -35,27 +36,31 @@ impl Group {
     /// A cursor wants to hear of this from now on; of everything without a list.
     pub(crate) fn select(&mut self, session: SessionId, interest: Option<Interest>) {
         let Some(interest) = interest else { return self.select_all(session) };
-        let mut cursor = match (self.selective.remove(session), self.cursors.remove(&session)) {
-            (Some(cursor), _) => cursor,
+        if let Some(full) = self.cursors.remove(&session) {
             // It holds what was told until now: the end of a refresh takes away what it does not want.
-            (None, Some(full)) => {
-                let (due, again) =
-                    if full.sync.is_some() { (Due::EndOfRib, true) } else { (Due::Begin, false) };
-                Selected { due, again, ..Selected::waiting(full.peer) }
-            }
-            (None, None) => return,
-        };
-        if cursor.due == Due::Interest {
-            cursor.due = Due::EndOfRib;
+            let (due, again) = if full.sync.is_some() { (Due::EndOfRib, true) } else { (Due::Begin, false) };
+            self.selective.insert(session, Selected { due, again, ..Selected::waiting(full.peer) });
         }
-        cursor.interest = interest;
-        cursor.after = None;
-        // What it holds and does not want is withdrawn; what it wants and does not hold is told.
-        let news =
-            self.entries.iter().filter(|(key, entry)| cursor.wants(entry) != cursor.held.contains_key(key));
-        let news: Vec<RouteKey> = news.map(|(key, _)| *key).collect();
-        cursor.dirty.extend(news);
-        self.selective.insert(session, cursor);
+        self.selective.select(session, interest);
+    }
+
+    /// A piece of the way through the table for a new list: what a cursor holds and does not want is to be withdrawn, and
+    /// what it wants and does not hold to be told. Whether it is at its end.
+    fn look(&mut self, session: SessionId) -> bool {
+        let Some(cursor) = self.selective.cursors.get(&session) else { return true };
+        let Some(mut last) = cursor.look else { return true };
+        let mut news = Vec::new();
+        let mut entries = self.entries.after(last.as_ref());
+        for (key, entry) in entries.by_ref().take(Limits::LOOKED) {
+            last = Some(*key);
+            if cursor.wants(entry) != cursor.held.contains_key(key) {
+                news.push(*key);
+            }
+        }
+        let more = entries.next().is_some();
+        drop(entries);
+        self.selective.looked(session, news, last.filter(|_| more));
+        !more
     }
 
     fn select_all(&mut self, session: SessionId) {
@@ -72,6 +77,9 @@ impl Group {
 
     /// The next frame for a selective cursor. The second value says whether [`Group::sweep`] is worth a call.
     pub(super) fn fill_selected(&mut self, session: SessionId, max: usize, buf: &mut [u8]) -> (Fill, bool) {
+        if !self.look(session) {
+            return (Fill::Later, false);
+        }
         match self.selective.cursors.get(&session).map(|cursor| cursor.due) {
             None | Some(Due::Interest) => return (Fill::Idle, false),
             Some(Due::Begin) => {

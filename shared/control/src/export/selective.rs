@@ -3,6 +3,9 @@
 //!
 //! A cursor passes over its keys in their order, round and round. What was there when a pass began is told when it ends:
 //! then END_OF_RIB is due, or the end of a refresh.
+//!
+//! A new list begins with a way through the whole table, in pieces, so that no step takes long. Nothing is told before its
+//! end. What changes meanwhile is compared with the new list, and with what the cursor holds.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -42,6 +45,8 @@ pub(super) struct Selected {
     pub(super) due: Due,
     /// END_OF_RIB has to go out before the refresh that is wanted.
     pub(super) again: bool,
+    /// The way through the table for a new list is not at its end; after which key it goes on.
+    pub(super) look: Option<Option<RouteKey>>,
 }
 
 /// All such cursors of a group.
@@ -53,6 +58,8 @@ pub(super) struct Selective {
     pending: BTreeMap<RouteKey, usize>,
     /// Cursors that have something new to hear of.
     touched: BTreeSet<SessionId>,
+    /// Cursors with a new list, on their way through the table.
+    looking: BTreeSet<SessionId>,
 }
 
 /// The service of an encoded announcement or withdrawal.
@@ -72,6 +79,7 @@ impl Selected {
             after: None,
             due: Due::Interest,
             again: false,
+            look: None,
         }
     }
 
@@ -143,10 +151,44 @@ impl Selective {
                 self.mark(session, key);
             }
         }
+        if !self.looking.is_empty() {
+            // Their lists name it no longer, perhaps, but they were not told so.
+            let holds = |s: &SessionId| self.cursors.get(s).is_some_and(|c| c.held.contains_key(&key));
+            let sessions: Vec<SessionId> = self.looking.iter().copied().filter(holds).collect();
+            sessions.into_iter().for_each(|session| self.mark(session, key));
+        }
+    }
+
+    /// Another list: the way through the table begins. What the cursor has yet to hear of it looks at once more, when its
+    /// turn comes.
+    pub(super) fn select(&mut self, session: SessionId, interest: Interest) {
+        let Some(cursor) = self.cursors.get_mut(&session) else { return };
+        self.index.remove(session, &cursor.interest);
+        self.index.insert(session, &interest);
+        if cursor.due == Due::Interest {
+            cursor.due = Due::EndOfRib;
+        }
+        (cursor.interest, cursor.after, cursor.look) = (interest, None, Some(None));
+        self.looking.insert(session);
+    }
+
+    /// A piece of the way through the table: where a cursor holds what it does not want, or the other way round, and after
+    /// which key there is more.
+    pub(super) fn looked(&mut self, session: SessionId, news: Vec<RouteKey>, rest: Option<RouteKey>) {
+        news.into_iter().for_each(|key| self.mark(session, key));
+        if let Some(cursor) = self.cursors.get_mut(&session) {
+            cursor.look = rest.map(Some);
+        }
+        if rest.is_none() {
+            self.looking.remove(&session);
+        }
     }
 
     pub(super) fn insert(&mut self, session: SessionId, cursor: Selected) {
         self.index.insert(session, &cursor.interest);
+        if cursor.look.is_some() {
+            self.looking.insert(session);
+        }
         cursor.dirty.iter().for_each(|key| *self.pending.entry(*key).or_default() += 1);
         self.cursors.insert(session, cursor);
     }
@@ -155,6 +197,7 @@ impl Selective {
         let cursor = self.cursors.remove(&session)?;
         self.index.remove(session, &cursor.interest);
         self.touched.remove(&session);
+        self.looking.remove(&session);
         cursor.dirty.iter().for_each(|key| self.settle(*key));
         Some(cursor)
     }
@@ -174,7 +217,8 @@ impl Selective {
 
     pub(super) fn digest(&self, session: SessionId) -> Option<Sum> {
         let cursor = self.cursors.get(&session)?;
-        (cursor.due == Due::Nothing && cursor.dirty.is_empty()).then_some(cursor.sum)
+        let told = cursor.due == Due::Nothing && cursor.look.is_none() && cursor.dirty.is_empty();
+        told.then_some(cursor.sum)
     }
 
     /// Starts a refresh, unless all of what is wanted is on its way in any case.

@@ -243,3 +243,97 @@ fn a_refresh_ends_a_suspension() {
     bench.frame(1, digest(says));
     assert_eq!(bench.peer("b.acme.example").compared.as_str(), "equal");
 }
+
+#[test]
+fn what_found_no_room_is_asked_for_when_there_is_some() {
+    let mut bench = Bench::limited(Limits { routes_per_peer: 2, ..Limits::CLOUD });
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "c.acme.example");
+    let (x, y, z) = ("x.acme.example", "y.acme.example", "z.acme.example");
+    bench.announce(1, &[(x, "o", through("b")), (y, "o", through("b"))]);
+    bench.frame(1, plain(catalyst_wire::FrameType::EndOfRib));
+    beat(&mut bench, sum, 2_000);
+    bench.heard(1);
+    // One frame that brings one and takes another away: what is announced is looked at first.
+    updates(&[(z, "o", through("b"))], &[(x, "o")]).into_iter().for_each(|f| bench.frame(1, f));
+    assert_eq!(bench.rows().iter().filter(|r| r.1 == "b.acme.example").count(), 1);
+    let until = bench.now + 1_000;
+    beat(&mut bench, |_| [9; 16], until);
+    assert_eq!(asked(&mut bench, 1), 1);
+    bench.frame(1, refresh(Refresh::BEGIN));
+    bench.announce(1, &[(y, "o", through("b")), (z, "o", through("b"))]);
+    bench.frame(1, refresh(Refresh::END));
+    let until = bench.now + 1_000;
+    beat(&mut bench, sum, until);
+    assert_eq!(bench.rows().iter().filter(|r| r.1 == "b.acme.example").count(), 2);
+    assert_eq!(bench.peer("b.acme.example").compared.as_str(), "equal");
+    // What is refused while it is full is not asked for before the hour is over.
+    bench.announce(1, &[(x, "o", through("b"))]);
+    let until = bench.now + 50 * MINUTE;
+    beat(&mut bench, |_| [9; 16], until);
+    assert_eq!(asked(&mut bench, 1), 0);
+    assert_eq!(bench.peer("b.acme.example").compared.as_str(), "suspended");
+    // Room again, and a neighbour that does not do as it is asked: once a minute.
+    bench.withdraw(1, &[(y, "o")]);
+    let until = bench.now + 2 * MINUTE + 2_000;
+    beat(&mut bench, |_| [9; 16], until);
+    assert_eq!(asked(&mut bench, 1), 3);
+}
+
+#[test]
+fn a_difference_after_the_hourly_question_heals_at_once() {
+    let mut bench = Bench::limited(Limits { routes_per_peer: 1, ..Limits::CLOUD });
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "c.acme.example");
+    bench.announce(1, &[("x.acme.example", "o", through("b")), ("y.acme.example", "o", through("b"))]);
+    bench.frame(1, plain(catalyst_wire::FrameType::EndOfRib));
+    let until = bench.now + 61 * MINUTE;
+    beat(&mut bench, |_| [9; 16], until);
+    assert_eq!(asked(&mut bench, 1), 1);
+    bench.frame(1, refresh(Refresh::BEGIN));
+    bench.announce(1, &[("x.acme.example", "o", through("b"))]);
+    bench.frame(1, refresh(Refresh::END));
+    let until = bench.now + 2 * MINUTE;
+    beat(&mut bench, sum, until);
+    assert_eq!(bench.peer("b.acme.example").compared.as_str(), "equal");
+    let until = bench.now + 2_000;
+    beat(&mut bench, |_| [9; 16], until);
+    assert_eq!(asked(&mut bench, 1), 1);
+}
+
+#[test]
+fn equality_gives_back_the_patience_that_a_liar_has_used_up() {
+    let mut bench = line();
+    let until = bench.now + 5 * HOUR;
+    beat(&mut bench, |_| [9; 16], until);
+    assert!(asked(&mut bench, 1) > 3);
+    let until = bench.now + 2 * MINUTE;
+    beat(&mut bench, sum, until);
+    let until = bench.now + 2_000;
+    beat(&mut bench, |_| [9; 16], until);
+    assert_eq!(asked(&mut bench, 1), 1);
+}
+
+#[test]
+fn a_refresh_without_an_end_ends_by_itself() {
+    let settings = Settings { stale_max_ms: 10 * MINUTE, ..settings(Limits::CLOUD) };
+    let mut bench =
+        Bench::with(catalyst_route_table::Heap::new(catalyst_route_table::Limits::CLOUD), settings);
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "c.acme.example");
+    bench.announce(1, &[("x.acme.example", "o", through("b")), ("y.acme.example", "o", through("b"))]);
+    bench.frame(1, plain(catalyst_wire::FrameType::EndOfRib));
+    bench.frame(1, refresh(Refresh::BEGIN));
+    bench.announce(1, &[("x.acme.example", "o", through("b"))]);
+    let begun = bench.now;
+    beat(&mut bench, |_| [9; 16], begun + 9 * MINUTE);
+    // A beginning once more is no longer time.
+    bench.frame(1, refresh(Refresh::BEGIN));
+    bench.announce(1, &[("x.acme.example", "o", through("b"))]);
+    beat(&mut bench, |_| [9; 16], begun + 10 * MINUTE - 1);
+    assert_eq!(bench.peer("b.acme.example").compared.as_str(), "refreshing");
+    assert_eq!(bench.rows().iter().filter(|r| r.1 == "b.acme.example").count(), 2);
+    beat(&mut bench, sum, begun + 10 * MINUTE + 1_000);
+    assert_eq!(bench.rows().iter().filter(|r| r.1 == "b.acme.example").count(), 1);
+    assert_eq!(bench.peer("b.acme.example").compared.as_str(), "equal");
+}

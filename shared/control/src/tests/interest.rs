@@ -208,10 +208,90 @@ fn a_thousand_neighbours_and_one_change() {
         let wants: Vec<&str> = wants.iter().map(String::as_str).collect();
         picky(&mut bench, 10 + n, &format!("e{n}.acme.example"), Some(&wants));
     }
+    bench.run_until(bench.now);
     (0..300).for_each(|n| drop(bench.heard(10 + n)));
     change(&mut bench, "s500.acme.example", 9);
     let told: Vec<u64> = (0..300).filter(|n| !bench.heard(10 + n).is_empty()).collect();
     let want: Vec<u64> = (0..300).filter(|n| (0..50).any(|k| (n * 7 + k) % 1000 == 500)).collect();
     assert_eq!(told, want);
     assert!(!want.is_empty() && want.len() < 50);
+}
+
+#[test]
+fn a_list_is_compared_with_a_long_table_in_pieces_and_what_changes_meanwhile_is_not_lost() {
+    let mut bench = Bench::new();
+    many(&mut bench, 1000);
+    picky(&mut bench, 2, "c.acme.example", Some(&["s9*.acme.example"]));
+    let spoken = |bench: &mut Bench| bench.heard(2).iter().any(|f| !matches!(f, Heard::Open));
+    assert!(!spoken(&mut bench), "nothing before the whole table was looked at");
+    assert_eq!(bench.core.groups().digest(SessionId(2)), None);
+    assert_eq!(bench.core.next_deadline(), Some(bench.now), "the next step is due at once");
+    bench.run_until(bench.now);
+    assert_eq!(bench.remote(2).table.len(), 100);
+    agrees(&bench, 2);
+    assert_ne!(bench.core.next_deadline(), Some(bench.now));
+    bench.heard(2);
+    // Half way: something goes that it holds and wants no longer, and something new comes up behind.
+    bench.frame(2, interest(&["s0*.acme.example"]));
+    bench.withdraw(1, &[("s950.acme.example", "o"), ("s951.acme.example", "o"), ("s010.acme.example", "o")]);
+    bench.announce(1, &[("s951.acme.example", "o", through("b")), ("s0new.acme.example", "o", through("b"))]);
+    change(&mut bench, "s020.acme.example", 7);
+    assert!(!spoken(&mut bench));
+    bench.run_until(bench.now);
+    assert_eq!(bench.remote(2).table.len(), 100, "99 that are left, and the new one");
+    assert!(bench.remote(2).services().iter().all(|s| s.starts_with("s0")));
+    agrees(&bench, 2);
+    // A list that follows another at once is the one that counts, and so is the wish for everything.
+    bench.frame(2, interest(&["s1*.acme.example"]));
+    bench.frame(2, interest(&["s2*.acme.example"]));
+    bench.run_until(bench.now);
+    assert!(bench.remote(2).services().iter().all(|s| s.starts_with("s2")));
+    assert_eq!(bench.remote(2).table.len(), 100);
+    agrees(&bench, 2);
+    bench.frame(2, interest(&["s3*.acme.example"]));
+    bench.frame(2, everything());
+    bench.run_until(bench.now);
+    assert_eq!(bench.remote(2).table.len(), 999);
+    agrees(&bench, 2);
+    // It goes away half way.
+    bench.frame(2, interest(&["s4*.acme.example"]));
+    bench.down(2);
+    bench.run_until(bench.now);
+    bench.check();
+}
+
+#[test]
+fn who_names_every_service_of_everybody_is_told_everything() {
+    for pattern in ["*.*", "**.*"] {
+        let mut bench = Bench::new();
+        many(&mut bench, 1000);
+        picky(&mut bench, 2, "c.acme.example", Some(&["s001.acme.example", pattern]));
+        // Without a look at the table, and without a list of what it holds.
+        assert_eq!(bench.remote(2).table.len(), 1000, "{pattern}");
+        agrees(&bench, 2);
+    }
+}
+
+#[test]
+fn patterns_with_stars_are_few() {
+    let stars = |n: usize| -> Vec<String> { (0..n).map(|n| format!("a{n}*.b")).collect() };
+    let frame = |list: &[String]| interest(&list.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut bench = Bench::new();
+    bench.internal(2, "c.acme.example");
+    bench.frame(2, frame(&stars(64)));
+    assert!(bench.peer("c.acme.example").session.is_some());
+    bench.frame(2, frame(&stars(65)));
+    assert!(bench.peer("c.acme.example").session.is_none());
+    // What this node wants beyond that it does not say, but says that it does not; names have room all the same.
+    bench.internal(3, "b.acme.example");
+    bench.notices();
+    bench.heard(3);
+    let wants = stars(70).into_iter().chain(["name.b".to_string()]).collect();
+    bench.feed(Event::InterestChanged(Some(wants)));
+    assert_eq!(bench.notices(), [Notice::InterestCut(6)]);
+    let said: Vec<String> = stars(64).into_iter().chain(["name.b".to_string()]).collect();
+    assert_eq!(bench.heard(3), [Heard::Interest(Some(said))]);
+    let many = (0..1030).map(|n| format!("n{n}.b")).collect();
+    bench.feed(Event::InterestChanged(Some(many)));
+    assert_eq!(bench.notices(), [Notice::InterestCut(6)]);
 }

@@ -222,6 +222,19 @@ fn what_went_through_the_tunnel_is_not_used_from_the_loss_on_and_goes_with_the_r
 }
 
 #[test]
+fn a_mesh_port_that_nobody_can_dial_is_none() {
+    for address in ["b:0", "b", "b:x", "-b:8443", "[::1:8443"] {
+        let mut bench = bench();
+        let open = open_of(&bench, B, 1, RESTART, address);
+        bench.up_by(1, B, open);
+        bench.announce(1, &[(X, "b", through("b"))]);
+        bench.down(1);
+        bench.after(0);
+        assert_eq!(bench.standing(X, B).as_deref(), Some("ineligible"), "{address}");
+    }
+}
+
+#[test]
 fn packets_always_go_through_the_tunnel() {
     let mut bench = bench();
     bench.meshed(1, B);
@@ -415,6 +428,27 @@ fn a_second_loss_before_the_table_is_told_does_not_prolong_the_first_time() {
 }
 
 #[test]
+fn who_asks_for_less_time_at_its_return_has_less_at_the_next_loss() {
+    let mut bench = bench();
+    bench.meshed(1, B);
+    bench.announce(1, &[(X, "b", through("b"))]);
+    bench.down(1);
+    bench.after(10_000);
+    let open = open_of(&bench, B, 2, 5_000, "b:8443");
+    bench.up_by(2, B, open);
+    bench.down(2);
+    bench.after(4_999);
+    assert_eq!(bench.phase(B), Some(Phase::Kept));
+    bench.after(1);
+    assert_eq!(bench.phase(B), Some(Phase::LongLived));
+    let open = open_of(&bench, B, 3, 0, "b:8443");
+    bench.up_by(3, B, open);
+    bench.down(3);
+    bench.after(0);
+    assert_eq!(bench.rows(), []);
+}
+
+#[test]
 fn a_session_that_never_tells_its_table_has_the_restart_time() {
     let mut bench = bench();
     bench.meshed(1, B);
@@ -484,6 +518,29 @@ fn a_lost_neighbour_may_use_what_it_might_for_the_restart_time() {
     assert_eq!(grants(&mut bench), [("x".to_string(), false)]);
     bench.meshed(2, P);
     assert_eq!(grants(&mut bench), [("x".to_string(), true)]);
+    bench.give_all_back();
+}
+
+#[test]
+fn a_neighbour_that_is_lost_again_after_the_restart_time_keeps_no_permission() {
+    let mut bench = exporting();
+    bench.down(1);
+    bench.after(u64::from(RESTART));
+    assert_eq!(grants(&mut bench), [("x".to_string(), false)]);
+    bench.meshed(2, P);
+    assert_eq!(grants(&mut bench), [("x".to_string(), true)]);
+    bench.after(1_000);
+    bench.down(2);
+    assert_eq!(grants(&mut bench), [("x".to_string(), false)]);
+    // One that is taken over keeps it meanwhile.
+    bench.meshed(3, P);
+    assert_eq!(grants(&mut bench), [("x".to_string(), true)]);
+    bench.meshed(4, P);
+    assert_eq!((grants(&mut bench), bench.peer(P).session), (Vec::new(), Some(SessionId(4))));
+    bench.down(4);
+    bench.down(3);
+    assert_eq!(grants(&mut bench), [("x".to_string(), false)]);
+    bench.after(MOST);
     bench.give_all_back();
 }
 
