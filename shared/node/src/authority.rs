@@ -269,21 +269,33 @@ impl Authority {
         write.and(ISSUED, node.as_str(), serde_json::to_vec(issued).ok())
     }
 
-    /// Takes into the books what this root has once stated, of nodes that they do not know.
-    pub(crate) fn relearn(&mut self, list: &BTreeMap<NodeName, Option<Fingerprint>>, now: u64) -> Write {
+    /// Takes into the books what this root has once stated, with this epoch: books that do not know it were lost, or are
+    /// of an older day. What they say of a later day counts, but no other key than the one issued then.
+    pub(crate) fn relearn(
+        &mut self,
+        list: &BTreeMap<NodeName, Option<Fingerprint>>,
+        epoch: u64,
+        now: u64,
+    ) -> Write {
         let mut write = Write::default();
         for (name, except) in list {
             let Ok(node) = NodeId::parse(name.node()) else { continue };
-            if self.issued.contains_key(&node) {
-                continue;
-            }
-            let issued = Issued {
+            let key = || except.map(|k| k.to_string()).unwrap_or_default();
+            let stated = |at, not_after, key| Issued {
                 node: node.clone(),
-                at: now,
-                not_after: 0,
-                key: except.map(|k| k.to_string()).unwrap_or_default(),
+                at,
+                not_after,
+                key,
                 revoked: except.is_none().then_some(now),
                 pinned: except.is_some(),
+            };
+            let issued = match self.issued.get(&node) {
+                None => stated(now, 0, key()),
+                Some(known) if known.revoked.is_some() => continue,
+                // An epoch is no earlier than the second in which it was stated.
+                Some(known) if known.at > epoch => Issued { pinned: true, ..known.clone() },
+                Some(known) if except.is_none() => stated(known.at, known.not_after, known.key.clone()),
+                Some(known) => stated(known.at, known.not_after, key()),
             };
             write = write.and(ISSUED, node.as_str(), serde_json::to_vec(&issued).ok());
             self.issued.insert(node, issued);

@@ -51,13 +51,18 @@ impl<S: RouteStore> Engine<S> {
         if let Some(authority) = &mut self.authority {
             // It was signed here, or where the root is too: the books were lost, or are of an older day. Whom they do not
             // know stays out, and the next list says so.
-            let write = authority.relearn(&newer.list, self.clocks.now().wall);
+            let before: List = authority.revoked().collect();
+            let write = authority.relearn(&newer.list, newer.epoch, self.clocks.now().wall);
             newer.list.keys().for_each(|name| info!(node = %name, "is revoked, as another node says"));
             let all: List = authority.revoked().collect();
             all.iter().for_each(|(name, except)| drop(self.facts.trust.revoke(name, *except)));
+            let learned: Vec<NodeName> =
+                all.into_iter().filter(|(n, e)| before.get(n) != Some(e)).map(|(name, _)| name).collect();
             self.revocations = Revocations { list: List::new(), ..newer };
             let write = write.with(self.state_revoked());
             self.unsaved = Some(write);
+            // It may have come in before this was known.
+            learned.iter().for_each(|name| self.cut(name));
             return;
         }
         info!(%peer, epoch = newer.epoch, nodes = newer.list.len(), "there is a new list of revoked nodes");

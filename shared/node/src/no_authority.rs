@@ -76,7 +76,7 @@ impl Authority {
         match *self {}
     }
 
-    pub(crate) fn relearn(&mut self, _: &BTreeMap<NodeName, Option<Fingerprint>>, _: u64) -> Write {
+    pub(crate) fn relearn(&mut self, _: &BTreeMap<NodeName, Option<Fingerprint>>, _: u64, _: u64) -> Write {
         match *self {}
     }
 

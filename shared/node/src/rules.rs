@@ -20,6 +20,10 @@ const RULES: Table = Table::new("rules");
 /// The key of the lists that took the place of the file's.
 #[cfg(feature = "mesh")]
 const LISTS: &str = "lists";
+/// Rules of the file that are taken out. When full: no other is. With those that are added they fit one write, so that
+/// another list takes the place of all, or of none.
+const REMOVED: usize = 2_000;
+const _: () = assert!(REMOVED + ConfigLimits::RULES * 2 < catalyst_store::Limits::BATCH);
 /// What to do where a single rule is not enough.
 #[cfg(feature = "mesh")]
 const CHANGE_LIST: &str = "change the list with 'policy apply', or in the file";
@@ -251,6 +255,11 @@ impl Rules {
         }
         let mut then = self.clone();
         then.added.retain(|s| s != spec);
+        if then.in_base(spec) && then.removed.len() >= REMOVED {
+            return Err(format!(
+                "{REMOVED} rules of the file were taken out before, the most that is kept: {CHANGE_LIST}"
+            ));
+        }
         let row = then.in_base(spec).then(|| {
             then.removed.insert(spec.clone());
             serde_json::to_vec(&(spec, Change::Removed)).unwrap_or_default()

@@ -1,5 +1,6 @@
-//! One change of the state on disk: all of its rows, or none; files beside them are there before the rows that name them.
-//! Several that could not be written may become one ([`Write::then`]).
+//! One change of the state on disk: all of its rows, or none, up to the most that the store takes at one time, which no
+//! single change exceeds; files beside them are there before the rows that name them. Several that could not be written may
+//! become one ([`Write::then`]): that may be written in parts.
 
 use std::path::PathBuf;
 

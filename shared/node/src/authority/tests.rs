@@ -33,3 +33,35 @@ fn a_connection_that_is_older_than_a_revocation_gets_no_certificate() {
     assert!(authority.renew(&name, &old, &csr, NOW).is_err());
     assert!(authority.renew(&name, &new, &again, NOW).is_ok());
 }
+
+#[test]
+fn books_of_an_older_day_learn_what_was_stated_since() {
+    let mut authority = authority();
+    let id = |name: &str| NodeId::parse(name).unwrap();
+    let name = |node: &str| NodeName::new(&id(node), &"acme.example".parse().unwrap());
+    let mut keys = BTreeMap::new();
+    for (node, at) in [("stolen", NOW), ("again", NOW), ("later", NOW + 900), ("out", NOW), ("good", NOW)] {
+        let (csr, key) = key(&authority, &id(node));
+        authority.issue(&csr, &id(node), at).unwrap();
+        keys.insert(node, key);
+    }
+    let _ = authority.revoke(&id("out"), NOW);
+    // Stated after those were issued, and before `later` was: whom the books know as good, and whom they do not know.
+    let other = key(&authority, &id("again")).1;
+    let list =
+        [("stolen", None), ("again", Some(other)), ("later", None), ("out", Some(other)), ("new", None)];
+    let list = list.into_iter().map(|(node, except)| (name(node), except)).collect();
+    let _ = authority.relearn(&list, NOW + 500, NOW + 1_000);
+    let want = [
+        ("again", Some(other)),
+        ("later", Some(keys["later"])),
+        ("new", None),
+        ("out", None),
+        ("stolen", None),
+    ];
+    let revoked: Vec<_> = authority.revoked().collect();
+    assert_eq!(revoked, want.map(|(node, except)| (name(node), except)));
+    // The key of the older day buys no certificate any more.
+    let csr = NodeKey::generate().unwrap().csr(authority.root.org(), &id("stolen")).unwrap();
+    assert!(authority.renew(&name("stolen"), &keys["stolen"], &csr, NOW + 1_000).is_err());
+}

@@ -111,3 +111,19 @@ fn a_list_that_would_not_hold_together_is_refused_and_all_stays() {
     assert!(why.starts_with("/exports/1: "), "{why}");
     assert_eq!((listed(&config).len(), rules), (3, before));
 }
+
+#[test]
+fn what_is_taken_out_has_an_end() {
+    let store = MemoryStore::new();
+    let mut config = file(r#"{"service":"a","to":"*"},{"service":"b","to":"*"}"#);
+    let mut rules = Rules::load(&store, &mut config).unwrap();
+    rules.removed.extend((0..super::REMOVED - 1).map(|n| export(&format!("s{n}"))));
+    rules.remove(&export("a"), &mut config).unwrap();
+    let why = rules.remove(&export("b"), &mut config).unwrap_err();
+    assert!(why.contains("2000"), "{why}");
+    assert_eq!(listed(&config), ["b"]);
+    // Another list needs one write, whatever there was.
+    let next = super::Lists::default();
+    let etag = rules.lists().etag();
+    assert_eq!(rules.replace(next, &etag, &mut config).unwrap().names().count(), super::REMOVED + 1);
+}
