@@ -42,6 +42,7 @@ const SUITES: &[(&str, &[(&str, Scenario)])] = &[
         &[
             ("change", dataplane::change),
             ("scale", dataplane::scale),
+            ("loaded", dataplane::loaded),
             ("churn", dataplane::churn),
             ("pair", dataplane::pair),
             ("kill", dataplane::kill),

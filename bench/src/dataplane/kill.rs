@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,11 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::Binaries;
-use crate::daemon::{Daemon, wait};
-use crate::edge::load::free_port;
+use crate::daemon::wait;
 use crate::org::Org;
 use crate::report::{Bar, Report};
 
+use super::real::Real;
 use super::web::{Client, service};
 use super::wrk::{self, Wrk};
 
@@ -35,70 +35,13 @@ enum Victim {
     Node,
 }
 
-/// A node with an Envoy of its own. With it goes all that it started.
-struct Real {
-    daemon: Daemon,
-    folder: PathBuf,
-}
-
-/// Processes whose command line names this folder.
-fn processes(folder: &Path) -> Result<Vec<(u32, String)>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // One that ends meanwhile is none.
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        if String::from_utf8_lossy(&line).contains(&*folder.to_string_lossy()) {
-            found.push((pid, name.trim_end().to_owned()));
-        }
-    }
-    Ok(found)
-}
-
-impl Real {
-    fn start(binaries: &Binaries, org: &Org, name: &str, folder: &Path, mut config: Value) -> Result<Real> {
-        let mesh = free_port()?.to_string();
-        config["listen"] = json!("127.0.0.1:0");
-        config["envoy"] = json!({
-            "mode": "managed", "path": binaries.envoy, "listen": mesh, "address": mesh, "workers": 1,
-        });
-        config["http"] = json!({ "listen": free_port()?.to_string() });
-        let folder = folder.join(name);
-        let daemon = Daemon::start((&binaries.cloud, "up"), org, name, &folder, config)?;
-        Ok(Real { daemon, folder })
-    }
-
-    fn envoy(&self) -> Result<u32> {
-        let bootstrap = self.folder.join("state/envoy");
-        let all = processes(&bootstrap)?;
-        let envoy = all.into_iter().find(|(_, name)| name.starts_with("envoy"));
-        envoy.map(|(pid, _)| pid).with_context(|| format!("no Envoy of {}", bootstrap.display()))
-    }
-
-    fn kill(&self, victim: Victim) -> Result<()> {
-        let pid = match victim {
-            Victim::Envoy => self.envoy()?,
-            Victim::Node => self.daemon.pid(),
+impl Victim {
+    fn kill(self, node: &Real) -> Result<()> {
+        let pid = match self {
+            Victim::Envoy => node.envoy()?,
+            Victim::Node => node.daemon.pid(),
         };
         Ok(kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?)
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        // A node that ends in order takes its Envoy along; what a killed one left is ended here.
-        let _ = self.daemon.signal(Signal::SIGTERM);
-        let end = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < end && self.envoy().is_ok() {
-            thread::sleep(Duration::from_millis(20));
-        }
-        for (pid, _) in processes(&self.folder).unwrap_or_default() {
-            if let Ok(pid) = i32::try_from(pid) {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
-        }
     }
 }
 
@@ -126,8 +69,7 @@ fn build(binaries: &Binaries, pages: [SocketAddr; 2]) -> Result<World> {
     };
     let peers = json!([peer("b", &b)?, peer("c", &c)?]);
     let a = Real::start(binaries, &org, "a", folder.path(), json!({ "peers": peers }))?;
-    let config: Value = serde_json::from_slice(&fs::read(a.folder.join("catalyst.json"))?)?;
-    let ingress = config["http"]["listen"].as_str().context("no ingress")?.parse()?;
+    let ingress = a.ingress()?;
     a.daemon.until_up()?;
     let mut client = Client::new(ingress);
     client
@@ -164,7 +106,7 @@ fn once(binaries: &Binaries, pages: [SocketAddr; 2], host: &str, victim: Victim)
     let world = build(binaries, pages)?;
     let load = Wrk::new(world.ingress, host, CONNECTIONS, SECONDS).start()?;
     thread::sleep(BEFORE);
-    world.b.kill(victim)?;
+    victim.kill(&world.b)?;
     let start = Instant::now();
     let mut client = Client::new(world.ingress);
     let again = loop {

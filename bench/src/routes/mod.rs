@@ -7,4 +7,5 @@ mod seen;
 mod speaker;
 mod table;
 
+pub use speaker::Speaker;
 pub use table::{million, table};

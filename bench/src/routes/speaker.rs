@@ -48,7 +48,7 @@ fn number(service: &str) -> Option<usize> {
     service.split_once('.')?.0.rsplit_once('-')?.1.parse().ok()
 }
 
-fn open(own: &NodeName) -> Result<Bytes> {
+fn open(own: &NodeName, mesh_address: &str) -> Result<Bytes> {
     let mut buf = [0; 1024];
     let open = Open {
         version_min: 1,
@@ -59,7 +59,7 @@ fn open(own: &NodeName) -> Result<Bytes> {
         restart_ms: 0,
         capabilities: 0,
         agreement: None,
-        mesh_address: "",
+        mesh_address,
     };
     Ok(Bytes::copy_from_slice(open.write(&mut buf).map_err(|e| anyhow!("{e}"))?))
 }
@@ -84,8 +84,15 @@ fn show(body: &[u8], watch: &mut Watch) {
 }
 
 impl Speaker {
-    /// Dials the node `middle`, and waits for its OPEN; what comes is shown to `watch`.
-    pub fn connect(org: &Org, name: &str, middle: SocketAddr, mut watch: Watch) -> Result<Speaker> {
+    /// Dials the node `middle`, and waits for its OPEN; what comes is shown to `watch`. `mesh` is where its Envoy would be;
+    /// empty: it has none.
+    pub fn connect(
+        org: &Org,
+        name: &str,
+        mesh: &str,
+        middle: SocketAddr,
+        mut watch: Watch,
+    ) -> Result<Speaker> {
         // One thread, so that what is measured is the node and not how these tasks find each other.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (events, inputs) = bounded(256);
@@ -115,7 +122,7 @@ impl Speaker {
         drop(inside);
         let (credit_in, credit): (Tell<usize>, Told<usize>) = channel();
         let (up, is_up) = channel();
-        let (sending, hello) = (transport.clone(), open(&own)?);
+        let (sending, hello) = (transport.clone(), open(&own, mesh)?);
         let work = async move {
             while let Ok(input) = inputs.recv().await {
                 // Whoever waits for these has gone when the measurement is over.
@@ -140,7 +147,7 @@ impl Speaker {
             }));
         });
         let session = is_up.recv_timeout(PATIENCE).context("no session")?;
-        let hello = open(&own)?.len();
+        let hello = open(&own, mesh)?.len();
         let ends = (Some(stop), Some(thread));
         let mut speaker =
             Speaker { name: own, transport, session, credit, left: 0, stop: ends.0, thread: ends.1 };

@@ -61,8 +61,8 @@ impl Ours {
         });
         let middle = Daemon::start((binary, "up"), &org, "middle", &folder.path().join("middle"), config)?;
         let address = middle.address()?;
-        let sink = speaker::Speaker::connect(&org, "sink", address, watch)?;
-        let source = speaker::Speaker::connect(&org, "source", address, Box::new(|_| ()))?;
+        let sink = speaker::Speaker::connect(&org, "sink", "", address, watch)?;
+        let source = speaker::Speaker::connect(&org, "source", "", address, Box::new(|_| ()))?;
         middle.until_up()?;
         Ok(Ours { source, _sink: sink, middle, _folder: folder })
     }
