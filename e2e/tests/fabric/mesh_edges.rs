@@ -15,7 +15,7 @@ use serde_json::json;
 /// What clients write that only a node may say.
 const FORGED: [&str; 5] = [
     "X-Catalyst-Caller: spiffe://evil.example/node/x",
-    "catalyst-via: evil",
+    "x-mesh-via: evil",
     "x-catalyst-unheard-of: evil",
     "x-catalyst-service: evil.acme.example",
     "x-catalyst-local: local|evil",

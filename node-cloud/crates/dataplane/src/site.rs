@@ -67,7 +67,7 @@ pub mod names {
     /// The caller's SPIFFE ID, for services. What a client sends under this name is removed.
     pub const CALLER_HEADER: &str = "x-catalyst-caller";
     /// One token a node that the request has passed. Nodes take everything away that begins with `x-catalyst`, but not this.
-    pub const VIA_HEADER: &str = "catalyst-via";
+    pub const VIA_HEADER: &str = "x-mesh-via";
     /// The service, where the Host is not its name. Never on the mesh.
     pub const SERVICE_HEADER: &str = "x-catalyst-service";
     /// Which local cluster ends a `CONNECT`. Never on the mesh.

@@ -62,7 +62,8 @@ const FORGED: &[(&str, &str)] = &[
     ("x_catalyst_caller", "spiffe://evil.example/node/underscores"),
     ("x-catalyst_caller", "spiffe://evil.example/node/mixed"),
     ("x_catalyst-caller", "spiffe://evil.example/node/mixed2"),
-    ("catalyst-via", "evil"),
+    ("x-mesh-via", "evil"),
+    ("catalyst-caller", "evil"),
     ("x-catalyst-via", "evil"),
     ("x-catalyst-of-tomorrow", "evil"),
     ("x-catalystevil", "evil"),
@@ -73,6 +74,25 @@ const FORGED: &[(&str, &str)] = &[
     ("x-envoy-original-path", "/evil"),
     ("x-envoy-upstream-rq-timeout-ms", "1evil"),
     ("x-envoy-decorator-operation", "evil"),
+    ("x-envoy-retry-grpc-on", "cancelled,evil"),
+    ("x-envoy-retriable-status-codes", "200,evil"),
+    ("x-envoy-retriable-header-names", "evil"),
+    ("x-envoy-upstream-rq-per-try-timeout-ms", "1evil"),
+    ("x-envoy-upstream-rq-timeout-alt-response", "evil"),
+    ("x-envoy-upstream-stream-duration-ms", "1evil"),
+    ("x-envoy-upstream-alt-stat-name", "evil"),
+    ("x-envoy-hedge-on-per-try-timeout", "evil"),
+    ("x-envoy-expected-rq-timeout-ms", "1evil"),
+    ("x-envoy-force-trace", "evil"),
+    ("x-envoy-ip-tags", "evil"),
+    ("x-envoy-original-url", "evil"),
+    ("x-envoy-attempt-count", "evil"),
+    ("x-envoy-downstream-service-cluster", "evil"),
+    ("x-envoy-downstream-service-node", "evil"),
+    ("x-envoy-internal", "evil"),
+    ("x-envoy-external-address", "evil"),
+    ("x-envoy-original-dst-host", "evil"),
+    ("x-forwarded-for", "127.0.0.1"),
 ];
 
 fn forged() -> String {
@@ -89,7 +109,7 @@ fn saw(text: &str, caller: &str) {
 
 /// Nothing of Envoy's own ways of finding a service is told to a client.
 fn tells_nothing(answer: &Message) {
-    for name in ["catalyst-via", "x-catalyst-service", "x-catalyst-local", "x-catalyst-caller"] {
+    for name in ["x-mesh-via", "x-catalyst-service", "x-catalyst-local", "x-catalyst-caller"] {
         assert!(!answer.head.to_lowercase().contains(name), "{answer:?}");
     }
 }

@@ -22,7 +22,8 @@ fn a_service_of_this_node_is_reached_by_host_and_by_port() {
     a.planner.open_port(&db, a.at(9002));
     a.tell();
     lab.settled(&a);
-    let forged = "X-Catalyst-Caller: spiffe://evil.example/node/x\r\ncatalyst-via: 1\r\nx-catalyst-local: local|db\r\n";
+    let forged =
+        "X-Catalyst-Caller: spiffe://evil.example/node/x\r\nx-mesh-via: 1\r\nx-catalyst-local: local|db\r\n";
     let (status, text) = get(a.at(8080), "web.acme.example:8080", "/x?y=1", forged);
     assert_eq!(status, 200, "{text}\n{}", a.log_text());
     assert!(text.contains("web GET /x?y=1 HTTP/1.1"), "{text}");
