@@ -75,6 +75,9 @@ impl DrainRow {
         match (self.state.as_str(), self.stay) {
             (DRAINING, _) if self.waits_for.is_empty() => format!("{flows} left, {} s", self.left_s),
             (DRAINING, _) => format!("no flow left, waiting for {}, {} s", self.waits_for, self.left_s),
+            (LATE, _) if self.flows == 0 => {
+                "the deadline is over, and Envoy does not say what is under way".to_string()
+            }
             (LATE, true) => format!("the deadline is over: {flows} of neighbours go on, nothing was cut"),
             (LATE, false) => format!("the deadline is over: {flows} cut"),
             (_, true) if self.flows > 0 => format!("drained; {flows} have come since"),
@@ -102,6 +105,8 @@ pub(crate) struct Drain {
     state: &'static str,
     flows: u64,
     waits_for: &'static str,
+    /// They were told once. What they are told after it has the mark, too, so that no news keeps the node.
+    told: bool,
     ever: Option<u64>,
     quiet_since: Option<u64>,
     leave_at: Option<u64>,
@@ -121,6 +126,7 @@ impl Drain {
             state: DRAINING,
             flows: 0,
             waits_for: "neighbours to be told",
+            told: false,
             ever: None,
             quiet_since: None,
             leave_at: None,
@@ -141,6 +147,8 @@ impl Drain {
         if self.is_over() {
             return false;
         }
+        self.told |= told;
+        let told = self.told;
         let moved = seen.is_some_and(|seen| self.ever.replace(seen.ever) != Some(seen.ever));
         self.waits_for = match seen {
             None => "Envoy to say what is under way",
@@ -229,6 +237,14 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_are_told_once_whatever_changes_later() {
+        let mut drain = Drain::begin(0, MINUTE, QUIET, false);
+        assert!(!drain.look(1_000, true, seen(0, 5)));
+        assert!(!drain.look(2_000, false, seen(0, 5)));
+        assert!(drain.look(4_000, false, seen(0, 5)));
+    }
+
+    #[test]
     fn short_requests_between_two_looks_are_noticed() {
         let mut drain = Drain::begin(0, MINUTE, QUIET, false);
         for n in 0..100 {
@@ -269,6 +285,9 @@ mod tests {
         assert!(!drain.look(1_000, true, seen(4, 3)));
         assert!(drain.look(60_000, true, None));
         assert!(drain.row(60_000).is_late());
+        let mut drain = Drain::begin(0, MINUTE, QUIET, false);
+        assert!(drain.look(60_000, true, None));
+        assert!(drain.row(60_000).line().contains("does not say"));
     }
 
     #[test]

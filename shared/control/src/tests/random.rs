@@ -35,6 +35,7 @@ enum Op {
     Withhold(usize),
     Health(usize, bool),
     Rules(usize),
+    Drain(bool),
     Wait(u64),
     Stop,
 }
@@ -62,6 +63,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => l.clone().prop_map(Op::Withhold),
         1 => (l, any::<bool>()).prop_map(|(l, h)| Op::Health(l, h)),
         2 => (0usize..5).prop_map(Op::Rules),
+        1 => any::<bool>().prop_map(Op::Drain),
         2 => (0u64..4000).prop_map(Op::Wait),
         1 => Just(Op::Stop),
     ]
@@ -157,6 +159,7 @@ fn events<S: Store>(bench: &Bench<S>, op: &Op) -> Vec<Event> {
             let all = ["x>globex.example", "*>globex.example", "x<globex.example", "*<globex.example"];
             rules(&all[..*n])
         }
+        Op::Drain(draining) => Event::DrainChanged(*draining),
         Op::Wait(_) => Event::Tick,
         Op::Stop => Event::Stop,
     };
@@ -215,6 +218,11 @@ fn mirrors<S: Store>(bench: &Bench<S>) {
             .filter(|key| table.best(*key).is_some_and(|(b, _)| b.best != peer.sym))
             .count();
         assert_eq!(remote.table.len(), expected, "{}", peer.config.name);
+        // As few as there are here are marked in the first step.
+        let marked =
+            |raw: &std::vec::Vec<u8>| Attrs::read(raw).unwrap().well_known.has(WellKnown::GRACEFUL_SHUTDOWN);
+        let all_marked = remote.table.values().all(marked);
+        assert!(!bench.core.state().is_draining() || all_marked, "{} holds one unmarked", peer.config.name);
         let relation = peer.relation.is_some();
         assert!(!relation || remote.unconfirmed.is_none(), "a refresh of {} has no end", peer.config.name);
         assert_eq!(
