@@ -2,16 +2,18 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catalyst_e2e::http::{self, Client, Http};
 use catalyst_e2e::tcp::{self, Service};
 use catalyst_e2e::wait::{self, SOON};
-use catalyst_e2e::{Fabric, Node};
+use catalyst_e2e::{Fabric, Node, lab};
 use serde_json::{Value, json};
 
 /// On profile `wan` a loss is noticed within 3 s; the rest is for a machine that is busy.
 const MOVED: Duration = Duration::from_secs(6);
+/// A neighbour is asked every 5 s while it is not used, every second then; twice without an answer for 2 s is enough.
+const UNUSED: Duration = Duration::from_secs(14);
 
 fn clouds<const N: usize>(names: [&str; N]) -> (Fabric, [Node; N]) {
     let fabric = Fabric::new();
@@ -175,4 +177,80 @@ fn when_the_node_between_dies_the_other_way_is_taken() {
     for authority in ["web.acme.example", "raw.acme.example:1"] {
         a.wait_logged(&[("authority", authority), ("status", "200"), ("peer", &second.spiffe())]);
     }
+}
+
+/// The neighbour lives and so does its Envoy, and not a packet passes, either way: no connection is refused, so only silence
+/// tells. Its routes are kept for the restart time; they must not keep requests.
+#[test]
+fn when_the_link_to_the_node_between_swallows_all_the_other_way_is_taken_until_it_is_back() {
+    if !lab::inside(
+        "mesh_lines::when_the_link_to_the_node_between_swallows_all_the_other_way_is_taken_until_it_is_back",
+    ) {
+        return;
+    }
+    let (web, raw) = (Http::start("behind two"), Service::echo());
+    let (_fabric, mut square) = clouds(["a", "m1", "m2", "z"]);
+    let [a, first, second, z] = &mut square;
+    for middle in [&mut *first, &mut *second] {
+        a.joins(middle);
+        middle.joins(z);
+        let name = middle.name.clone();
+        middle.offers(&name, "http", web.address());
+    }
+    z.offers("web", "http", web.address());
+    z.offers("raw", "tcp", raw.address());
+    a.exposes("raw.acme.example");
+    start(&mut square);
+    let [a, first, second, _z] = &square;
+    let port = a.wait_reachable("raw.acme.example");
+    for service in ["web.acme.example", "raw.acme.example"] {
+        a.wait_routes(service, "both ways", |rows| rows.len() == 2);
+    }
+    for service in [first.full_name(), second.full_name(), "web.acme.example".to_string()] {
+        wait::until("an answer", SOON, || said(a, &service, web.words()));
+    }
+    wait::until("an echo", SOON, || echoes(port));
+
+    // All that goes to the peering port and to the mesh port of the first node, and all answers of theirs.
+    let mesh: SocketAddr = first.config["envoy"]["listen"].as_str().unwrap().parse().unwrap();
+    let ports = [first.address().port(), mesh.port()];
+    let swallow = |yes: bool| {
+        let what = if yes { "-A" } else { "-D" };
+        for port in ports {
+            for protocol in ["tcp", "udp"] {
+                for end in ["--dport", "--sport"] {
+                    lab::run(&format!("iptables {what} INPUT -p {protocol} {end} {port} -j DROP"));
+                }
+            }
+        }
+    };
+    swallow(true);
+    let cut = Instant::now();
+    // At first each waits for a connection that cannot stand, and goes the other way then.
+    wait::until("an answer over the other", MOVED, || answers(a, web.words()));
+    println!("a request went over the other node {:?} after the link was lost", cut.elapsed());
+    let prompt = || {
+        let asked = Instant::now();
+        let both = answers(a, web.words()).is_some() && echoes(port).is_some();
+        (both && asked.elapsed() < Duration::from_secs(1)).then_some(())
+    };
+    wait::until("nobody waits any more", UNUSED, prompt);
+    println!("nobody waited any more after {:?}", cut.elapsed());
+    a.wait_down(first);
+    for _ in 0..20 {
+        assert_eq!(prompt(), Some(()), "{}", a.fabric.logs());
+    }
+    for authority in ["web.acme.example", "raw.acme.example:1"] {
+        a.wait_logged(&[("authority", authority), ("status", "200"), ("peer", &second.spiffe())]);
+    }
+    assert_eq!(a.peer(second)["sessions"], 1);
+
+    swallow(false);
+    let healed = Instant::now();
+    a.wait_for("the session is back", 3 * SOON, json!({ "do": "peers" }), |rows| {
+        rows.as_array().is_some_and(|rows| rows.iter().all(|row| row["state"] == "up"))
+    });
+    wait::until("what the first node alone has", SOON, || said(a, &first.full_name(), web.words()));
+    println!("the link was in use again after {:?}", healed.elapsed());
+    assert!(answers(a, web.words()).is_some() && echoes(port).is_some());
 }

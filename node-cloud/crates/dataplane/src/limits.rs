@@ -46,8 +46,9 @@ impl Limits {
     pub const HEADERS: Duration = Duration::from_secs(10);
     /// Between two questions whether a neighbour's mesh port answers, while it is used.
     pub const CHECK: Duration = Duration::from_secs(1);
-    /// The same for a neighbour whose mesh port answers and is not used.
-    pub const CHECK_IDLE: Duration = Duration::from_secs(30);
+    /// The same for a neighbour whose mesh port answers and is not used. For so long after its first use Envoy does not ask
+    /// more often, and if the link swallows all meanwhile each request waits for [`Limits::CONNECT`] before it goes elsewhere.
+    pub const CHECK_IDLE: Duration = Duration::from_secs(5);
     /// The same for a neighbour whose mesh port does not answer: one that starts is used soon after.
     pub const CHECK_DOWN: Duration = Duration::from_millis(250);
     /// For an answer to that question, and to a PING on a mesh connection.
