@@ -216,3 +216,48 @@ fn a_long_connection_holds_a_drained_node_until_the_deadline_and_a_request_until
     assert!(took < Duration::from_secs(30), "{took:?}");
     b.ends();
 }
+
+/// An edge dials two gateways, behind which there is a service; what it opened through the tunnel is waited for at the
+/// gateway's Envoy, and what is new goes by the other one.
+#[test]
+fn a_gateway_of_an_edge_is_drained_and_the_edge_uses_the_other_one() {
+    let raw = Service::echo();
+    let (fabric, [mut b, mut c, mut d]) = clouds(["b", "c", "d"]);
+    let mut edge = fabric.edge(&d.org, "edge-1");
+    b.joins(&mut d);
+    c.joins(&mut d);
+    edge.joins(&mut b);
+    edge.joins(&mut c);
+    d.offers("raw", "tcp", raw.address());
+    edge.exposes("raw.acme.example");
+    [&mut d, &mut b, &mut c, &mut edge].into_iter().for_each(Node::start);
+    wait_mesh(&b, 1);
+    wait_mesh(&c, 1);
+    let port = edge.wait_reachable("raw.acme.example");
+    edge.wait_routes("raw.acme.example", "both ways", |rows| rows.len() == 2);
+    let echo = |client: &mut std::net::TcpStream| {
+        client.write_all(b"x").is_ok() && client.read_exact(&mut [0]).is_ok()
+    };
+    let connect = || {
+        wait::until("an echo", SOON, || {
+            let mut client = tcp::try_connect(port).ok()?;
+            echo(&mut client).then_some(client)
+        })
+    };
+    let mut old = connect();
+    // The lower name goes first among equals.
+    let flows = |node: &Node| node.status()["flows"][0].as_u64().unwrap();
+    assert_eq!((flows(&b), flows(&c)), (1, 0));
+    let drain = Drain::begin(&b, &[]);
+    drain.wait_said("1 flow left, ");
+    wait_marked(&edge, "raw.acme.example", &b, true);
+    let mut new = connect();
+    assert_eq!((flows(&b), flows(&c)), (1, 1));
+    assert!(echo(&mut old), "what was there goes on");
+    drop(old);
+    let (code, said, took) = drain.end();
+    assert_eq!(code, 0, "{said}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    b.ends();
+    assert!(echo(&mut new) && echo(&mut connect()));
+}
