@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +21,7 @@ use catalyst_transport::{
 use catalyst_tunnel::{FlowKind, StreamHeader};
 use catalyst_wire::update::{UpdateWriter, write_entry, write_key};
 use catalyst_wire::{
-    Attrs, Frame, FrameType, HEADER, Limits as WireLimits, Notify, Open, Path, Reader, small,
+    Attrs, Frame, FrameType, HEADER, Keepalive, Limits as WireLimits, Notify, Open, Path, Reader, small,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,6 +58,11 @@ fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
 impl Rogue {
     /// Takes the identity of `identity`, which must not run, and dials `victim`, trusting `org` to know it.
     pub fn new(identity: &Node, victim: &Node, org: &Org) -> Rogue {
+        Rogue::deaf(identity, victim, victim.address(), org, 256)
+    }
+
+    /// The same by another address; while nothing of it is read, so many frames and no more find room.
+    pub fn deaf(identity: &Node, victim: &Node, by: SocketAddr, org: &Org, room: usize) -> Rogue {
         let read = |file: String| fs::read_to_string(identity.dir.join(file)).unwrap();
         let key = NodeKey::from_pem(&read(format!("{}.key", identity.name))).unwrap();
         let credentials = Credentials::from_pem(&read(format!("{}.crt", identity.name)), &key).unwrap();
@@ -77,10 +83,10 @@ impl Rogue {
             limits: Limits::EDGE,
             seed: 1,
         };
-        let (send, events) = bounded(256);
+        let (send, events) = bounded(room);
         let transport = Transport::start(config, Arc::new(quinn::SmolRuntime), send).unwrap();
         let victim_name: NodeName = victim.full_name().parse().unwrap();
-        let address = Some(victim.address().to_string());
+        let address = Some(by.to_string());
         transport.set_peer(DialTarget { name: victim_name.clone(), address, profile: None, via: Via::Quic });
         Rogue { own, victim: victim_name, transport, events, session: None, credit: Cell::new(0) }
     }
@@ -146,6 +152,10 @@ impl Rogue {
     }
 
     fn open_with(&self, name: &NodeName, agreement: Option<[u8; 32]>, hold_ms: u32) {
+        self.send(&self.open_frame(name, agreement, hold_ms));
+    }
+
+    fn open_frame(&self, name: &NodeName, agreement: Option<[u8; 32]>, hold_ms: u32) -> Vec<u8> {
         let open = Open {
             version_min: 1,
             version_max: 1,
@@ -157,12 +167,24 @@ impl Rogue {
             agreement,
             mesh_address: "",
         };
-        self.send(open.write(&mut [0; 1024]).unwrap());
+        open.write(&mut [0; 1024]).unwrap().to_vec()
     }
 
     /// Sends END_OF_RIB: all of a node without routes.
     pub fn end_of_rib(&self) {
         self.send(small::write_end_of_rib(&mut [0; 16]).unwrap());
+    }
+
+    /// Sends a good OPEN, END_OF_RIB and so many bytes of KEEPALIVE, all at once.
+    pub fn talk(&self, bytes: usize) {
+        let mut all = self.open_frame(&self.own, None, 10_000);
+        all.extend_from_slice(small::write_end_of_rib(&mut [0; 16]).unwrap());
+        let mut buf = [0; 16];
+        let keepalive = Keepalive { digest: None }.write(&mut buf).unwrap();
+        while all.len() < bytes {
+            all.extend_from_slice(keepalive);
+        }
+        self.send(&all);
     }
 
     /// Sends an UPDATE with one announcement and one withdrawal.

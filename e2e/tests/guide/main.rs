@@ -93,7 +93,7 @@ fn three_organisations() {
     let shown = fs::read_to_string(format!("{}/../docs/routing.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let blocks: Vec<&str> =
         shown.split("```text\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
-    let [.., shown, drain] = blocks[..] else { panic!("{blocks:?}") };
+    let [.., shown, drain, watched] = blocks[..] else { panic!("{blocks:?}") };
     // The page shows what was printed, but for the opaque origin.
     let without_origin = |text: &str| -> Vec<String> {
         text.lines()
@@ -105,6 +105,16 @@ fn three_organisations() {
         let lines: Vec<String> = text.lines().map(ToString::to_string).collect();
         (lines[0].clone(), lines[lines.len() - 2..].to_vec())
     };
+    // Times and the opaque origin are others each time.
+    let bare = |text: &str| -> Vec<String> {
+        let words = |line: &str| {
+            line.split_whitespace().skip(1).filter(|w| w.len() != 21).collect::<Vec<_>>().join(" ")
+        };
+        text.lines().map(words).collect()
+    };
+    let seen = walk.terminal("catalyst route watch", "staying");
+    assert_eq!(bare(&seen), bare(watched), "{seen}");
+    assert!(bare(watched)[1].ends_with("origin via gateway.globex.example (local_pref 100, cost 0)"));
     // What is waited for in between depends on who is faster.
     assert_eq!(ends(said(&all, "catalyst node drain")), ends(drain));
     assert!(said(&all, "until catalyst route ls orders.acme.example | grep -F").contains("(draining)"));

@@ -71,7 +71,8 @@ pub struct Walk {
     dir: tempfile::TempDir,
     pub world: World,
     hosts: BTreeMap<String, usize>,
-    running: Vec<(String, Process)>,
+    /// What was typed, the program, and what its terminal shows.
+    running: Vec<(String, Process, PathBuf)>,
 }
 
 impl Walk {
@@ -120,12 +121,13 @@ impl Walk {
         let log = self.home(host).join(format!("terminal-{}", self.running.len()));
         let mut process = Process::start(&mut self.shell(host, &format!("exec {line}")), &log);
         if line.starts_with("catalyst") {
-            wait::until(&format!("'ready' of {line}"), PATIENCE, || {
+            let ready = if line.starts_with("catalyst route watch") { "synced" } else { "ready;" };
+            wait::until(&format!("'{ready}' of {line}"), PATIENCE, || {
                 assert!(process.ended().is_none(), "{host}: {line} has ended: {}", tail(&log, 20));
-                tail(&log, 100).contains("ready;").then_some(())
+                tail(&log, 100).contains(ready).then_some(())
             });
         }
-        self.running.push((line.to_string(), process));
+        self.running.push((line.to_string(), process, log));
     }
 
     /// Waits until a line succeeds on a machine; shows all terminals if it does not.
@@ -139,10 +141,18 @@ impl Walk {
         assert!(done.is_some(), "{host}: {line}\n{last}\n{}", self.terminals());
     }
 
+    /// What the terminal of something that runs shows, once these words are in it.
+    pub fn terminal(&self, line: &str, words: &str) -> String {
+        let (_, _, log) = self.running.iter().find(|(l, ..)| l.starts_with(line)).expect("it runs");
+        wait::until(&format!("'{words}' of {line}"), PATIENCE, || {
+            Some(fs::read_to_string(log).unwrap()).filter(|text| text.contains(words))
+        })
+    }
+
     /// Ends what was left running, in order, as Ctrl-C at its terminal does.
     pub fn stop(&mut self, line: &str) {
-        let at = self.running.iter().position(|(l, _)| l.starts_with(line)).expect("it runs");
-        let (_, mut process) = self.running.remove(at);
+        let at = self.running.iter().position(|(l, ..)| l.starts_with(line)).expect("it runs");
+        let (_, mut process, _) = self.running.remove(at);
         process.signal(Signal::SIGINT);
         process.join(PATIENCE);
     }

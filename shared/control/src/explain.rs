@@ -12,7 +12,8 @@ use catalyst_route_table::{Rank, RouteKey, Store, Sym};
 use catalyst_wire::{Attrs, Health, Limits as WireLimits};
 
 use crate::core::Core;
-use crate::export::GroupKind;
+use crate::export::{Asked, GroupKind};
+use crate::limits::Limits;
 use crate::plugins::{Kept, Verdict, element, imported, judge};
 use crate::state::{Peer, State};
 use crate::view::RouteRow;
@@ -103,6 +104,27 @@ pub(crate) fn step(better: &Rank, worse: &Rank) -> Option<String> {
     })
 }
 
+/// Whether local_pref decides, and may do so because a node is about to stop.
+fn drained(better: &Rank, worse: &Rank) -> bool {
+    let same = (better.eligible, better.stale, better.flapping);
+    same == (worse.eligible, worse.stale, worse.flapping) && better.local_pref > 0 && worse.local_pref == 0
+}
+
+/// Why a neighbour with an interest hears nothing: it does not ask.
+fn unasked(asked: Option<Asked>) -> String {
+    let list = match asked {
+        None | Some(Asked::Awaited) => return "what it asks for ('interest') has not come yet".to_string(),
+        Some(Asked::These(list)) => list,
+    };
+    let more = list.len().saturating_sub(Limits::PATTERNS);
+    let shown = list.iter().take(Limits::PATTERNS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match (shown.is_empty(), more) {
+        (true, _) => "it does not ask for it (its interest is empty)".to_string(),
+        (_, 0) => alloc::format!("it does not ask for it (its interest: {shown})"),
+        _ => alloc::format!("it does not ask for it (its interest: {shown} and {more} more)"),
+    }
+}
+
 /// The name of the rule at a place.
 fn named(rules: &RuleList, place: Option<u16>) -> String {
     place.map(|place| rules.name(usize::from(place))).unwrap_or_default()
@@ -150,8 +172,13 @@ impl<S: Store> State<S> {
         let verdict = peer.map(|peer| judge(self, peer, service, &attrs));
         let rule = named(self.imports(), verdict.as_ref().and_then(Verdict::rule));
         let (best, second) = ends;
-        let against = |better: &Rank, worse: &Rank| {
-            step(better, worse).unwrap_or_else(|| "all else is equal: the lowest neighbour id".to_string())
+        let against = |better: &Rank, worse: (Sym, &Rank)| {
+            let why = step(better, worse.1);
+            let why = why.unwrap_or_else(|| "all else is equal: the lowest neighbour id".to_string());
+            if drained(better, worse.1) && self.row(key, worse.0).is_some_and(|row| row.draining) {
+                return alloc::format!("staying against draining: {why}");
+            }
+            why
         };
         let why = if let Some(Verdict::Keep { refused: Some(refused), .. }) = &verdict {
             match refused.rule {
@@ -160,17 +187,23 @@ impl<S: Store> State<S> {
             }
         } else if attrs.health != Health::Up {
             "not used: unhealthy, its check fails".to_string()
-        } else if !rank.eligible {
+        } else if !rank.eligible && route.stale.is_empty() {
             "not used: no way to it".to_string()
+        } else if !rank.eligible {
+            "not used: its neighbour is lost, and the tunnel to it is, too".to_string()
         } else if sym == best.0 {
             match second.filter(|(_, r)| r.eligible) {
                 None => "best: the only usable way".to_string(),
                 Some((other, worse)) => {
-                    alloc::format!("best: before {}: {}", self.table.text(other), against(rank, &worse))
+                    alloc::format!(
+                        "best: before {}: {}",
+                        self.table.text(other),
+                        against(rank, (other, &worse))
+                    )
                 }
             }
         } else {
-            alloc::format!("loses to {}: {}", self.table.text(best.0), against(&best.1, rank))
+            alloc::format!("loses to {}: {}", self.table.text(best.0), against(&best.1, (sym, rank)))
         };
         let mut scratch = Vec::new();
         let mark = imported(self, peer, service, attrs, &mut scratch).only_to_customer;
@@ -262,6 +295,9 @@ impl<S: Store> Core<S> {
                 None => Some(alloc::format!("no session: {}", peer.last_end)),
                 Some(_) if peer.refused_names_by_peer.contains(service) => {
                     Some(alloc::format!("it refuses it: {}", peer.refused_by_peer.1))
+                }
+                Some(session) if !self.groups().wants(session, service) => {
+                    Some(unasked(self.groups().interest(session)))
                 }
                 Some(session) if !self.groups().is_announced(session, key) => {
                     Some("kept back by a plugin".to_string())

@@ -27,6 +27,8 @@ impl Limits {
     /// Announcements, each for one export group, that are looked at in one step when a node begins or ends to drain. When
     /// there are more: the next step is due at once.
     pub const MARKED: usize = 1_024;
+    /// Patterns of a neighbour's interest in an explanation. When there are more: their number is told.
+    pub const PATTERNS: usize = 8;
     /// Rows of one event for those that watch. When full: further ones are counted, and the watchers get every route again.
     pub const OBSERVED: usize = 4_096;
     /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: the one that

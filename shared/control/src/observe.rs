@@ -116,7 +116,10 @@ fn difference(before: &Glance, after: &Glance) -> Option<String> {
             words.push(alloc::format!("{what} {a} -> {b}"));
         }
     };
-    number("local_pref", before.rank.local_pref.into(), after.rank.local_pref.into());
+    let drains = |attrs: &Attrs<'_>| attrs.well_known.has(WellKnown::GRACEFUL_SHUTDOWN);
+    if drains(&a) == drains(&b) {
+        number("local_pref", before.rank.local_pref.into(), after.rank.local_pref.into());
+    }
     number("cost", before.rank.cost.into(), after.rank.cost.into());
     if before.rank.cost == after.rank.cost {
         number("announced cost", a.cost.into(), b.cost.into());

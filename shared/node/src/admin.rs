@@ -378,6 +378,10 @@ pub struct Status {
     /// What is carried for clients and services of UDP.
     #[serde(default)]
     pub udp: UdpRow,
+    /// What this node asks its neighbours for; everything without it.
+    #[cfg(feature = "mesh")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interest: Option<InterestRow>,
     /// Peers.
     pub peers: Vec<PeerRow>,
     /// Services of this node.
@@ -500,6 +504,10 @@ pub struct PeerRow {
     /// How often it was asked to tell its table again.
     #[serde(default)]
     pub refreshes: u32,
+    /// What it asks for, names first, [`crate::Limits::PATTERNS`] at most; everything without it.
+    #[cfg(feature = "mesh")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interest: Option<InterestRow>,
     /// Malformed routes of it, treated as withdrawn.
     pub malformed: u32,
     /// Routes of it that policy keeps out.
@@ -520,6 +528,19 @@ pub struct PeerRow {
     /// Two processes use its identity: their runs and addresses, in words. Empty when none are suspected.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub clones: String,
+}
+
+/// What a node asks its neighbours for.
+#[cfg(feature = "mesh")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterestRow {
+    /// It has promised a list that has not come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaited: bool,
+    /// How many patterns.
+    pub count: usize,
+    /// The first of them.
+    pub patterns: Vec<String>,
 }
 
 /// A service of this node.

@@ -4,7 +4,7 @@ use catalyst_control::explain::{CandidateRow, Explanation, OriginRow};
 use catalyst_control::observe::WatchRow;
 use catalyst_control::plan::{Exposure, Plan};
 
-use crate::admin::PlanAnswer;
+use crate::admin::{InterestRow, PlanAnswer};
 
 /// A row of a watch: time (UTC), what, service, neighbour, why.
 pub(crate) fn watched(row: &WatchRow) -> String {
@@ -24,6 +24,17 @@ pub(crate) fn watched(row: &WatchRow) -> String {
             "{time}  {:<11}  {}  origin {}  via {}  ({})",
             row.what, row.service, row.origin, row.via, row.why
         ),
+    }
+}
+
+/// What a node asks for.
+pub(crate) fn interest(row: &InterestRow) -> String {
+    let more = row.count.saturating_sub(row.patterns.len());
+    match (row.awaited, row.count, more) {
+        (true, ..) => "what it has not said yet".to_string(),
+        (_, 0, _) => "nothing ('interest' is empty)".to_string(),
+        (_, _, 0) => row.patterns.join(", "),
+        _ => format!("{} and {more} more", row.patterns.join(", ")),
     }
 }
 

@@ -35,6 +35,9 @@ impl Limits {
     pub const REQUEST: usize = if cfg!(feature = "mesh") { 512 * 1024 } else { Self::EDGE_REQUEST };
     /// The same on a board.
     pub const EDGE_REQUEST: usize = 64 * 1024;
+    /// Patterns of an interest in an answer. When there are more: their number is told.
+    #[cfg(feature = "mesh")]
+    pub const PATTERNS: usize = 16;
     /// Programs that watch routes at a time, of [`Limits::ADMIN_CONNECTIONS`]. When full: the next one is refused.
     #[cfg(feature = "mesh")]
     pub const WATCHERS: usize = 8;

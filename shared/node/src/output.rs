@@ -204,6 +204,10 @@ fn peers(rows: &[PeerRow]) {
         if !peer.clones.is_empty() {
             line(&format!("  {}: {}", peer.name, peer.clones));
         }
+        #[cfg(feature = "mesh")]
+        if let Some(interest) = &peer.interest {
+            line(&format!("  {}: asks for {}", peer.name, in_words::interest(interest)));
+        }
         if !peer.stale.is_empty() {
             line(&format!("  {}: {}", peer.name, peer.stale));
         }
@@ -360,6 +364,10 @@ fn status(s: &Status) {
             "{} route(s) of the last run are remembered, not used: their peers have not come back ('route ls')",
             s.remembered.0
         ));
+    }
+    #[cfg(feature = "mesh")]
+    if let Some(interest) = &s.interest {
+        line(&format!("asks its neighbours for {}", in_words::interest(interest)));
     }
     if s.flapping.0 > 0 {
         line(&format!("{} route(s) change too often and rank behind others ('route ls')", s.flapping.0));

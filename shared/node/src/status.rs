@@ -8,9 +8,16 @@ use catalyst_route_table::Store;
 use catalyst_services::Policy;
 use catalyst_transport::SessionId as Link;
 
+#[cfg(feature = "mesh")]
+use catalyst_control::export::Asked;
+
+#[cfg(feature = "mesh")]
+use crate::admin::InterestRow;
 use crate::admin::{ExposeRow, HealthRow, PeerRow, ServiceRow, Status, UdpRow};
 use crate::authority::Authority;
 use crate::engine::Engine;
+#[cfg(feature = "mesh")]
+use crate::limits::Limits;
 use crate::rules::{exported_to, speaks_of};
 
 const INTERNAL: &str = "internal";
@@ -40,6 +47,19 @@ fn stale(peer: &Peer, now: u64) -> String {
         (Phase::LongLived, _) => format!("long-lived stale: gone in {next} s"),
     };
     format!("lost {ago} s ago; its routes are {fate}")
+}
+
+/// An interest as it is shown.
+#[cfg(feature = "mesh")]
+fn asked(asked: Asked) -> InterestRow {
+    match asked {
+        Asked::Awaited => InterestRow { awaited: true, count: 0, patterns: Vec::new() },
+        Asked::These(mut patterns) => {
+            let count = patterns.len();
+            patterns.truncate(Limits::PATTERNS);
+            InterestRow { awaited: false, count, patterns }
+        }
+    }
 }
 
 impl<S: Store> Engine<S> {
@@ -92,6 +112,8 @@ impl<S: Store> Engine<S> {
             digest: if peer.session.is_some() { peer.compared.as_str().to_string() } else { String::new() },
             digest_mismatches: peer.compared.mismatches,
             refreshes: peer.compared.refreshes,
+            #[cfg(feature = "mesh")]
+            interest: peer.session.and_then(|session| self.core.groups().interest(session)).map(asked),
             malformed: peer.malformed,
             denied: peer.denied,
             withheld: self.withheld(name),
@@ -229,6 +251,8 @@ impl<S: Store> Engine<S> {
             flows_lost: (stats.stood_still, stats.unopened),
             denied: self.facts.denied.count(),
             udp: self.udp(),
+            #[cfg(feature = "mesh")]
+            interest: state.interest().map(|list| asked(Asked::These(list.to_vec()))),
             peers: self.peer_rows(),
             services: self.service_rows(),
             expose: self.expose_rows(),

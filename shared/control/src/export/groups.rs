@@ -10,7 +10,7 @@ use crate::event::SessionId;
 use crate::export::entry::Fill;
 use crate::export::group::{Group, GroupKind};
 use crate::export::info::{GroupId, GroupInfo};
-use crate::export::interest::Interest;
+use crate::export::interest::{Asked, Interest};
 use crate::export::marks::Mark;
 use crate::sum::Sum;
 
@@ -308,6 +308,13 @@ impl Groups {
         let held = group.and_then(|group| group.held(session));
         let all = group.filter(|_| held.is_none()).into_iter().flat_map(Group::announced);
         all.chain(held.into_iter().flatten())
+    }
+
+    /// What the neighbour of a session asks for; everything without an interest.
+    #[must_use]
+    pub fn interest(&self, session: SessionId) -> Option<Asked> {
+        let group = self.of_session.get(&session).and_then(|id| self.groups.get(id))?;
+        group.interest(session)
     }
 
     /// Whether a session is to hear of this service: it has no interest, or one that names it.

@@ -9,6 +9,15 @@ use catalyst_policy::Pattern;
 
 use crate::event::SessionId;
 
+/// What a neighbour with an interest asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It has promised a list that has not come.
+    Awaited,
+    /// These patterns.
+    These(Vec<String>),
+}
+
 /// A list of patterns: full names, and the rest by organisation, or `*`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interest {
@@ -38,6 +47,12 @@ impl Interest {
             }
         }
         interest
+    }
+
+    /// The list, names first.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let patterns = self.patterns.values().flatten().map(Pattern::as_str);
+        self.names.iter().map(|name| &**name).chain(patterns).map(String::from).collect()
     }
 
     pub(super) fn matches(&self, service: &str) -> bool {

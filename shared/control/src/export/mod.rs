@@ -19,5 +19,6 @@ pub(crate) use entry::Fill;
 pub use group::GroupKind;
 pub use groups::Groups;
 pub use info::{GroupId, GroupInfo};
+pub use interest::Asked;
 pub(crate) use interest::{Interest, is_all};
 pub use marks::{Mark, Marks};

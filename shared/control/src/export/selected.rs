@@ -9,7 +9,7 @@ use catalyst_wire::{HEADER, Limits as WireLimits, Refresh};
 use crate::event::SessionId;
 use crate::export::entry::{Fill, write};
 use crate::export::group::{Cursor, Group};
-use crate::export::interest::Interest;
+use crate::export::interest::{Asked, Interest};
 use crate::export::selective::{Due, Selected};
 use crate::export::walk::Walk;
 use crate::limits::Limits;
@@ -24,6 +24,12 @@ impl Group {
     /// Whether a cursor is to hear of this service.
     pub(crate) fn is_wanted(&self, session: SessionId, service: &str) -> bool {
         self.selective.cursors.get(&session).is_none_or(|cursor| cursor.interest.matches(service))
+    }
+
+    /// What a cursor wants to hear of; everything without a list.
+    pub(crate) fn interest(&self, session: SessionId) -> Option<Asked> {
+        let cursor = self.selective.cursors.get(&session)?;
+        Some(if cursor.due == Due::Interest { Asked::Awaited } else { Asked::These(cursor.interest.texts()) })
     }
 
     /// A cursor that has just joined must hear nothing before its INTEREST has come.

@@ -91,7 +91,6 @@ fn a_route_from_its_first_day_to_its_last() {
     assert_eq!(
         bench.seen(),
         [
-            "changed c: local_pref 400 -> 0",
             "draining c: as its node says",
             format!("best b: before {C}: higher local_pref (400 against 0)").as_str()
         ]

@@ -23,6 +23,8 @@ pub(crate) fn peer(state: &str, address: &str, error: &str) -> PeerRow {
         digest: String::new(),
         digest_mismatches: 0,
         refreshes: 0,
+        #[cfg(feature = "mesh")]
+        interest: None,
         malformed: 0,
         denied: 0,
         withheld: String::new(),
@@ -56,6 +58,8 @@ pub(crate) fn status() -> Status {
         flows_lost: (0, 0),
         denied: 0,
         udp: crate::admin::UdpRow::default(),
+        #[cfg(feature = "mesh")]
+        interest: None,
         peers: Vec::new(),
         services: Vec::new(),
         visibility: Vec::new(),
