@@ -1,7 +1,8 @@
 //! The commands that both programs share: asking a node, and checking a configuration.
 //!
 //! Exit codes, the same everywhere: 0 done · 1 failed · 2 wrong command line: an argument that is missing, unknown or
-//! malformed · 3 wrong configuration, key or certificate · 4 no node answers · 5 the node refused, or it is another
+//! malformed · 3 wrong configuration, key or certificate · 4 no node answers, or it went while a
+//! command listened · 5 the node refused, or it is another
 //! user's · 6 a deadline was over.
 
 use std::path::PathBuf;

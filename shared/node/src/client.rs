@@ -27,20 +27,26 @@ pub(crate) fn watch(
     (&stream).write_all(&line).map_err(|e| gone(&e.to_string()))?;
     let mut reader = BufReader::new(&stream);
     let mut text = Vec::new();
+    // It begins at once; what changes after that may take for ever.
+    let mut begun = false;
     loop {
         let left = until.map(|until| until.saturating_duration_since(std::time::Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(());
         }
-        stream.set_read_timeout(left).map_err(|e| gone(&e.to_string()))?;
+        let patience = if begun { left } else { Some(left.map_or(PATIENCE, |left| left.min(PATIENCE))) };
+        stream.set_read_timeout(patience).map_err(|e| gone(&e.to_string()))?;
         // What has come of a line stays in `text` when the time is over.
         match reader.read_until(b'\n', &mut text) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Ok(());
+                if begun || left.is_some_and(|left| left <= PATIENCE) {
+                    return Ok(());
+                }
+                return Err(gone(&format!("no answer within {} s", PATIENCE.as_secs())));
             }
             Err(error) => return Err(gone(&error.to_string())),
             Ok(_) if text.last() != Some(&b'\n') => return Err(gone("the connection was lost")),
-            Ok(_) => {}
+            Ok(_) => begun = true,
         }
         let reply: Reply = serde_json::from_slice(&text)
             .map_err(|e| gone(&format!("it said something that this version does not read: {e}")))?;
