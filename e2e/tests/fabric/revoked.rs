@@ -115,11 +115,17 @@ fn a_node_that_was_away_learns_it_with_its_next_session_also_through_another() {
     second.wait_up(&first);
     board.wait_peer(&second, "the reason", says_revoked);
 
-    // The authority loses its books and learns from its neighbour whom it has cut off.
+    // The authority loses its books and takes the board in, before it learns from its neighbour whom it has cut off.
+    second.kill();
     first.kill();
+    board.kill();
     std::fs::remove_dir_all(first.dir.join("state")).unwrap();
     first.start();
+    board.start();
+    first.wait_up(&board);
+    second.start();
     first.wait_up(&second);
+    board.wait_peer(&first, "the reason, in the session that stood", says_revoked);
     let listed = |node: &Node| {
         let out = node.cli(&["node", "ls", "--json"]);
         let rows: Value = serde_json::from_slice(&out.stdout).ok()?;

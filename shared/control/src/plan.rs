@@ -1,8 +1,12 @@
 //! What other rules would do, before they do it: the live table under both sets of rules, key by key, without a copy of
 //! it. A node that does not ask for it does not carry it.
+//!
+//! It is worked out in pieces, so that no step takes long: each key and each neighbour is an announcement to encode. What
+//! changes meanwhile is seen as it is when its turn comes.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -89,7 +93,7 @@ pub struct Ranked {
 type Heard = Option<(String, Vec<u8>)>;
 
 /// How many keys of a service a neighbour would hear of no longer, newly, and otherwise; and the rule.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Count {
     lost: u32,
     gained: u32,
@@ -97,15 +101,27 @@ struct Count {
     rule: String,
 }
 
-struct Run<'a, S> {
-    core: &'a Core<S>,
+/// A plan that is being worked out: [`Core::planning`], then [`Core::plan_on`] until that gives the plan.
+#[derive(Debug)]
+pub struct Planning {
     exports: RuleList,
     imports: RuleList,
     plan: Plan,
-    heard: BTreeMap<(Sym, Sym), Count>,
+    /// Of a service and a neighbour. The number of a service may be given to another between two pieces.
+    heard: BTreeMap<(Arc<str>, Sym), Count>,
+    /// How many keys a neighbour hears of now, and would.
     announced: BTreeMap<Sym, (usize, usize)>,
     /// Keys of a service that were usable and would not be, and the other way.
-    usable: BTreeMap<Sym, (u32, u32)>,
+    usable: BTreeMap<Arc<str>, (u32, u32)>,
+    /// Whose routes have yet to be looked at, and after which key of the first of them it goes on.
+    senders: VecDeque<Sym>,
+    after: Option<RouteKey>,
+    buf: Vec<u8>,
+}
+
+struct Run<'a, S> {
+    core: &'a Core<S>,
+    planning: &'a mut Planning,
 }
 
 /// A row, if there is room for it.
@@ -114,37 +130,57 @@ fn push<T>(list: &mut Vec<T>, left_out: &mut usize, row: T) {
 }
 
 impl<S: Store> Core<S> {
-    /// What these rules would change.
+    /// Begins to work out what these rules would change.
     ///
     /// # Errors
     /// Which list, the place of the rule in it, and what is wrong with it.
-    pub fn plan(&self, exports: &[Rule], imports: &[Rule]) -> Result<Plan, (Direction, usize, RuleError)> {
+    pub fn planning(
+        &self,
+        exports: &[Rule],
+        imports: &[Rule],
+    ) -> Result<Planning, (Direction, usize, RuleError)> {
         let list = |direction, rules: &[Rule]| {
             RuleList::new(direction, rules.to_vec()).map_err(|(place, why)| (direction, place, why))
         };
-        let mut run = Run {
-            core: self,
+        Ok(Planning {
             exports: list(Direction::Export, exports)?,
             imports: list(Direction::Import, imports)?,
             plan: Plan::default(),
             heard: BTreeMap::new(),
             announced: BTreeMap::new(),
             usable: BTreeMap::new(),
-        };
-        let state = self.state();
-        let senders: Vec<Sym> = state.by_sym.keys().copied().chain([state.own]).collect();
-        let mut buf = vec![0; WireLimits::ENTRY + 8];
-        for sender in senders {
-            let mut after = None;
-            while let Some(key) = state.table.next_of(sender, after) {
-                after = Some(key);
-                // Each key once: with the first of those that announced it.
-                if state.table.candidates(key).map(|(sym, _)| sym).min() == Some(sender) {
-                    run.key(key, &mut buf);
-                }
+            senders: self.state().by_sym.keys().copied().chain([self.state().own]).collect(),
+            after: None,
+            buf: vec![0; WireLimits::ENTRY + 8],
+        })
+    }
+
+    /// Goes on with a plan by so many keys, one at least. At the end: the plan.
+    pub fn plan_on(&self, planning: &mut Planning, keys: usize) -> Option<Plan> {
+        let mut buf = core::mem::take(&mut planning.buf);
+        let mut run = Run { core: self, planning };
+        for _ in 0..keys.max(1) {
+            if !run.next_key(&mut buf) && !run.next_row(&mut buf) {
+                return Some(run.finish());
             }
         }
-        Ok(run.finish())
+        planning.buf = buf;
+        None
+    }
+
+    /// All of it at once.
+    #[cfg(test)]
+    pub(crate) fn plan(
+        &self,
+        exports: &[Rule],
+        imports: &[Rule],
+    ) -> Result<Plan, (Direction, usize, RuleError)> {
+        let mut planning = self.planning(exports, imports)?;
+        loop {
+            if let Some(plan) = self.plan_on(&mut planning, 64) {
+                return Ok(plan);
+            }
+        }
     }
 }
 
@@ -160,7 +196,7 @@ impl<S: Store> Run<'_, S> {
         let Ok(attrs) = Attrs::read(route.attrs.as_ref()) else { return *now };
         let service = state.table.text(key.service);
         let before = judge_by(state.imports(), state, peer, service, &attrs);
-        let after = judge_by(&self.imports, state, peer, service, &attrs);
+        let after = judge_by(&self.planning.imports, state, peer, service, &attrs);
         match (before, after) {
             (Verdict::Keep { rank: before, .. }, Verdict::Keep { rank: after, .. }) => Rank {
                 // What is not for rules to say stays as it is.
@@ -175,6 +211,25 @@ impl<S: Store> Run<'_, S> {
             },
             _ => *now,
         }
+    }
+
+    /// Looks at the next key; false when there is none left.
+    fn next_key(&mut self, buf: &mut [u8]) -> bool {
+        let table = &self.core.state().table;
+        while let Some(sender) = self.planning.senders.front().copied() {
+            let Some(key) = table.next_of(sender, self.planning.after) else {
+                self.planning.senders.pop_front();
+                self.planning.after = None;
+                continue;
+            };
+            self.planning.after = Some(key);
+            // Each key once: with the first of those that announced it.
+            if table.candidates(key).map(|(sym, _)| sym).min() == Some(sender) {
+                self.key(key, buf);
+            }
+            return true;
+        }
+        false
     }
 
     /// Looks at one key under both sets of rules.
@@ -194,7 +249,8 @@ impl<S: Store> Run<'_, S> {
                     from: pair(&route.rank),
                     to: pair(&rank),
                 };
-                push(&mut self.plan.ranked, &mut self.plan.left_out, row);
+                let plan = &mut self.planning.plan;
+                push(&mut plan.ranked, &mut plan.left_out, row);
             }
             let ahead =
                 |b: &(Sym, Rank)| rank::better((&rank, table.text(sym)), (&b.1, table.text(b.0))).is_lt();
@@ -207,20 +263,23 @@ impl<S: Store> Run<'_, S> {
                 let text = |sym| table.text(sym).to_string();
                 let row =
                     Moved { service: service(), origin: text(key.origin), from: text(from), to: text(to) };
-                push(&mut self.plan.moved, &mut self.plan.left_out, row);
+                let plan = &mut self.planning.plan;
+                push(&mut plan.moved, &mut plan.left_out, row);
             }
             _ => {}
         }
         if old.is_some() != new.is_some() {
-            let usable = self.usable.entry(key.service).or_default();
+            let usable = self.planning.usable.entry(Arc::from(table.text(key.service))).or_default();
             usable.0 += u32::from(old.is_some());
             usable.1 += u32::from(new.is_some());
         }
         let others = state.peers().filter(|p| p.relation.is_some_and(Relation::is_external));
+        let mut text: Option<Arc<str>> = None;
         for peer in others {
             let now = heard(state, (state.exports(), state.imports()), key, old, peer, buf);
-            let then = heard(state, (&self.exports, &self.imports), key, new, peer, buf);
-            let announced = self.announced.entry(peer.sym).or_default();
+            let rules = (&self.planning.exports, &self.planning.imports);
+            let then = heard(state, rules, key, new, peer, buf);
+            let announced = self.planning.announced.entry(peer.sym).or_default();
             announced.0 += usize::from(now.is_some());
             announced.1 += usize::from(then.is_some());
             let same = match (&now, &then) {
@@ -231,7 +290,8 @@ impl<S: Store> Run<'_, S> {
             if same {
                 continue;
             }
-            let count = self.heard.entry((key.service, peer.sym)).or_default();
+            let text = text.get_or_insert_with(|| Arc::from(table.text(key.service)));
+            let count = self.planning.heard.entry((text.clone(), peer.sym)).or_default();
             count.lost += u32::from(then.is_none());
             count.gained += u32::from(now.is_none());
             count.altered |= now.is_some() && then.is_some();
@@ -253,53 +313,58 @@ impl<S: Store> Run<'_, S> {
         count
     }
 
-    fn finish(mut self) -> Plan {
+    /// Puts the next service, or a service and a neighbour, into its list; false when there is none left.
+    fn next_row(&mut self, buf: &mut [u8]) -> bool {
         let state = self.core.state();
-        let mut buf = vec![0; WireLimits::ENTRY + 8];
-        for ((service, sym), count) in core::mem::take(&mut self.heard) {
-            let Some(peer) = state.peer_by_sym(sym) else { continue };
-            let now = self.heard_now(service, peer, &mut buf);
-            let then = (now + count.gained).saturating_sub(count.lost);
-            let row = Exposure {
-                service: state.table.text(service).to_string(),
-                to: peer.config.name.to_string(),
-                rule: count.rule,
-            };
-            let plan = &mut self.plan;
-            let list = match (now, then) {
-                (0, 0) => continue,
+        if let Some(((service, sym), count)) = self.planning.heard.pop_first() {
+            let Some(peer) = state.peer_by_sym(sym) else { return true };
+            let known = state.table.store().find(&service);
+            let now = known.map_or(0, |known| self.heard_now(known, peer, buf));
+            let row =
+                Exposure { service: service.to_string(), to: peer.config.name.to_string(), rule: count.rule };
+            let plan = &mut self.planning.plan;
+            let list = match (now, (now + count.gained).saturating_sub(count.lost)) {
+                (0, 0) => return true,
                 (0, _) => &mut plan.exposed,
                 (_, 0) => &mut plan.hidden,
                 _ => &mut plan.altered,
             };
             push(list, &mut plan.left_out, row);
+            return true;
         }
-        for (service, (lost, gained)) in &self.usable {
-            let now = u32::try_from(state.table.winners(*service).count()).unwrap_or(u32::MAX);
-            let list = match (now, now.saturating_add(*gained).saturating_sub(*lost)) {
-                (0, 1..) => &mut self.plan.gained,
-                (1.., 0) => &mut self.plan.lost,
-                _ => continue,
-            };
-            push(list, &mut self.plan.left_out, state.table.text(*service).to_string());
-        }
-        for (sym, (_, then)) in &self.announced {
-            let Some(peer) = state.peer_by_sym(*sym) else { continue };
+        let Some((service, (lost, gained))) = self.planning.usable.pop_first() else { return false };
+        let known = state.table.store().find(&service);
+        let now = known.map_or(0, |known| state.table.winners(known).count());
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
+        let plan = &mut self.planning.plan;
+        let list = match (now, now.saturating_add(gained).saturating_sub(lost)) {
+            (0, 1..) => &mut plan.gained,
+            (1.., 0) => &mut plan.lost,
+            _ => return true,
+        };
+        push(list, &mut plan.left_out, service.to_string());
+        true
+    }
+
+    fn finish(self) -> Plan {
+        let state = self.core.state();
+        let Planning { announced, plan, .. } = self.planning;
+        for (sym, (_, then)) in core::mem::take(announced) {
+            let Some(peer) = state.peer_by_sym(sym) else { continue };
             let own = state.settings.name.org();
             let most = peer.config.agreement.as_ref().and_then(|a| a.party(own)).map(|p| p.max_services);
-            if let Some(most) = most.filter(|most| *then > *most as usize) {
+            if let Some(most) = most.filter(|most| then > *most as usize) {
                 let name = &peer.config.name;
                 let text =
                     alloc::format!("{name} would hear of {then} routes; the agreement lets it take {most}");
-                self.plan.over_limit.push(text);
+                plan.over_limit.push(text);
             }
         }
-        let plan = &mut self.plan;
         [&mut plan.exposed, &mut plan.hidden, &mut plan.altered].into_iter().for_each(|l| l.sort());
         [&mut plan.gained, &mut plan.lost].into_iter().for_each(|l| l.sort());
         plan.moved.sort();
         plan.ranked.sort();
-        self.plan
+        core::mem::take(plan)
     }
 }
 

@@ -66,6 +66,9 @@ impl Limits {
     pub const PEER_LINES: u32 = 16;
     /// That time, in milliseconds.
     pub const PEER_LINES_MS: u64 = 60_000;
+    /// How long the engine works on a plan before others have their turn.
+    #[cfg(feature = "mesh")]
+    pub const PLANNING: Duration = Duration::from_millis(10);
     /// How long connecting to a service's own socket may take. When over: the flow is refused.
     pub const CONNECT: Duration = Duration::from_secs(5);
     /// Bytes that flows of a board have read and not handed on, all together. When full: flows read little at a time.

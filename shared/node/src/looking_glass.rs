@@ -1,26 +1,62 @@
 //! Why a service goes the way it goes, and what other rules would change: what the node answers to `route explain` and
 //! `policy plan`.
 
+use std::time::Instant;
+
+use catalyst_control::plan::Planning;
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_policy::Direction;
 use catalyst_route_table::Store as RouteStore;
 
 use crate::admin::{Answer, PlanAnswer};
 use crate::engine::Engine;
+use crate::limits::Limits;
 use crate::rules::{Lists, check};
 
+/// A plan that is being worked out, in pieces: sessions go on meanwhile.
+pub(crate) struct UnderWay {
+    planning: Planning,
+    lists: Lists,
+    /// Of the rules that it is compared with.
+    etag: String,
+}
+
 impl<S: RouteStore> Engine<S> {
-    pub(crate) fn policy_plan(&self, lists: &Lists) -> Result<Answer, String> {
-        check(lists, &self.facts.config)?;
-        let plan = self
+    /// Begins a plan.
+    ///
+    /// # Errors
+    /// What is wrong with the rules, and where.
+    pub(crate) fn policy_plan(&self, lists: Lists) -> Result<UnderWay, String> {
+        check(&lists, &self.facts.config)?;
+        let planning = self
             .core
-            .plan(&lists.exports, &lists.imports)
+            .planning(&lists.exports, &lists.imports)
             .map_err(|(direction, place, why)| format!("/{}/{place}: {why}", direction.list()))?;
+        Ok(UnderWay { planning, lists, etag: self.rules.lists().etag() })
+    }
+
+    /// Goes on with a plan for a while; the answer when it is worked out.
+    pub(crate) fn plan_on(&self, this: &mut UnderWay) -> Option<Result<Answer, String>> {
+        let until = Instant::now() + Limits::PLANNING;
+        let plan = loop {
+            if let Some(plan) = self.core.plan_on(&mut this.planning, 1) {
+                break plan;
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+        };
+        let etag = self.rules.lists().etag();
+        if etag != this.etag {
+            return Some(Err(
+                "the rules were changed while the plan was worked out: run 'policy plan' again".to_string(),
+            ));
+        }
         let unreachable = [Direction::Export, Direction::Import]
             .into_iter()
-            .flat_map(|d| catalyst_config::policy::unreachable(d, lists.list(d)))
+            .flat_map(|d| catalyst_config::policy::unreachable(d, this.lists.list(d)))
             .collect();
-        Ok(Answer::Plan(Box::new(PlanAnswer { etag: self.rules.lists().etag(), plan, unreachable })))
+        Some(Ok(Answer::Plan(Box::new(PlanAnswer { etag, plan, unreachable }))))
     }
 
     pub(crate) fn explain(&self, service: &str, peer: Option<&NodeName>) -> Result<Answer, String> {

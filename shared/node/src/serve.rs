@@ -37,6 +37,9 @@ pub(crate) enum Ask {
     /// Not a question: what neighbours have under way in the program that carries flows, as far as it says.
     #[cfg(feature = "mesh")]
     UnderWay(Option<crate::drain::UnderWay>),
+    /// Not a question: a plan goes on.
+    #[cfg(feature = "mesh")]
+    Plan(Box<crate::looking_glass::UnderWay>),
     /// Not a question: how the renewal of this node's certificate went.
     Renewed(Box<Result<Credentials, String>>),
 }

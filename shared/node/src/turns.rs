@@ -14,6 +14,8 @@ use crate::caller::Caller;
 use crate::engine::{Engine, Outcome};
 use crate::issue::converse;
 use crate::limits::Limits;
+#[cfg(feature = "mesh")]
+use crate::looking_glass::UnderWay;
 use crate::persist::{Persist, Unwritten};
 use crate::plane::Plane;
 use crate::renewal::{Due, renew};
@@ -125,6 +127,13 @@ impl<Sh: Shell> Around<'_, Sh> {
             Ask::Admin(Request::ExposeAdd { expose }) => self.expose(engine, expose),
             #[cfg(feature = "mesh")]
             Ask::Admin(Request::Drain { deadline_s, stay }) => self.drain(engine, deadline_s, stay),
+            #[cfg(feature = "mesh")]
+            Ask::Admin(Request::PolicyPlan { rules }) => match engine.policy_plan(rules) {
+                Ok(under_way) => return self.plan(engine, Box::new(under_way), reply, caller),
+                Err(why) => Outcome::Done(Err(why)),
+            },
+            #[cfg(feature = "mesh")]
+            Ask::Plan(under_way) => return self.plan(engine, under_way, reply, caller),
             Ask::Admin(request) => engine.request(request),
             Ask::Enrol(enrol) => engine.enrol(&enrol),
             Ask::Health(label, healthy) => return engine.checked(label, healthy),
@@ -169,6 +178,27 @@ impl<Sh: Shell> Around<'_, Sh> {
                 )),
             };
             let _ = reply.try_send(result);
+        });
+    }
+
+    /// A piece of a plan. The next one waits in the row with what others ask.
+    #[cfg(feature = "mesh")]
+    fn plan<S: Store>(
+        &self,
+        engine: &Engine<S>,
+        mut under_way: Box<UnderWay>,
+        reply: Sender<Result<Answer, String>>,
+        caller: Caller,
+    ) {
+        if let Some(result) = engine.plan_on(&mut under_way) {
+            // The asker may have gone away.
+            let _ = reply.try_send(result);
+            return;
+        }
+        let ask = self.ask.clone();
+        spawn(&*self.plane.shell, async move {
+            // The node may be stopping.
+            let _ = ask.send(Asked { ask: Ask::Plan(under_way), reply, caller }).await;
         });
     }
 

@@ -112,6 +112,42 @@ fn moves_ranks_and_changed_attributes_are_named() {
 }
 
 #[test]
+fn a_plan_is_worked_out_in_pieces_while_the_table_changes() {
+    let mut bench = bench();
+    let event = rules(&["*.*>*", "*.*<*"]);
+    let (exports, imports) = parts(&event);
+    let whole = bench.core.plan(exports, imports).unwrap();
+    let mut planning = bench.core.planning(exports, imports).unwrap();
+    let mut pieces = 0;
+    let plan = loop {
+        if let Some(plan) = bench.core.plan_on(&mut planning, 1) {
+            break plan;
+        }
+        pieces += 1;
+    };
+    assert_eq!(plan, whole);
+    assert!(pieces > 5 && !whole.is_empty(), "{pieces}");
+    // A service goes, and another takes its number: the plan names what was looked at, or nothing.
+    let mut planning = bench.core.planning(exports, imports).unwrap();
+    assert_eq!(bench.core.plan_on(&mut planning, 4), None);
+    bench.down(1);
+    bench.down(2);
+    bench.offer("late");
+    let plan = loop {
+        if let Some(plan) = bench.core.plan_on(&mut planning, 1) {
+            break plan;
+        }
+    };
+    let rows: Vec<_> = plan.exposed.into_iter().chain(plan.hidden).chain(plan.altered).collect();
+    assert!(
+        rows.iter()
+            .all(|row| whole.exposed.iter().any(|w| w.service == row.service)
+                || row.service.starts_with("late.")),
+        "{rows:?}"
+    );
+}
+
+#[test]
 fn a_plan_warns_of_limits_and_refuses_bad_rules() {
     let mut bench = Bench::new();
     let party = |org: &str, role, max_services| Party {
