@@ -53,6 +53,18 @@ struct Granted {
     nodes: BTreeSet<NodeName>,
     /// The ways that its flows have had, the newest first: those of former ways live on.
     ways: Vec<Via>,
+    /// How often its flows were ended for the sake of one of its nodes.
+    renewed: u32,
+}
+
+/// What a grant that came or went was among those of its organisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Same,
+    Came,
+    /// Others stay.
+    Went,
+    LastWent,
 }
 
 impl Known {
@@ -98,15 +110,28 @@ impl Known {
     }
 
     /// A neighbour of another organisation may use it, or no longer.
-    pub(crate) fn grant(&mut self, peer: &NodeName, granted: bool) {
+    pub(crate) fn grant(&mut self, peer: &NodeName, granted: bool) -> Outcome {
         let org = peer.org_id();
         if granted {
-            self.granted.entry(org).or_default().nodes.insert(peer.clone());
-        } else if let Some(of_org) = self.granted.get_mut(&org) {
-            of_org.nodes.remove(peer);
-            if of_org.nodes.is_empty() {
-                self.granted.remove(&org);
-            }
+            let is_new = self.granted.entry(org).or_default().nodes.insert(peer.clone());
+            return if is_new { Outcome::Came } else { Outcome::Same };
+        }
+        let Some(of_org) = self.granted.get_mut(&org) else { return Outcome::Same };
+        if !of_org.nodes.remove(peer) {
+            return Outcome::Same;
+        }
+        if of_org.nodes.is_empty() {
+            self.granted.remove(&org);
+            return Outcome::LastWent;
+        }
+        Outcome::Went
+    }
+
+    /// The grants of this organisation are others from now on: with those before, the flows of all its nodes go.
+    pub(crate) fn renew(&mut self, org: &OrgId) {
+        if let Some(of_org) = self.granted.get_mut(org) {
+            of_org.renewed += 1;
+            of_org.ways.clear();
         }
     }
 
@@ -135,8 +160,9 @@ impl Known {
         };
         for (org, granted) in &mut self.granted {
             granted.remember(&ways);
+            let of = granted.of(org);
             for via in &granted.ways {
-                let grant = names::grant(name.as_str(), org, via);
+                let grant = names::grant(name.as_str(), &of, via);
                 let speaks = if to_service(via, connect) { Speaks::of(self.protocol) } else { Speaks::Http2 };
                 let listener = match via {
                     Via::Node if !connect => listeners::tunnelled(&grant, name, self.protocol),
@@ -158,8 +184,9 @@ impl Known {
         let internal = lead(name.as_str(), &ways, connect, &direct, &mut all);
         let mut external = BTreeMap::new();
         for (org, granted) in &self.granted {
-            let through = |via: &Via| names::grant(name.as_str(), org, via);
-            let lead = lead(&format!("{name}|{org}"), &ways, connect, &through, &mut all);
+            let of = granted.of(org);
+            let through = |via: &Via| names::grant(name.as_str(), &of, via);
+            let lead = lead(&format!("{name}|{of}"), &ways, connect, &through, &mut all);
             external.insert(org.clone(), (granted.nodes.clone(), lead));
         }
         let refused = (!connect && ways.iter().any(|way| way.via == Via::Node))
@@ -179,6 +206,12 @@ impl Known {
 }
 
 impl Granted {
+    /// Whose the grants are, in the names of their resources. What is renewed has another name, so that nothing which leads
+    /// to the grants of before leads to those of now.
+    fn of(&self, org: &OrgId) -> String {
+        if self.renewed == 0 { org.to_string() } else { format!("{org}~{}", self.renewed) }
+    }
+
     /// The ways of now come first; those before them stay, up to a limit.
     fn remember(&mut self, ways: &[Way]) {
         let mut all: Vec<Via> = ways.iter().map(|way| way.via.clone()).collect();

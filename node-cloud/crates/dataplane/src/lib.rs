@@ -31,6 +31,7 @@ mod known;
 mod limits;
 mod listeners;
 mod log_line;
+mod pending;
 mod planner;
 mod ports;
 mod proto;

@@ -34,7 +34,7 @@ impl Limits {
     /// Before each later one, at most.
     pub const AGAIN_MOST: Duration = Duration::from_millis(20);
     /// Neighbours that have a part of the mesh port for themselves. When full: the others share one, and connections in it
-    /// are made anew when one of them goes.
+    /// are made anew when one of them goes, or somebody new gets a part for himself.
     pub const CALLERS: usize = 256;
     /// Ways to one service. When full: the worst are left out.
     pub const WAYS: usize = 8;

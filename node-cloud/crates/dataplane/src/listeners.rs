@@ -7,7 +7,7 @@ use std::path::Path;
 use catalyst_names::{NodeName, Protocol, ServiceName};
 
 use crate::answers;
-use crate::callers::{Callers, KeyMark, caller, only};
+use crate::callers::{Callers, only};
 use crate::clusters::http2;
 use crate::door::Door;
 use crate::hcm::{Manager, from_certificate, from_proxy, network, router, upgrade};
@@ -58,7 +58,7 @@ pub(crate) fn fixed(site: &Site) -> Vec<listener::Listener> {
 /// chains that go or are others now, and leaves all others alone.
 pub(crate) fn mesh(site: &Site, callers: &Callers) -> listener::Listener {
     let mut chains: Vec<listener::FilterChain> =
-        callers.alone().map(|(peer, key)| own_chain(site, peer, key)).collect();
+        callers.alone().map(|(peer, allowed)| own_chain(site, peer, allowed)).collect();
     chains.push(mesh_chain(site, &format!("others|{}", callers.moves()), Vec::new(), None));
     let mut listener = listener::Listener {
         name: names::MESH.to_owned(),
@@ -79,9 +79,8 @@ pub(crate) fn mesh(site: &Site, callers: &Callers) -> listener::Listener {
 }
 
 /// The part of one neighbour: with it, all that came from the neighbour goes.
-fn own_chain(site: &Site, peer: &NodeName, key: Option<&KeyMark>) -> listener::FilterChain {
-    let allowed = only(vec![caller(peer, key)]);
-    mesh_chain(site, peer.as_str(), vec![names::server_name(peer, &site.own)], Some(allowed))
+fn own_chain(site: &Site, peer: &NodeName, allowed: Vec<rbac::Principal>) -> listener::FilterChain {
+    mesh_chain(site, peer.as_str(), vec![names::server_name(peer, &site.own)], Some(only(allowed)))
 }
 
 fn mesh_chain(

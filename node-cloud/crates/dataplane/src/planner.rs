@@ -9,10 +9,11 @@ use catalyst_names::{NodeName, Protocol, ServiceName};
 use catalyst_xds::{Changes, Kind, Resource};
 
 use crate::answers;
-use crate::callers::{Caller, Callers};
+use crate::callers::{Caller, Callers, News};
 use crate::clusters::{self, Speaks};
-use crate::known::{Held, Known};
+use crate::known::{Held, Known, Outcome};
 use crate::listeners;
+use crate::pending::Pending;
 use crate::ports;
 use crate::proto::any;
 use crate::service::{Service, Target};
@@ -29,33 +30,39 @@ pub struct Planner {
     peers: BTreeSet<Arc<NodeName>>,
     neighbours: BTreeMap<NodeName, Vec<SocketAddr>>,
     callers: Callers,
+    /// How many services each neighbour of another organisation may use.
+    granted: BTreeMap<NodeName, usize>,
+    /// Services that a neighbour may use no longer while others of its organisation may, since the last drain.
+    parted: BTreeMap<NodeName, BTreeSet<ServiceName>>,
     ports: BTreeMap<ServiceName, BTreeSet<SocketAddr>>,
     /// Under these names the ingress is the node itself, if no service has one of them.
     hosts: BTreeSet<String>,
-    changes: Changes,
+    pending: Pending,
 }
 
 impl Planner {
     /// With all that does not depend on services or neighbours.
     #[must_use]
     pub fn new(site: Site) -> Self {
-        let mut changes = Changes::default();
-        changes.set.extend(listeners::fixed(&site).iter().map(Resource::listener));
+        let mut pending = Pending::default();
+        listeners::fixed(&site).iter().for_each(|listener| pending.set(Resource::listener(listener)));
         let fixed = [
             clusters::into(names::INNER, names::INNER, Speaks::Http2),
             clusters::into(names::TERMINATE, names::TERMINATE, Speaks::Http2),
             clusters::node(&site.node_socket),
         ];
-        changes.set.extend(fixed.iter().map(Resource::cluster));
+        fixed.iter().for_each(|cluster| pending.set(Resource::cluster(cluster)));
         Planner {
             site,
             services: BTreeMap::new(),
             peers: BTreeSet::new(),
             neighbours: BTreeMap::new(),
             callers: Callers::default(),
+            granted: BTreeMap::new(),
+            parted: BTreeMap::new(),
             ports: BTreeMap::new(),
             hosts: BTreeSet::new(),
-            changes,
+            pending,
         }
     }
 
@@ -68,27 +75,81 @@ impl Planner {
 
     /// What differs since the last call.
     pub fn drain(&mut self) -> Changes {
-        if self.callers.tell() {
+        self.part();
+        if let Some(news) = self.callers.tell() {
             let listed = extension(names::NEIGHBOURS, any(self.callers.listed()));
-            self.changes.set.push(Resource::filter(&listed));
-            self.changes.set.push(Resource::listener(&listeners::mesh(&self.site, &self.callers)));
+            let listed = Resource::filter(&listed);
+            let mesh = Resource::listener(&listeners::mesh(&self.site, &self.callers));
+            for resource in [listed, mesh] {
+                match news {
+                    News::Less => self.pending.set_now(resource),
+                    News::More => self.pending.set(resource),
+                }
+            }
         }
-        std::mem::take(&mut self.changes)
+        self.pending.take()
+    }
+
+    /// Says once more what differs from one node to another: so many services, by name those after this one, and with the
+    /// first of them all neighbours and ports. For an Envoy that could not be told all. Returns the last service, if there are
+    /// more.
+    pub fn repeat(&mut self, after: Option<&str>, most: usize) -> Option<Box<str>> {
+        use std::ops::Bound;
+        if after.is_none() {
+            self.callers.repeat();
+            let neighbours: Vec<NodeName> = self.neighbours.keys().cloned().collect();
+            neighbours.iter().for_each(|peer| self.say_neighbour(peer));
+            let ports: Vec<ServiceName> = self.ports.keys().cloned().collect();
+            for service in ports {
+                let protocol = self.services.get(service.as_str()).and_then(Known::speaks);
+                self.reopen(&service, protocol.unwrap_or_default());
+                self.lead_ports(&service);
+            }
+        }
+        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let some: Vec<Box<str>> =
+            self.services.range::<str, _>(from).map(|(name, _)| name.clone()).take(most).collect();
+        for name in &some {
+            // It was one when it came.
+            if let Ok(name) = ServiceName::parse(name) {
+                self.refresh(&name, false);
+            }
+        }
+        some.into_iter().nth(most.saturating_sub(1))
+    }
+
+    /// Ends the flows of neighbours that lost a service which others of their organisation may still use: all pass through
+    /// the same grant. One that has lost everything loses what it has at the mesh port, and nobody else is touched. For one
+    /// that has not, the grants of the service are made anew, so that the others connect anew, too.
+    fn part(&mut self) {
+        for (peer, services) in std::mem::take(&mut self.parted) {
+            if !self.granted.contains_key(&peer) {
+                self.callers.close(&peer, true);
+                continue;
+            }
+            let org = peer.org_id();
+            for name in services {
+                if let Some(known) = self.services.get_mut(name.as_str()) {
+                    known.renew(&org);
+                    self.refresh(&name, true);
+                }
+            }
+        }
     }
 
     /// The node's certificate is this, from now on.
     pub fn set_identity(&mut self, identity: &Identity) {
-        self.changes.set.push(Resource::secret(&tls::certificate(names::IDENTITY, identity)));
+        self.pending.set(Resource::secret(&tls::certificate(names::IDENTITY, identity)));
     }
 
     /// The certificate of the HTTPS ingress.
     pub fn set_ingress(&mut self, identity: &Identity) {
-        self.changes.set.push(Resource::secret(&tls::certificate(names::INGRESS, identity)));
+        self.pending.set(Resource::secret(&tls::certificate(names::INGRESS, identity)));
     }
 
     /// The roots of every organisation that is trusted, this node's own among them.
     pub fn set_trust(&mut self, bundles: &[Bundle]) {
-        self.changes.set.push(Resource::secret(&tls::trust(bundles)));
+        self.pending.set(Resource::secret(&tls::trust(bundles)));
     }
 
     /// A neighbour's mesh port; no addresses while it has none or its name does not resolve. `None`: it is no neighbour.
@@ -97,17 +158,23 @@ impl Planner {
         let Some(addresses) = mesh else {
             self.peers.remove(peer);
             if self.neighbours.remove(peer).is_some() {
-                self.changes.remove.push((Kind::Cluster, name.clone()));
-                self.changes.remove.push((Kind::Endpoints, name));
+                let name = name.into();
+                self.pending.remove(Kind::Cluster, &name);
+                self.pending.remove(Kind::Endpoints, &name);
                 self.callers.set(peer, None);
             }
             return;
         };
-        self.changes.set.push(Resource::endpoints(&clusters::endpoints(&name, &addresses)));
         if self.neighbours.insert(peer.clone(), addresses).is_none() {
-            self.changes.set.push(Resource::cluster(&clusters::peer(&self.site.own, peer)));
             self.callers.set(peer, Some(Caller::default()));
         }
+        self.say_neighbour(peer);
+    }
+
+    fn say_neighbour(&mut self, peer: &NodeName) {
+        let Some(addresses) = self.neighbours.get(peer) else { return };
+        self.pending.set(Resource::endpoints(&clusters::endpoints(&names::peer(peer), addresses)));
+        self.pending.set(Resource::cluster(&clusters::peer(&self.site.own, peer)));
     }
 
     /// What is to be known of a neighbour as somebody who calls. Connections of it that this does not let in end at once.
@@ -154,17 +221,34 @@ impl Planner {
         self.refresh(name, false);
     }
 
-    /// A neighbour of another organisation may use a service, or no longer: with the last of its organisation, the
-    /// live flows of the organisation end.
+    /// A neighbour of another organisation may use a service, or no longer: then its live flows end.
     pub fn set_grant(&mut self, peer: &NodeName, name: &ServiceName, granted: bool) {
-        self.services.entry(name.as_str().into()).or_default().grant(peer, granted);
+        let outcome = self.services.entry(name.as_str().into()).or_default().grant(peer, granted);
+        match outcome {
+            Outcome::Same => {}
+            Outcome::Came => {
+                *self.granted.entry(peer.clone()).or_default() += 1;
+                self.callers.close(peer, false);
+            }
+            Outcome::Went | Outcome::LastWent => {
+                if let Some(count) = self.granted.get_mut(peer) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.granted.remove(peer);
+                    }
+                }
+            }
+        }
+        if outcome == Outcome::Went {
+            self.parted.entry(peer.clone()).or_default().insert(name.clone());
+        }
         self.refresh(name, !granted);
     }
 
     /// Where local clients name a service by Host; over TLS with the certificate of [`Planner::set_ingress`].
     pub fn open_ingress(&mut self, at: SocketAddr, over_tls: bool) {
         let listener = listeners::ingress(&self.site, at, over_tls);
-        self.changes.set.push(Resource::listener(&listener));
+        self.pending.set(Resource::listener(&listener));
         for host in [names::LOCALHOST.to_owned(), self.site.own.to_string(), names::host(at.ip())] {
             self.add_host(&host);
         }
@@ -182,7 +266,7 @@ impl Planner {
         let scope = |known: &Known| known.held.iter().any(|(k, n)| (*k, &**n) == (Kind::Scope, host));
         let of_service = self.services.get(host).is_some_and(scope);
         if !of_service {
-            self.changes.set.push(Resource::scope(&answers::own_host(host)));
+            self.pending.set(Resource::scope(&answers::own_host(host)));
         }
     }
 
@@ -191,7 +275,7 @@ impl Planner {
         self.ports.entry(service.clone()).or_default().insert(at);
         let protocol = self.services.get(service.as_str()).and_then(Known::speaks);
         let listener = listeners::port(&self.site, service, protocol.unwrap_or_default(), at);
-        self.changes.set.push(Resource::listener(&listener));
+        self.pending.set(Resource::listener(&listener));
         self.lead_ports(service);
     }
 
@@ -199,7 +283,7 @@ impl Planner {
     fn lead_ports(&mut self, service: &ServiceName) {
         if self.ports.contains_key(service) {
             let only = self.services.get(service.as_str()).and_then(Known::only_peer);
-            self.changes.set.push(Resource::filter(&ports::filter(&self.site, service, only.as_ref())));
+            self.pending.set(Resource::filter(&ports::filter(&self.site, service, only.as_ref())));
         }
     }
 
@@ -207,10 +291,10 @@ impl Planner {
     pub fn close_port(&mut self, service: &ServiceName, at: SocketAddr) {
         let Some(ports) = self.ports.get_mut(service) else { return };
         if ports.remove(&at) {
-            self.changes.remove.push((Kind::Listener, listeners::port_name(service, at)));
+            self.pending.remove(Kind::Listener, &listeners::port_name(service, at).into());
         }
         if ports.is_empty() && self.ports.remove(service).is_some() {
-            self.changes.remove.push((Kind::Filter, ports::filter_name(service)));
+            self.pending.remove(Kind::Filter, &ports::filter_name(service).into());
         }
     }
 
@@ -218,7 +302,7 @@ impl Planner {
     fn reopen(&mut self, service: &ServiceName, protocol: Protocol) {
         for at in self.ports.get(service).into_iter().flatten() {
             let listener = listeners::port(&self.site, service, protocol, *at);
-            self.changes.set.push(Resource::listener(&listener));
+            self.pending.set(Resource::listener(&listener));
         }
     }
 
@@ -230,18 +314,17 @@ impl Planner {
         let held: Box<[Held]> =
             wanted.iter().map(|resource| (resource.kind(), Arc::clone(resource.shared_name()))).collect();
         let former = std::mem::replace(&mut known.held, held);
-        for gone in former.iter().filter(|one| !known.held.contains(one)) {
-            let gone = (gone.0, gone.1.to_string());
-            match gone.0 {
+        for (kind, gone) in former.iter().filter(|one| !known.held.contains(one)) {
+            match kind {
                 // The name is the node's again: one scope in the place of the other.
-                Kind::Scope if self.hosts.contains(&gone.1) => {
-                    self.changes.set.push(Resource::scope(&answers::own_host(&gone.1)));
+                Kind::Scope if self.hosts.contains(&**gone) => {
+                    self.pending.set(Resource::scope(&answers::own_host(gone)));
                 }
-                Kind::Listener if withdrawn => self.changes.urgent.push(gone),
-                _ => self.changes.remove.push(gone),
+                Kind::Listener if withdrawn => self.pending.cut(*kind, gone),
+                _ => self.pending.remove(*kind, gone),
             }
         }
-        self.changes.set.extend(wanted);
+        wanted.into_iter().for_each(|resource| self.pending.set(resource));
         if known.is_empty() {
             self.services.remove(name.as_str());
         }

@@ -37,7 +37,7 @@ pub fn via(secret: &str, own: &NodeName) -> String {
 pub mod names {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use catalyst_names::{NodeName, OrgId, SpiffeId};
+    use catalyst_names::{NodeName, SpiffeId};
     use sha2::{Digest, Sha256};
 
     use crate::service::Via;
@@ -131,7 +131,7 @@ pub mod names {
 
     /// The listener, and the cluster that leads into it, of what an organisation may use by one way.
     #[must_use]
-    pub fn grant(service: &str, org: &OrgId, via: &Via) -> String {
+    pub fn grant(service: &str, org: &str, via: &Via) -> String {
         match via {
             Via::Local => format!("grant|{service}|{org}|local"),
             Via::Node => format!("grant|{service}|{org}|node"),

@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(Blame::of(Kind::Listener, &names::tunnelled("web.acme.example")), service);
         assert_eq!(Blame::of(Kind::Cluster, "ways|web.acme.example|globex.example|0"), service);
         assert_eq!(Blame::of(Kind::Scope, "web.acme.example"), service);
-        let grant = names::grant("web.acme.example", &peer.org_id(), &Via::Local);
+        let grant = names::grant("web.acme.example", peer.org(), &Via::Local);
         assert_eq!(Blame::of(Kind::Listener, &grant), Blame::Grant(web.clone()));
         let at: SocketAddr = "[::1]:8080".parse().unwrap();
         assert_eq!(Blame::of(Kind::Listener, "port|web.acme.example|[::1]:8080"), Blame::Port(web, at));

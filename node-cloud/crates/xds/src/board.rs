@@ -98,13 +98,16 @@ impl Board {
 
     /// The first of the rejected resources, and how many there are.
     pub fn rejected(&self) -> (Vec<Rejected>, usize) {
-        let listed = self.rejected.iter().take(Limits::LISTED);
-        let rows = listed.map(|((kind, name), verdict)| Rejected {
+        (self.all_rejected().take(Limits::LISTED).collect(), self.rejected.len())
+    }
+
+    /// All rejected resources.
+    pub fn all_rejected(&self) -> impl Iterator<Item = Rejected> {
+        self.rejected.iter().map(|((kind, name), verdict)| Rejected {
             kind: *kind,
             name: Arc::clone(name),
             reason: Arc::clone(&verdict.reason),
-        });
-        (rows.collect(), self.rejected.len())
+        })
     }
 
     fn kind(&mut self, kind: Kind) -> &mut KindStatus {

@@ -52,6 +52,11 @@ impl Kind {
         matches!(self, Kind::Cluster | Kind::Listener | Kind::Scope)
     }
 
+    /// Resources of this kind say who may do what.
+    pub(crate) const fn permits(self) -> bool {
+        matches!(self, Kind::Filter | Kind::Listener | Kind::Scope)
+    }
+
     pub(crate) const fn index(self) -> usize {
         self as usize
     }

@@ -40,7 +40,7 @@ pub struct Lane {
     pub set: BTreeSet<Arc<str>>,
     /// To be removed in the last step.
     pub remove: BTreeSet<Arc<str>>,
-    /// To be removed at once.
+    /// To be removed, or set, at once.
     pub urgent: BTreeSet<Arc<str>>,
     /// To be sent again in parts.
     pub retry: VecDeque<Retry>,
@@ -130,13 +130,15 @@ impl Lane {
         for name in unsubscribe {
             if name == "*" {
                 self.wildcard = false;
-                let Lane { names, set, remove, sent, .. } = self;
+                let Lane { names, set, remove, urgent, sent, .. } = self;
+                urgent.retain(|name| names.contains(name));
                 set.retain(|name| names.contains(name));
                 remove.retain(|name| names.contains(name));
                 sent.retain(|name, _| names.contains(name));
             } else if self.names.remove(name.as_str()) && !self.wildcard {
                 self.set.remove(name.as_str());
                 self.remove.remove(name.as_str());
+                self.urgent.remove(name.as_str());
                 self.sent.remove(name.as_str());
             }
         }

@@ -29,7 +29,8 @@
 //!   traffic after the first answer; secrets and filters one by one.
 //! - **Withdrawn permissions do not queue.** [`Changes::urgent`] is removed ahead of everything under way: the
 //!   listener of a grant, whose flows end with it. Its cluster and scope follow in their order, and answer 503
-//!   for that moment. On a new stream (either end started again) all removals are ordinary ones.
+//!   for that moment. [`Changes::urgent_set`] goes ahead in the same way: the list of those who are let in. On a new
+//!   stream (either end started again) all of this is ordinary.
 //!
 //! # What Envoy rejects
 //!

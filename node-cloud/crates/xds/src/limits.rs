@@ -9,7 +9,7 @@ pub struct Limits {
     /// one that is there is taken.
     pub resources: usize,
     /// Bytes of all resources together. When full: as for `resources`, and a change that makes one larger is
-    /// refused, so that the old one stays.
+    /// refused, so that the old one stays; but for scopes, listeners and filters, which say who may: the old one goes.
     pub total_bytes: usize,
     /// Names of one kind that Envoy may ask for. When full: the stream is closed, and Envoy and `status` hear why.
     pub subscriptions: usize,
@@ -18,7 +18,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Bytes of one resource. When larger: `apply` refuses it; an older one of that name stays.
+    /// Bytes of one resource. When larger: `apply` refuses it; an older one of that name stays, or goes, as for
+    /// [`Limits::total_bytes`].
     pub const RESOURCE_BYTES: usize = 1 << 20;
     /// Bytes of a resource's name. When longer: `apply` refuses it.
     pub const NAME_BYTES: usize = 512;
@@ -52,7 +53,7 @@ impl Limits {
     /// Bytes kept of a reason that Envoy gave. When longer: cut, with a mark.
     pub const REASON_BYTES: usize = 1024;
     /// Rejections that a reader of [`crate::Publisher::rejections`] may lag behind. When full: it hears that it
-    /// missed some, and reads `status`.
+    /// missed some, and reads [`crate::Publisher::rejected`].
     pub const REJECTIONS: usize = 1024;
     /// Type URLs that are not served and that are remembered, so that each is logged once. When full: later ones
     /// are counted only.

@@ -14,7 +14,7 @@ use crate::message::{Request, Response};
 use crate::resource::Resource;
 use crate::session::{Broken, Session};
 use crate::snapshot::{Changes, Snapshot};
-use crate::status::{Connected, Nack, Rejection, Status};
+use crate::status::{Connected, Nack, Rejected, Rejection, Status};
 
 /// The snapshot of one node for its one Envoy. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -180,6 +180,20 @@ impl Publisher {
         }
     }
 
+    /// Whether Envoy is connected and has answered for everything that was applied, as [`Status::settled`] says.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let settled = *self.0.settled.borrow();
+        let state = self.lock();
+        state.open && state.stream.is_some() && settled >= state.snapshot.generation()
+    }
+
+    /// All that Envoy rejects; `status` lists the first of it.
+    #[must_use]
+    pub fn rejected(&self) -> Vec<Rejected> {
+        self.lock().board.all_rejected().collect()
+    }
+
     /// Resolves when Envoy has answered for everything that was applied before the call, removals included.
     /// What it rejects counts as answered: see [`Publisher::rejections`]. Names that Envoy does not ask for
     /// (a secret that nothing refers to) are not waited for; that it asks for clusters, listeners and scopes is,
@@ -192,7 +206,7 @@ impl Publisher {
     }
 
     /// News of what Envoy rejects, and of what it accepts after that. A reader that lags hears of it and reads
-    /// [`Publisher::status`].
+    /// [`Publisher::rejected`].
     #[must_use]
     pub fn rejections(&self) -> broadcast::Receiver<Rejection> {
         self.0.rejections.subscribe()

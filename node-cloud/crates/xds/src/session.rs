@@ -109,12 +109,13 @@ impl Session {
     pub fn note(&mut self, changed: Changed) {
         let Changed { kind, name, old, gone, urgent } = changed;
         let lane = &mut self.lanes[kind.index()];
-        if urgent {
-            // What waited of it is void. What was sent goes now.
+        let has = matches!(lane.sent.get(&name), Some(Some(_)));
+        if urgent && (gone || has) {
+            // What waited of it is void. What was sent goes now, or is another now.
             lane.set.remove(&name);
             lane.remove.remove(&name);
             self.next[kind.index()].remove(&name);
-            if matches!(lane.sent.get(&name), Some(Some(_))) {
+            if has {
                 lane.urgent.insert(name);
             }
             return;
@@ -230,7 +231,7 @@ impl Session {
     pub fn poll(&mut self, snapshot: &Snapshot, board: &mut Board, now: Duration) -> Option<Response> {
         self.compare(snapshot);
         loop {
-            if let Some(response) = self.send_urgent(board, now) {
+            if let Some(response) = self.send_urgent(snapshot, board, now) {
                 return Some(response);
             }
             let Some(step) = self.step() else {
@@ -338,15 +339,21 @@ impl Session {
 
     /// Everything that changed meanwhile is the next batch. False: there is nothing.
     fn begin_batch(&mut self, snapshot: &Snapshot) -> bool {
-        let changed = self.next.iter().any(|next| !next.is_empty());
+        let waits = |(next, lane): (&Older, &Lane)| next.keys().any(|name| !lane.urgent.contains(name));
+        let changed = self.next.iter().zip(&self.lanes).any(waits);
         if self.flights.is_empty() && self.has_asked_for_all(snapshot) {
             self.settled = if changed { self.batch } else { snapshot.generation() };
         }
         self.batch = snapshot.generation();
         for kind in Kind::ALL {
-            for name in std::mem::take(&mut self.next[kind.index()]).into_keys() {
-                let version = snapshot.get(kind, &name).map(Resource::version);
-                self.lanes[kind.index()].mark(&name, version);
+            let Session { lanes, next, .. } = self;
+            let (lane, next) = (&mut lanes[kind.index()], &mut next[kind.index()]);
+            // What waits to be cut off comes back after that.
+            let (cut, all): (Older, Older) =
+                std::mem::take(next).into_iter().partition(|(name, _)| lane.urgent.contains(name));
+            *next = cut;
+            for name in all.into_keys() {
+                lane.mark(&name, snapshot.get(kind, &name).map(Resource::version));
             }
         }
         changed

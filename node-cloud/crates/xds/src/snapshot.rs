@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::resource::Resource;
 
-/// A set of changes, applied as one. Removals come before what is set.
+/// A set of changes, applied as one. Removals come before what is set; a name in both is cut off, and then there again.
 ///
 /// Write it with `..Changes::default()`.
 #[derive(Clone, Debug, Default)]
@@ -21,13 +21,17 @@ pub struct Changes {
     /// something still refers to them. For permissions that are withdrawn: the internal listener of a grant.
     /// The cluster that leads to it belongs into `remove`.
     pub urgent: Vec<(Kind, String)>,
+    /// Put in the place of one with the same name at once, ahead of everything that is under way. For permissions that
+    /// are withdrawn, too: what is set refers to nothing that Envoy may not have yet. One that Envoy has not got at all
+    /// comes as if it were in `set`.
+    pub urgent_set: Vec<Resource>,
 }
 
 impl Changes {
     /// Nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.remove.is_empty() && self.urgent.is_empty()
+        self.set.is_empty() && self.remove.is_empty() && self.urgent.is_empty() && self.urgent_set.is_empty()
     }
 }
 
@@ -39,7 +43,7 @@ pub struct Changed {
     pub old: Option<Resource>,
     /// Nothing stands there now.
     pub gone: bool,
-    /// Its removal goes first.
+    /// It goes first.
     pub urgent: bool,
 }
 
@@ -83,30 +87,42 @@ impl Snapshot {
         let urgent = changes.urgent.into_iter().map(|(kind, name)| (kind, name, true));
         let later = changes.remove.into_iter().map(|(kind, name)| (kind, name, false));
         for (kind, name, urgent) in urgent.chain(later) {
-            if let Some((name, old)) = self.table_mut(kind).remove_entry(name.as_str()) {
-                self.bytes = self.bytes.saturating_sub(old.body().len());
-                changed(Changed { kind, name, old: Some(old), gone: true, urgent });
+            if let Some(gone) = self.take(kind, &name, urgent) {
+                changed(gone);
             }
         }
         let mut full = Full { refused: Vec::new(), count: 0 };
-        for resource in changes.set {
+        let urgent = changes.urgent_set.into_iter().map(|resource| (resource, true));
+        for (resource, urgent) in urgent.chain(changes.set.into_iter().map(|resource| (resource, false))) {
+            let (kind, name) = (resource.kind(), Arc::clone(resource.shared_name()));
             if let Err(reason) = self.fits(&resource) {
                 full.count += 1;
                 if full.refused.len() < Limits::LISTED {
-                    full.refused.push((resource.kind(), resource.name().to_owned(), reason));
+                    full.refused.push((kind, name.to_string(), reason));
+                }
+                // It says who may. The old one could let in somebody who may not any more.
+                if kind.permits()
+                    && let Some(gone) = self.take(kind, &name, true)
+                {
+                    changed(gone);
                 }
                 continue;
             }
-            let (kind, name) = (resource.kind(), Arc::clone(resource.shared_name()));
             if self.get(kind, &name).is_some_and(|old| old.is_same(&resource)) {
                 continue;
             }
             self.bytes += resource.body().len();
             let old = self.table_mut(kind).insert(Arc::clone(&name), resource);
             self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, |old| old.body().len()));
-            changed(Changed { kind, name, old, gone: false, urgent: false });
+            changed(Changed { kind, name, old, gone: false, urgent });
         }
         if full.count == 0 { Ok(()) } else { Err(full) }
+    }
+
+    fn take(&mut self, kind: Kind, name: &str, urgent: bool) -> Option<Changed> {
+        let (name, old) = self.table_mut(kind).remove_entry(name)?;
+        self.bytes = self.bytes.saturating_sub(old.body().len());
+        Some(Changed { kind, name, old: Some(old), gone: true, urgent })
     }
 
     fn fits(&self, resource: &Resource) -> Result<(), Reason> {

@@ -56,7 +56,7 @@ impl fmt::Display for Step {
             Step::Listeners => "listeners",
             Step::Scopes => "scopes",
             Step::Removals => "removals",
-            Step::Urgent => "urgent removals",
+            Step::Urgent => "urgent changes",
         })
     }
 }

@@ -332,6 +332,92 @@ fn a_neighbour_that_goes_or_whose_key_is_another_loses_all_its_flows_and_others_
     assert!(stats.values().sum::<u64>() >= 2, "{stats:?}");
 }
 
+#[test]
+fn one_of_two_nodes_of_an_organisation_that_loses_a_service_loses_its_flows() {
+    let lab = Lab::new(&["acme.example", "globex.example"]);
+    let mut a = lab.node(1, "a.acme.example");
+    let mut callers = [2, 3].map(|at| lab.node(at, &format!("g{at}.globex.example")));
+    let mut kept = Vec::new();
+    for (name, protocol) in [(WEB, Protocol::Http), (DB, Protocol::Tcp)] {
+        let name = service(name);
+        let here = if protocol == Protocol::Tcp { greeter(a.ip, "db") } else { ticker(a.ip) };
+        a.planner.set_target(&name, Some(vec![here.at]));
+        a.planner.set_service(&name, ways(protocol, &[Via::Local]));
+        kept.push(here);
+        for node in &mut callers {
+            node.planner.set_service(&name, ways(protocol, &[a.via()]));
+            a.planner.set_grant(&node.name, &name, true);
+        }
+    }
+    for node in &mut callers {
+        node.planner.open_port(&service(DB), node.at(9002));
+        join(&mut a, node);
+        lab.settled(node);
+    }
+    lab.settled(&a);
+    let [first, second] = &callers;
+    let (mut flow, mut answer) = (held(first), ticking(first));
+    let mut stays = ticking(second);
+    // One service of two: what is left goes on, of both.
+    a.planner.set_grant(&first.name, &service(DB), false);
+    let told = Instant::now();
+    a.tell();
+    assert_eq!(flow.read(&mut [0; 8]).unwrap_or(0), 0, "the flow ends");
+    let flow_took = told.elapsed();
+    lab.settled(&a);
+    dots(&mut answer);
+    assert!(greeted(first.at(9002), "220 db\n").is_none());
+    let mut others = held(second);
+    // The last one: nobody else notices anything.
+    a.planner.set_grant(&first.name, &service(WEB), false);
+    let told = Instant::now();
+    a.tell();
+    let answer_took = cut(&mut answer, told);
+    println!("cut: a flow after {flow_took:?}, an answer after {answer_took:?}");
+    assert!(flow_took < Duration::from_secs(1), "{flow_took:?}");
+    assert!(answer_took < Duration::from_secs(1), "{answer_took:?}");
+    lab.settled(&a);
+    until("it is refused", || {
+        Http1::dial(first.at(8080)).get(WEB, "/", "").is_some_and(|answer| answer.status() == 503)
+    });
+    assert!(echoes(&mut others) && dots(&mut stays) > 0);
+    // It may again.
+    a.planner.set_grant(&first.name, &service(DB), true);
+    a.tell();
+    lab.settled(&a);
+    until("it is let in", || greeted(first.at(9002), "220 db\n").is_some());
+    assert!(echoes(&mut others) && dots(&mut stays) > 0);
+}
+
+#[test]
+fn a_neighbour_that_goes_does_not_wait_for_services_that_are_being_loaded() {
+    let _alone = alone();
+    let (lab, mut a, callers, _served) = star();
+    let (mut flow, mut answer) = (held(&callers[0]), ticking(&callers[0]));
+    let mut stays = held(&callers[1]);
+    for n in 0..4_000 {
+        let name = service(&format!("s{n}.acme.example"));
+        a.planner.set_target(&name, Some(vec![a.at(9)]));
+        a.planner.set_service(&name, ways(Protocol::Http, &[Via::Local]));
+    }
+    a.tell();
+    until("it is being loaded", || a.publisher.status().in_flight > 0);
+    a.planner.set_neighbour(&callers[0].name, None);
+    let told = Instant::now();
+    a.tell();
+    assert_eq!(flow.read(&mut [0; 8]).unwrap_or(0), 0, "the flow ends");
+    let flow_took = told.elapsed();
+    let answer_took = cut(&mut answer, told);
+    let waiting = a.publisher.status().waiting;
+    println!("cut: a flow after {flow_took:?}, an answer after {answer_took:?}; {waiting} wait");
+    assert!(waiting > 500, "the load is over: {waiting}");
+    assert!(flow_took < Duration::from_secs(1), "{flow_took:?}");
+    assert!(answer_took < Duration::from_secs(1), "{answer_took:?}");
+    assert!(echoes(&mut stays));
+    lab.wait(a.publisher.settled());
+    assert!(a.publisher.status().last_nack.is_none());
+}
+
 /// The port of a service leads to one neighbour at once, or to where the scope says: what stands is not moved.
 #[test]
 fn connections_of_a_port_outlive_every_change_of_its_ways() {

@@ -15,14 +15,24 @@ use crate::snapshot::Snapshot;
 use crate::step::Step;
 
 impl Session {
-    pub(super) fn send_urgent(&mut self, board: &mut Board, now: Duration) -> Option<Response> {
+    pub(super) fn send_urgent(
+        &mut self,
+        snapshot: &Snapshot,
+        board: &mut Board,
+        now: Duration,
+    ) -> Option<Response> {
         for kind in Step::Urgent.kinds() {
             if self.lanes[kind.index()].urgent.is_empty() || self.flying(*kind) >= Limits::IN_FLIGHT {
                 continue;
             }
             let mut draft = Draft::new(*kind, Step::Urgent);
-            for name in std::mem::take(&mut self.lanes[kind.index()].urgent) {
-                draft.remove(name);
+            while !draft.is_full() {
+                let Some(name) = self.lanes[kind.index()].urgent.pop_first() else { break };
+                // What came to this name since then is of the next batch.
+                match self.view(snapshot, *kind, &name) {
+                    Some(resource) => draft.set(resource.clone()),
+                    None => draft.remove(name),
+                }
             }
             return Some(self.launch(draft, board, now));
         }

@@ -55,6 +55,19 @@ fn bytes_are_bounded_for_one_and_for_all() {
 }
 
 #[test]
+fn where_what_says_who_may_does_not_fit_the_old_one_goes_at_once() {
+    let (narrow, wide) = (filter("list", 0), |bytes: usize| scope("web", &"x".repeat(bytes)));
+    let mut snapshot = Snapshot::new(Limits { total_bytes: 3_000, ..Limits::CLOUD });
+    apply(&mut snapshot, set([narrow, wide(500), listener("mesh", 0), fixed("a", 0)]));
+    let mut gone = Vec::new();
+    let full = snapshot.apply(set([wide(4_000)]), |c| gone.push((c.name.to_string(), c.gone, c.urgent)));
+    assert!(full.is_err());
+    assert_eq!(gone, [("web".to_owned(), true, true)]);
+    assert!(snapshot.get(Kind::Scope, "web").is_none());
+    assert_eq!(apply(&mut snapshot, set([wide(500)])), (vec!["web".into()], vec![]), "there is room");
+}
+
+#[test]
 fn what_is_equal_or_not_there_is_no_change() {
     let mut snapshot = Snapshot::new(Limits::CLOUD);
     apply(&mut snapshot, set(service("web")));

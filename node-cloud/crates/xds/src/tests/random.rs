@@ -24,6 +24,10 @@ enum Event {
     Filter(u8),
     Grant(u8),
     Revoke(u8),
+    /// Withdrawn, and there again.
+    Renew(u8),
+    /// What has waited is passed by a list and a listener.
+    Now(u8),
     /// A cluster or a listener that Envoy rejects.
     Bad(bool, u8),
     /// So many messages pass, either way.
@@ -43,6 +47,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<u8>().prop_map(Event::Filter),
         2 => (0..3u8).prop_map(Event::Grant),
         2 => (0..3u8).prop_map(Event::Revoke),
+        1 => (0..3u8).prop_map(Event::Renew),
+        2 => (0..4u8).prop_map(Event::Now),
         1 => (any::<bool>(), 0..3u8).prop_map(|(cluster, n)| Event::Bad(cluster, n)),
         12 => (1..8u8).prop_map(Event::Talk),
         1 => Just(Event::Reconnect),
@@ -120,6 +126,11 @@ impl Wanted {
                 changes.urgent.push((Kind::Listener, format!("g{n}")));
                 changes.remove.push((Kind::Cluster, format!("g{n}")));
             }
+            Event::Renew(n) => {
+                changes.urgent.push((Kind::Listener, format!("g{n}")));
+                changes.set.push(listener(&format!("g{n}"), 0));
+            }
+            Event::Now(n) => changes.urgent_set.extend([filter("filter", *n), listener("l", i32::from(*n))]),
             Event::Bad(true, n) => changes.set.push(cluster(&format!("g{n}"), -1)),
             Event::Bad(false, n) => changes.set.push(listener(&format!("g{n}"), -1)),
             _ => {}

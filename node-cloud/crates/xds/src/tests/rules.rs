@@ -7,6 +7,7 @@ use super::sim::{Node, assert_holds_all, connected, talk};
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::message::Request;
+use crate::snapshot::Changes;
 
 /// A node with a stream on which Envoy asked for all kinds, and holds what is given.
 fn talking(set: Vec<crate::Resource>) -> Node {
@@ -145,6 +146,76 @@ fn an_urgent_removal_voids_what_was_not_sent_yet() {
     node.apply(urgent(Kind::Listener, "grant"));
     node.apply(set([listener("grant", 0)]));
     assert_eq!(node.drain(), ["listener -grant", "listener grant"]);
+}
+
+#[test]
+fn an_urgent_change_passes_a_batch_under_way_and_voids_what_waits() {
+    let mut node = talking(vec![listener("mesh", 0), fixed("c", 0)]);
+    node.ask(Kind::Filter, &["list"]);
+    node.apply(set([filter("list", 0)]));
+    node.drain();
+    let now = |edition: u8| Changes {
+        urgent_set: vec![filter("list", edition), listener("mesh", edition.into())],
+        ..Changes::default()
+    };
+    node.apply(set([fixed("b", 0), scope("t", "b"), listener("mesh", 7)]));
+    let (first, text) = node.told().unwrap();
+    assert_eq!(text, "cluster b");
+    node.apply(now(1));
+    node.apply(set([listener("mesh", 8)]));
+    let (mesh, text) = node.told().unwrap();
+    assert_eq!((text.as_str(), mesh.set[0].version()), ("listener mesh", listener("mesh", 1).version()));
+    let (list, text) = node.told().unwrap();
+    assert_eq!((text.as_str(), list.set[0].version()), ("filter list", filter("list", 1).version()));
+    assert!(node.told().is_none());
+    node.ack(&first);
+    let (scopes, text) = node.told().unwrap();
+    assert_eq!(text, "scope t");
+    [&list, &mesh, &scopes].into_iter().for_each(|response| node.ack(response));
+    // What came after it waits for the next batch.
+    let (last, text) = node.told().unwrap();
+    assert_eq!((text.as_str(), last.set[0].version()), ("listener mesh", listener("mesh", 8).version()));
+    node.ack(&last);
+    assert!(node.told().is_none() && node.settled());
+}
+
+#[test]
+fn what_envoy_has_not_got_waits_for_its_turn_however_urgent() {
+    let mut node = talking(vec![fixed("a", 0)]);
+    node.apply(set([fixed("b", 0)]));
+    let (first, _) = node.told().unwrap();
+    node.apply(Changes { urgent_set: vec![listener("mesh", 0)], ..Changes::default() });
+    assert!(node.told().is_none());
+    node.ack(&first);
+    assert_eq!(node.drain(), ["listener mesh"]);
+}
+
+#[test]
+fn what_is_cut_off_comes_back_after_that_however_long_envoy_does_not_answer() {
+    let mut node = talking(vec![listener("grant", 0)]);
+    let mut told = Vec::new();
+    for _ in 0..3 * Limits::IN_FLIGHT {
+        let mut changes = urgent(Kind::Listener, "grant");
+        changes.set.push(listener("grant", 0));
+        node.apply(changes);
+        node.now += Limits::STEP_DEADLINE;
+        while let Some((_, text)) = node.told() {
+            told.push(text);
+        }
+    }
+    assert_eq!(told.len(), Limits::IN_FLIGHT);
+    assert!(told.iter().step_by(2).all(|text| text == "listener -grant"), "{told:?}");
+    for nonce in 1..=100 {
+        let request = Request {
+            type_url: Kind::Listener.type_url().into(),
+            nonce: nonce.to_string(),
+            ..Request::default()
+        };
+        node.handle(request);
+        told.extend(node.drain());
+    }
+    let last = told.split_off(Limits::IN_FLIGHT);
+    assert_eq!(last, ["listener -grant", "listener grant"]);
 }
 
 #[test]
