@@ -43,6 +43,10 @@ impl Limits {
     pub const NEIGHBOURS_PAUSE: Duration = Duration::from_millis(250);
     /// See there: the questions take one part in so many of Envoy's main thread.
     pub const NEIGHBOURS_SHARE: u32 = 50;
+    /// Between two tries to tell Envoy what there was no room for.
+    pub const AGAIN: Duration = Duration::from_secs(10);
+    /// Services that such a try says at once, before others may say something.
+    pub const REPEAT: usize = 64;
     /// How long the first snapshot waits for the tables of configured neighbours. After it: Envoy is told what there is.
     pub const COMPLETE: Duration = Duration::from_secs(7);
 }

@@ -169,6 +169,8 @@ impl Mesh for EnvoyMesh {
         self.runtime.spawn(resolve::watch(self.shared.clone(), self.resolve.clone(), news.clone()));
         self.runtime.spawn(rejected::watch(self.shared.clone(), news));
         self.runtime.spawn(rejected::reopen(self.shared.clone(), addresses));
+        let shared = self.shared.clone();
+        self.runtime.spawn(async move { shared.say_what_was_refused().await });
         let (neighbours, admin) = (self.neighbours.clone(), self.admin.clone());
         self.runtime.spawn(async move { neighbours.watch(admin).await });
         self.runtime.spawn(access_log::watch(self.site.access_log.clone(), self.admin.clone()));
@@ -184,8 +186,8 @@ impl Mesh for EnvoyMesh {
     }
 
     fn has(&self, service: &ServiceName) -> bool {
-        let status = self.shared.publisher.status();
         let mut state = self.shared.lock();
+        let status = self.shared.publisher.status();
         if status.settled {
             state.all_told();
         }
@@ -254,7 +256,7 @@ impl Mesh for EnvoyMesh {
 
     fn port_trouble(&self, service: &ServiceName, at: SocketAddr) -> Option<String> {
         let port = Blame::Port(service.clone(), at);
-        let rejected = self.shared.publisher.status().rejected;
+        let rejected = self.shared.publisher.rejected();
         match rejected.iter().find(|row| Blame::of(row.kind, &row.name) == port) {
             Some(row) if is_taken(&row.reason) => {
                 Some(format!("cannot listen on {at}: another program has the port; it is tried again"))

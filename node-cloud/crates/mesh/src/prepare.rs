@@ -35,8 +35,7 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> MeshError {
     |why| MeshError::File { path, why }
 }
 
-/// All that [`crate::EnvoyMesh::new`] needs.
-#[derive(Debug)]
+/// All that [`crate::EnvoyMesh::new`] needs; the private keys among it are never printed.
 pub struct Prepared {
     /// An Envoy that is older was found again.
     pub(crate) since: SystemTime,
@@ -48,6 +47,12 @@ pub struct Prepared {
     pub(crate) address: Option<String>,
     /// Beside its name: what the node is called by those who were told where it is.
     pub(crate) hosts: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("site", &self.site).finish_non_exhaustive()
+    }
 }
 
 /// The bootstrap for the Envoy of this node.

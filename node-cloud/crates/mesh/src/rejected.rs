@@ -22,10 +22,7 @@ pub(crate) async fn watch(shared: Arc<Shared>, news: Arc<News>) {
     loop {
         let all = match rejections.recv().await {
             Ok(rejection) => vec![rejection],
-            // What was missed is in the list.
-            Err(RecvError::Lagged(_)) => {
-                shared.publisher.status().rejected.into_iter().map(as_news).collect()
-            }
+            Err(RecvError::Lagged(_)) => shared.lock().troubles.missed(shared.publisher.rejected()),
             Err(RecvError::Closed) => return,
         };
         for rejection in all {
@@ -41,10 +38,6 @@ pub(crate) async fn watch(shared: Arc<Shared>, news: Arc<News>) {
     }
 }
 
-fn as_news(row: Rejected) -> catalyst_xds::Rejection {
-    catalyst_xds::Rejection { kind: row.kind, name: row.name, reason: Some(row.reason) }
-}
-
 /// A port that Envoy did not get.
 struct Waiting {
     pause: Duration,
@@ -58,8 +51,7 @@ pub(crate) async fn reopen(shared: Arc<Shared>, addresses: BTreeMap<String, Sock
         sleep(Limits::REOPEN).await;
         let taken: BTreeMap<String, SocketAddr> = shared
             .publisher
-            .status()
-            .rejected
+            .rejected()
             .iter()
             .filter(|row| row.kind == Kind::Listener && is_taken(&row.reason))
             .filter_map(|row| Some((row.name.to_string(), address(row, &addresses)?)))

@@ -1,24 +1,35 @@
 //! The state and the snapshot that Envoy is told from, as tasks share them.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use catalyst_config::HostPort;
 use catalyst_names::ServiceName;
 use catalyst_xds::Publisher;
-use tracing::warn;
+use tracing::{info, warn};
 
+use crate::limits::Limits;
 use crate::state::{Owner, State};
 
 /// What tasks share.
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) publisher: Publisher,
+    /// Something was refused for want of room since all was said last.
+    short: AtomicBool,
+    /// That was told to somebody who reads the log.
+    warned: AtomicBool,
 }
 
 impl Shared {
     pub(crate) fn new(state: State, publisher: Publisher) -> Self {
-        Shared { state: Mutex::new(state), publisher }
+        Shared {
+            state: Mutex::new(state),
+            publisher,
+            short: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -28,12 +39,48 @@ impl Shared {
 
     /// What changed holds from now on. In the order of the changes, so under the lock.
     pub(crate) fn flush(&self, state: &mut State) {
+        // What was told since the last time is not among it.
+        if self.publisher.is_settled() {
+            state.all_told();
+        }
         let changes = state.drain();
         if changes.is_empty() {
             return;
         }
         if let Err(full) = self.publisher.apply(changes) {
-            warn!(%full, "Envoy cannot be told all: what it has stays");
+            self.short.store(true, Ordering::Relaxed);
+            if !self.warned.swap(true, Ordering::Relaxed) {
+                warn!(%full, "Envoy cannot be told all; it is told when there is room");
+            }
+        }
+    }
+
+    /// Has all said again, now and then, while something was refused: room may have been made since.
+    pub(crate) async fn say_what_was_refused(&self) {
+        loop {
+            tokio::time::sleep(Limits::AGAIN).await;
+            self.repeat().await;
+        }
+    }
+
+    async fn repeat(&self) {
+        if !self.short.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let mut after: Option<Box<str>> = None;
+        loop {
+            {
+                let mut state = self.lock();
+                after = state.repeat(after.as_deref());
+                self.flush(&mut state);
+            }
+            if after.is_none() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        if !self.short.load(Ordering::Relaxed) && self.warned.swap(false, Ordering::Relaxed) {
+            info!("Envoy is told all again");
         }
     }
 
@@ -64,5 +111,95 @@ impl Shared {
         if state.complete && state.has_looked_up() {
             self.publisher.open();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use catalyst_control::{Endpoint, Forward, NextHop};
+    use catalyst_dataplane::Site;
+    use catalyst_names::{OriginId, Protocol};
+    use catalyst_node::mesh::Change;
+    use catalyst_xds::{Kind, Limits as Room};
+
+    use super::*;
+
+    /// A node with room for so many resources of a kind.
+    fn shared(resources: usize) -> Shared {
+        let site = Site {
+            own: "a.acme.example".parse().unwrap(),
+            mesh: ([127, 0, 0, 1], 8443).into(),
+            node_socket: "/run/node.sock".into(),
+            stream_socket: "/run/streams.sock".into(),
+            http_socket: "/run/http.sock".into(),
+            access_log: "/run/access.log".into(),
+            via: "0123456789abcdef".into(),
+        };
+        let publisher = Publisher::new("a.acme.example", Room { resources, ..Room::default() });
+        Shared::new(State::new(site, "a key".into()), publisher)
+    }
+
+    fn forward(name: &str, leads: bool) -> Forward {
+        let endpoint = Endpoint {
+            origin: OriginId::parse("o").unwrap(),
+            next: NextHop::Peer("b.acme.example".parse().unwrap()),
+            weight: 1,
+            equal: false,
+            backup: false,
+        };
+        Forward {
+            service: name.parse().unwrap(),
+            protocol: Protocol::Http,
+            endpoints: leads.then_some(endpoint).into_iter().collect(),
+        }
+    }
+
+    fn tell(shared: &Shared, forwards: &[Forward]) {
+        let mut state = shared.lock();
+        for forward in forwards {
+            state.tell(&Change::Forward(forward));
+        }
+        shared.flush(&mut state);
+    }
+
+    fn scopes(shared: &Shared) -> usize {
+        let at = Kind::ALL.into_iter().position(|kind| kind == Kind::Scope).unwrap();
+        shared.publisher.status().kinds[at].resources
+    }
+
+    #[test]
+    fn what_there_was_no_room_for_is_told_when_there_is() {
+        let shared = shared(150);
+        let names: Vec<String> = (0..200).map(|n| format!("s{n:03}.acme.example")).collect();
+        let all = |leads| names.iter().map(|name| forward(name, leads)).collect::<Vec<_>>();
+        tell(&shared, &all(true));
+        assert_eq!(scopes(&shared), 150);
+        let run = |what: &dyn Fn()| {
+            what();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(shared.repeat());
+        };
+        run(&|| ());
+        assert_eq!(scopes(&shared), 150);
+        // A hundred go. Nothing is said of the fifty.
+        run(&|| tell(&shared, &all(false)[..100]));
+        assert_eq!(scopes(&shared), 100);
+        assert!(!shared.short.load(Ordering::Relaxed) && !shared.warned.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_not_kept() {
+        let shared = shared(1_000);
+        for n in 0..500 {
+            let name = format!("s{n}.acme.example");
+            tell(&shared, &[forward(&name, true)]);
+            assert!(shared.lock().is_new(&name.parse().unwrap()));
+            tell(&shared, &[forward(&name, false)]);
+        }
+        assert_eq!(shared.lock().count_new(), 0);
+        let name = "s.acme.example".parse().unwrap();
+        shared.lock().tell(&Change::Forward(&forward("s.acme.example", true)));
+        shared.lock().all_told();
+        assert!(shared.lock().is_new(&name), "Envoy was not told of it yet");
     }
 }

@@ -11,6 +11,7 @@ use catalyst_node::mesh::Change;
 use catalyst_xds::{Changes, Kind};
 
 use crate::blame::Blame;
+use crate::limits::Limits;
 use crate::steering::Steering;
 use crate::troubles::Troubles;
 
@@ -46,15 +47,16 @@ fn unresolved(address: &HostPort, why: &str) -> String {
     format!("its target's name {address} does not resolve: {why}")
 }
 
-/// Everything, behind one lock that is held for moments.
-#[derive(Debug)]
+/// Everything, behind one lock that is held for moments. It holds the node's private key: it is never printed.
 pub(crate) struct State {
     planner: Planner,
     steering: Steering,
     key: String,
     names: BTreeMap<Owner, Wanted>,
-    /// Services of which Envoy was told since it last had everything.
+    /// Services with a way of which Envoy was told since it last had everything.
     new: BTreeSet<Box<str>>,
+    /// Those of which it was not told yet.
+    untold: BTreeSet<Box<str>>,
     /// All neighbours that the node knows.
     neighbours: BTreeSet<NodeName>,
     pub(crate) troubles: Troubles,
@@ -71,6 +73,7 @@ impl State {
             key,
             names: BTreeMap::new(),
             new: BTreeSet::new(),
+            untold: BTreeSet::new(),
             neighbours: BTreeSet::new(),
             troubles: Troubles::default(),
             complete: false,
@@ -102,7 +105,12 @@ impl State {
     pub(crate) fn tell(&mut self, change: &Change<'_>) -> bool {
         match change {
             Change::Forward(forward) => {
-                self.new.insert(forward.service.as_str().into());
+                if forward.endpoints.is_empty() {
+                    self.untold.remove(forward.service.as_str());
+                    self.new.remove(forward.service.as_str());
+                } else {
+                    self.untold.insert(forward.service.as_str().into());
+                }
                 let service = self.steering.forward(forward);
                 self.planner.set_service(&forward.service, service);
             }
@@ -220,7 +228,12 @@ impl State {
 
     /// Whether Envoy may not have all of a service yet.
     pub(crate) fn is_new(&self, service: &ServiceName) -> bool {
-        self.new.contains(service.as_str())
+        self.new.contains(service.as_str()) || self.untold.contains(service.as_str())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count_new(&self) -> usize {
+        self.new.len() + self.untold.len()
     }
 
     /// The names that are in use.
@@ -276,6 +289,12 @@ impl State {
     }
 
     pub(crate) fn drain(&mut self) -> Changes {
+        self.new.append(&mut self.untold);
         self.planner.drain()
+    }
+
+    /// Has some of what there is said again. Returns where to go on.
+    pub(crate) fn repeat(&mut self, after: Option<&str>) -> Option<Box<str>> {
+        self.planner.repeat(after, Limits::REPEAT)
     }
 }

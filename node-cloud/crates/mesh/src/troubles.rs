@@ -1,13 +1,11 @@
 //! What keeps services of this node from being served: names that do not resolve, and what Envoy rejects.
 
-use std::collections::BTreeMap;
-#[cfg(test)]
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use catalyst_names::ServiceName;
 use catalyst_node::envoy_row::Trouble;
-use catalyst_xds::{Kind, Rejection};
+use catalyst_xds::{Kind, Rejected, Rejection};
 
 use crate::blame::Blame;
 
@@ -68,6 +66,22 @@ impl Troubles {
         (before != self.rejected.contains_key(&service)).then_some(service)
     }
 
+    /// News that were missed: all that Envoy rejects by now, and that it rejects no more what is not among it.
+    pub(crate) fn missed(&self, now: Vec<Rejected>) -> Vec<Rejection> {
+        let rejected: BTreeSet<(Kind, &str)> = now.iter().map(|row| (row.kind, &*row.name)).collect();
+        let known = self.rejected.values().flat_map(BTreeMap::keys);
+        let over = known.filter(|(kind, name)| !rejected.contains(&(*kind, name.as_str())));
+        let mut all: Vec<Rejection> = over
+            .map(|(kind, name)| Rejection { kind: *kind, name: name.as_str().into(), reason: None })
+            .collect();
+        all.extend(now.into_iter().map(|row| Rejection {
+            kind: row.kind,
+            name: row.name,
+            reason: Some(row.reason),
+        }));
+        all
+    }
+
     /// The service was told anew, or is gone: it may be well now.
     pub(crate) fn forgive(&mut self, service: &ServiceName) {
         self.rejected.remove(service);
@@ -117,6 +131,19 @@ mod tests {
         assert!(troubles.of(&web).is_some());
         assert_eq!(troubles.rejection(&gone, true), Some(web.clone()), "it is accepted");
         assert!(troubles.of(&web).is_none());
+    }
+
+    #[test]
+    fn what_was_missed_is_made_up_for_however_much_it_is() {
+        let mut troubles = Troubles::default();
+        let scope = |n: usize| format!("s{n}.acme.example");
+        troubles.rejection(&news(Kind::Scope, &scope(0), Some("bad")), true);
+        let row = |n| Rejected { kind: Kind::Scope, name: scope(n).into(), reason: "bad".into() };
+        for news in troubles.missed((1..500).map(row).collect()) {
+            assert!(troubles.rejection(&news, true).is_some(), "{news:?}");
+        }
+        let ill: BTreeSet<String> = troubles.rejected().iter().map(ToString::to_string).collect();
+        assert_eq!(ill, (1..500).map(scope).collect());
     }
 
     #[test]
