@@ -185,11 +185,16 @@ impl Tables {
 
     /// A neighbour of another organisation may use a service, or no longer; then its live flows are cut.
     pub fn set_grant(&self, peer: &NodeName, service: &ServiceName, granted: bool) -> Option<String> {
+        if granted {
+            let full = self.lock().forward.grant(peer, service).err();
+            // What there is no room for is granted nowhere.
+            if full.is_none() {
+                self.mesh.tell(Change::Grant { peer, service, granted });
+            }
+            return full.map(|full| full.to_string());
+        }
         self.mesh.tell(Change::Grant { peer, service, granted });
         let mut inner = self.lock();
-        if granted {
-            return inner.forward.grant(peer, service).err().map(|full| full.to_string());
-        }
         inner.forward.revoke(peer, service);
         inner.epoch += 1;
         let epoch = inner.epoch;

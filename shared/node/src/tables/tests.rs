@@ -190,3 +190,80 @@ fn new_flows_go_to_equals_by_weight_and_to_the_others_when_one_fails() {
     assert_eq!(first.len(), 2, "{first:?}");
     assert!(first["edge-1"].abs_diff(1_000) < 100 && first["edge-2"].abs_diff(3_000) < 100, "{first:?}");
 }
+
+#[cfg(feature = "mesh")]
+mod mesh {
+    use std::net::SocketAddr;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    use catalyst_names::{NodeName, Protocol, ServiceName};
+    use catalyst_tunnel::Limits;
+
+    use super::{Tables, name, service};
+    use crate::drain::UnderWay;
+    use crate::envoy_row::{EnvoyRow, Trouble};
+    use crate::mesh::{Change, Flows, Mesh, News, Told};
+    use crate::shell::Boxed;
+
+    /// Notes who may.
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<(NodeName, bool)>>);
+
+    impl Mesh for Notes {
+        fn tell(&self, change: Change<'_>) {
+            if let Change::Grant { peer, granted, .. } = change {
+                self.0.lock().unwrap().push((peer.clone(), granted));
+            }
+        }
+
+        fn start(&self, _: Arc<dyn Flows>, _: Option<SocketAddr>, _: News) {}
+
+        fn has(&self, _: &ServiceName) -> bool {
+            true
+        }
+
+        fn ready(&self) -> Boxed<'static, ()> {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn entry(&self, _: Protocol) -> &Path {
+            Path::new("/")
+        }
+
+        fn carries(&self, _: &NodeName) -> bool {
+            false
+        }
+
+        fn under_way(&self) -> Boxed<'static, Option<UnderWay>> {
+            Box::pin(std::future::ready(None))
+        }
+
+        fn row(&self) -> EnvoyRow {
+            EnvoyRow::default()
+        }
+
+        fn trouble(&self, _: &ServiceName) -> Option<Trouble> {
+            None
+        }
+
+        fn port_trouble(&self, _: &ServiceName, _: SocketAddr) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_grant_that_there_is_no_room_for_is_granted_nowhere() {
+        let limits = Limits { grants: 1, ..Limits::EDGE };
+        let tables = Tables::new(name("cloud-1.acme.example"), limits, 1 << 20, 1);
+        let notes = Arc::new(Notes::default());
+        let tables = tables.with_mesh(Told::new(notes.clone()));
+        let peers = ["a.globex.example", "b.globex.example"].map(name);
+        let told: Vec<bool> =
+            peers.iter().map(|peer| tables.set_grant(peer, &service(), true).is_none()).collect();
+        assert_eq!(told, [true, false]);
+        tables.set_grant(&peers[0], &service(), false);
+        let [first, _] = peers;
+        assert_eq!(*notes.0.lock().unwrap(), [(first.clone(), true), (first, false)]);
+    }
+}
