@@ -16,7 +16,8 @@ use crate::sum::Sum;
 impl Peer {
     /// Whether another route with so many bytes of attributes fits its limits.
     fn has_room(&self, bytes: usize, internal: usize) -> bool {
-        self.routes < self.max_routes(internal) && self.bytes.saturating_add(bytes) <= self.max_bytes()
+        self.confirmed.0 < self.max_routes(internal)
+            && self.confirmed.1.saturating_add(bytes) <= self.max_bytes()
     }
 
     /// Whether digests of it count: who does not know refreshes has no use for them.
