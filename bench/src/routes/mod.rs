@@ -3,6 +3,7 @@
 
 mod bgp;
 mod bird;
+mod relay;
 mod seen;
 mod speaker;
 mod table;

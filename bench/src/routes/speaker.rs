@@ -48,7 +48,8 @@ fn number(service: &str) -> Option<usize> {
     service.split_once('.')?.0.rsplit_once('-')?.1.parse().ok()
 }
 
-fn open(own: &NodeName, mesh_address: &str) -> Result<Bytes> {
+/// What every neighbour says first.
+pub fn open(own: &NodeName, mesh_address: &str) -> Result<Bytes> {
     let mut buf = [0; 1024];
     let open = Open {
         version_min: 1,

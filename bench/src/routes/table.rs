@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::bird::Bird;
 use super::seen::Sink;
-use super::{bgp, speaker};
+use super::{bgp, relay, speaker};
 use crate::Binaries;
 use crate::daemon::Daemon;
 use crate::org::Org;
@@ -197,6 +197,7 @@ fn measure(
         let (sink, watch) = Sink::new(routes);
         ours.push(round(&mut Ours::start(&binaries.cloud, watch)?, &sink, routes).context("ours")?);
     }
+    let bare = relay::changes(rounds * CHANGES, Sink::new(1))?;
     let mut row = |what: &str, unit, of: &dyn Fn(&[Cost]) -> f64, bar| {
         report.beside(format!("{name}: {what}"), of(&ours), unit, (BIRD, of(&theirs)), bar);
     };
@@ -212,6 +213,10 @@ fn measure(
         loss_bar,
     );
     row("  lost -> last withdrawal at the far side", "s", &|c| median(c, |c| c.loss_wall_seconds), Bar::None);
+    for (share, us) in ["p50", "p99"].into_iter().zip(bare) {
+        let what = format!("{name}:   one change over two bare sessions, no node between, {share}");
+        report.add(what, us, "us", Bar::None);
+    }
     Ok(())
 }
 
