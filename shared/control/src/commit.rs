@@ -98,7 +98,8 @@ impl<S: Store> State<S> {
         let generation = self.peer_by_sym(put.neighbour).map_or(0, |p| p.generation);
         // What was told before the last end of a session is nothing yet that it tells.
         let known = old.filter(|r| r.generation == generation).map(|r| r.attrs.as_ref().len());
-        if let Some(why) = self.over_limit(put.neighbour, put.attrs.len(), known) {
+        let stands = old.map(|r| r.attrs.as_ref().len());
+        if let Some(why) = self.over_limit(put.neighbour, put.attrs.len(), known, stands) {
             if let Some(key) = key.filter(|_| !mutant!(RefusedStays)) {
                 // What stands there is no longer what the neighbour announces.
                 self.take(put.neighbour, key, changes);
@@ -143,9 +144,25 @@ impl<S: Store> State<S> {
         }
     }
 
-    fn over_limit(&self, neighbour: Sym, new: usize, known: Option<usize>) -> Option<String> {
+    /// What speaks against a route of this many bytes. `known` is what this telling said of it before, `stands` what is
+    /// there of whatever telling.
+    ///
+    /// Only what this telling confirms counts against the limit. What it has yet to confirm has the same room once more,
+    /// and no more: a neighbour may begin to tell its table again and again, and never come to its end.
+    fn over_limit(
+        &self,
+        neighbour: Sym,
+        new: usize,
+        known: Option<usize>,
+        stands: Option<usize>,
+    ) -> Option<String> {
         let peer = self.peer_by_sym(neighbour)?;
         let max_routes = peer.max_routes(self.settings.limits.routes_per_peer);
+        let full = stands.is_none() && peer.routes >= max_routes.saturating_mul(2)
+            || peer.bytes + new > peer.max_bytes().saturating_mul(2).saturating_add(stands.unwrap_or(0));
+        if full {
+            return Some("what this peer has yet to confirm leaves no room for more".to_string());
+        }
         let most = if mutant!(OneTooMany) { max_routes.saturating_add(1) } else { max_routes };
         if (known.is_none() || mutant!(ReplacementRefused)) && peer.confirmed.0 >= most {
             return Some(alloc::format!("the limit of {max_routes} routes for this peer is reached"));

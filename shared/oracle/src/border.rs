@@ -65,6 +65,7 @@ fn crossing(
     let (pref, cost, tags_inside) = taken.unwrap_or((0, came.cost, came.tags.clone()));
     let rank = Rank {
         stale: false,
+        flapping: false,
         local_pref: Reverse(rules::preferred(pref, came.marks.leaving)),
         local: Reverse(false),
         org_len: came.org_path.len(),

@@ -77,6 +77,7 @@ fn own(home: usize, node: &Node, service: &Service) -> (Key, Candidate) {
     };
     let rank = Rank {
         stale: false,
+        flapping: false,
         local_pref: Reverse(rules::OWN),
         local: Reverse(true),
         org_len: 0,

@@ -19,6 +19,8 @@ pub struct Key {
 pub struct Rank {
     /// Any fresh route is better than one that is kept for its neighbour's sake (RFC 9494).
     pub stale: bool,
+    /// What holds still is better than what changed too often. Never so in what the solver answers.
+    pub flapping: bool,
     /// Higher is better.
     pub local_pref: Reverse<u32>,
     /// A service of this very node comes first.

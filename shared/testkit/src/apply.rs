@@ -72,6 +72,10 @@ impl Net {
             }
             Fault::Swallow(link, from) => self.swallow(link, from),
             Fault::Refresh(link, side) => self.say(link, 1 - side, &requests(1)),
+            Fault::Drain(node, draining) => {
+                self.nodes[node].draining = draining && self.nodes[node].core.is_some();
+                self.feed(node, &Event::DrainChanged(draining));
+            }
             Fault::Interest(node, interest) => {
                 self.nodes[node].plan.interest.clone_from(&interest);
                 self.feed(node, &Event::InterestChanged(interest));
@@ -114,6 +118,7 @@ impl Net {
         let place = &mut self.nodes[node];
         place.core = None;
         place.tick_at = None;
+        place.draining = false;
         place.forwards.clear();
         place.grants.clear();
         self.shadows.forget(node);

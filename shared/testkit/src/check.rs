@@ -200,6 +200,7 @@ fn differs(wanted: &Candidate, got: &SeenRoute) -> Option<&'static str> {
         (wanted.cost == got.cost, "cost"),
         (!wanted.eligible || wanted.rank.cost == got.rank_cost, "cost by import"),
         (wanted.rank.stale == got.stale, "staleness"),
+        (wanted.rank.flapping == got.flapping, "rank for its changes"),
         (wanted.marks.closed == got.marked(WellKnown::FAIL_CLOSED), "mark against long-lived staleness"),
         (wanted.marks.stale == got.marked(WellKnown::STALE), "mark of staleness"),
         (wanted.marks.leaving == got.marked(WellKnown::GRACEFUL_SHUTDOWN), "mark of a node about to stop"),
@@ -257,7 +258,9 @@ pub(crate) fn itself(node: &Node, seen: &Seen) -> Wrong {
         names.insert(service);
         names.insert(origin);
     }
-    if names.len() != seen.names {
+    // Names of routes that have changed of late are remembered beyond them.
+    let remembered = node.plan.flap.changes > 0 && names.len() < seen.names;
+    if names.len() != seen.names && !remembered {
         return wrong(node, format!("holds {} names, {} are in use", seen.names, names.len()));
     }
     Ok(())

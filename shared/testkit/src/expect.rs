@@ -34,7 +34,7 @@ impl Net {
                 exports: node.plan.exports.clone(),
                 imports: node.plan.imports.clone(),
                 interest: node.plan.interest.clone(),
-                leaving: false,
+                leaving: node.draining,
             }
         });
         let links = (0..self.links.len()).filter(|link| self.expected(*link)).map(|link| {

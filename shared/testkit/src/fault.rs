@@ -49,6 +49,8 @@ pub enum Lie {
     HighPref,
     /// More than the agreement allows.
     Flood,
+    /// More than the agreement allows, in tellings of the table that begin and never end.
+    Refill,
     /// Withdrawals of what was never announced.
     Unsaid,
     /// The same route with ever another cost.
@@ -60,7 +62,7 @@ pub enum Lie {
 }
 
 /// All of them.
-pub(crate) const LIES: [Lie; 12] = [
+pub(crate) const LIES: [Lie; 13] = [
     Lie::ForgedStart,
     Lie::ForgedEnd,
     Lie::Echo,
@@ -69,6 +71,7 @@ pub(crate) const LIES: [Lie; 12] = [
     Lie::Malformed,
     Lie::HighPref,
     Lie::Flood,
+    Lie::Refill,
     Lie::Unsaid,
     Lie::Oscillation,
     Lie::Digest,
@@ -103,6 +106,8 @@ pub enum Fault {
     Swallow(usize, usize),
     /// This side of a link is asked for its table once more, for no reason.
     Refresh(usize, usize),
+    /// A node is about to stop, or is not after all.
+    Drain(usize, bool),
     /// A node wants to hear of something else.
     Interest(usize, Option<Vec<String>>),
     /// A side of a link lies to the other.

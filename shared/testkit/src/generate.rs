@@ -1,5 +1,6 @@
 //! Plans at random: who is there, who talks to whom, who may hear what.
 
+use catalyst_control::Flap;
 use catalyst_names::{NodeName, OrgId};
 use catalyst_policy::{Agreement, Party, Role};
 
@@ -63,6 +64,9 @@ fn finish(
     if rng.percent(40) {
         nodes.iter_mut().for_each(|node| patience(rng, node));
     }
+    if rng.percent(10) {
+        nodes.iter_mut().for_each(|node| node.flap = flap(rng));
+    }
     if rng.percent(12) {
         nodes.iter_mut().for_each(|node| node.interest = interest(rng, 30, orgs));
     }
@@ -79,11 +83,12 @@ fn finish(
     plan
 }
 
-/// Limits that refuse some of what there is. Nobody is waited for: what is kept of the lost would count too.
+/// Limits that refuse some of what there is.
 fn limit(rng: &mut Rng, nodes: &mut [NodePlan], links: &mut [LinkPlan]) {
     for node in nodes {
         node.limits.routes_per_peer = usize::try_from(rng.between((1, 8))).unwrap_or(1);
-        (node.restart_ms, node.stale_max_ms) = (0, 0);
+        // There is hardly room to remember changes.
+        node.flap = Flap::OFF;
     }
     let services = u32::try_from(rng.between((1, 8))).unwrap_or(1);
     let bytes = rng.one_of([100_000, 60, 90, 130, 200]);
@@ -93,6 +98,12 @@ fn limit(rng: &mut Rng, nodes: &mut [NodePlan], links: &mut [LinkPlan]) {
             agreement.parties().clone().map(|p| Party { max_services: services, max_bytes: bytes, ..p });
         side.agreement = Agreement::new(first, second).ok();
     }
+}
+
+/// When a node calls a route restless.
+fn flap(rng: &mut Rng) -> Flap {
+    let changes = rng.one_of([0, 1, 2, 5]);
+    Flap { changes, window_ms: rng.one_of([1_000, 10_000]), rest_ms: rng.one_of([400, 2_000, 5_000]) }
 }
 
 /// How long a node is waited for, and how long it waits for others.

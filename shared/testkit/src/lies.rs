@@ -110,6 +110,17 @@ impl Net {
         }
     }
 
+    /// More routes than the listener takes of the liar; one where that would be too many for a run.
+    fn room_for(&self, link: usize, side: usize) -> usize {
+        let plan = &self.links[link].plan;
+        let (liar, victim) = (&self.nodes[plan.ends[side]], &self.nodes[plan.ends[1 - side]]);
+        let agreement = plan.sides[1 - side].as_ref().and_then(|side| side.agreement.as_ref());
+        let limit = agreement.and_then(|a| a.party(liar.name().org()));
+        let limit = limit.map_or(0, |party| party.max_services as usize);
+        let room = victim.plan.store == StoreKind::Heap && limit <= 200;
+        if room { limit + BEYOND } else { 1 }
+    }
+
     fn frames_of(&mut self, link: usize, side: usize, lie: Lie) -> Vec<Vec<u8>> {
         let ends = self.links[link].plan.ends;
         let (liar, listener) =
@@ -137,6 +148,15 @@ impl Net {
                 let some = [ended, vec![frame(Refresh::BEGIN)], empty, requests(20)];
                 return some[self.rng.index(some.len())].clone();
             }
+            Lie::Refill if !inside => {
+                let begin = || written(|buf| Refresh::BEGIN.write(buf));
+                let telling = |n: usize| {
+                    let route = |i| entry(&ours, &format!("r{n}-{i}"), &[liar.org()], &[], |_| {});
+                    let all: Vec<Vec<u8>> = (0..self.room_for(link, side)).map(route).collect();
+                    [vec![begin()], frames(&all, &[])].concat()
+                };
+                return (0..4).flat_map(telling).collect();
+            }
             _ => {}
         }
         let said = match (lie, inside) {
@@ -161,16 +181,10 @@ impl Net {
                 vec![entry(&ours, "lie", &[l], &[], |a| a.local_pref = Some(5_000))]
             }
             (Lie::HighPref, true) => one(&theirs, &[], &[n, "far"]),
-            (Lie::Flood, false) => {
-                let victim = &self.nodes[ends[1 - side]];
-                let limit =
-                    self.links[link].plan.sides[1 - side].as_ref().and_then(|side| side.agreement.as_ref());
-                let limit = limit.and_then(|a| a.party(l)).map_or(0, |party| party.max_services as usize);
-                let room = victim.plan.store == StoreKind::Heap && limit <= 200;
-                let many = if room { limit + BEYOND } else { 1 };
-                (0..many).map(|i| entry(&ours, &format!("f{i}"), &[l], &[], plain)).collect()
-            }
-            (Lie::Unsaid | Lie::Flood | Lie::Digest | Lie::Refresh, _) => Vec::new(),
+            (Lie::Flood, false) => (0..self.room_for(link, side))
+                .map(|i| entry(&ours, &format!("f{i}"), &[l], &[], plain))
+                .collect(),
+            (Lie::Unsaid | Lie::Flood | Lie::Refill | Lie::Digest | Lie::Refresh, _) => Vec::new(),
             (Lie::Oscillation, _) => {
                 let (orgs, nodes) = if inside { (&[][..], &[n][..]) } else { (&[l][..], &[][..]) };
                 let each = |cost| frames(&[entry(&ours, "lie", orgs, nodes, |a| a.cost = cost)], &[]);

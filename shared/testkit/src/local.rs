@@ -45,6 +45,7 @@ fn plain(via: &NodeName, row: &SeenRoute) -> Candidate {
     let orgs = row.org_path.iter().filter_map(|org| OrgId::parse(org).ok());
     let rank = Rank {
         stale: marks.stale,
+        flapping: false,
         local_pref: Reverse(rules::OWN),
         local: Reverse(false),
         org_len: row.org_path.len(),
@@ -127,6 +128,7 @@ impl Net {
                     _ if via == *own => {
                         let mut route = plain(own, row);
                         route.rank.local.0 = true;
+                        route.rank.flapping = row.flapping;
                         route
                     }
                     None => continue,
@@ -135,6 +137,7 @@ impl Net {
                         let shadow = self.shadows.all.get(&(node, peer)).and_then(|s| s.rows.get(&name));
                         if let Some(shadow) = shadow {
                             route.rank.stale |= shadow.stale;
+                            route.rank.flapping = shadow.flapping;
                             route.eligible &= match shadow.usable {
                                 Usable::Yes => true,
                                 Usable::No => false,
@@ -208,6 +211,7 @@ impl Net {
             let orgs: Vec<String> = best.org_path.iter().map(|org| org.as_str().to_owned()).collect();
             let mut marks = best.marks;
             marks.stale |= best.rank.stale;
+            marks.leaving |= self.nodes[node].draining;
             let told = if own.name.org() == their.name.org() {
                 if best.node_path.len() >= WireLimits::NODE_PATH {
                     continue;

@@ -227,6 +227,7 @@ impl Net {
             secret,
             core: None,
             incarnation: 0,
+            draining: false,
             tick_at: None,
             recording: None,
             forwards: BTreeMap::new(),

@@ -18,6 +18,8 @@ pub struct Node {
     pub(crate) secret: [u8; 32],
     pub(crate) core: Option<AnyCore>,
     pub(crate) incarnation: u64,
+    /// It is about to stop.
+    pub(crate) draining: bool,
     pub(crate) tick_at: Option<u64>,
     pub(crate) recording: Option<Recording>,
     pub(crate) forwards: BTreeMap<ServiceName, Forward>,

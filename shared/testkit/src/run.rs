@@ -99,7 +99,10 @@ fn calm(plan: &Plan, faults: &[(u64, Fault)]) -> bool {
                 | Fault::Tick(_)
         )
     };
-    plan.links.iter().all(|link| link.window >= 65_536) && faults.iter().all(|(_, fault)| harmless(fault))
+    let still = plan.nodes.iter().all(|node| node.flap.changes == 0);
+    still
+        && plan.links.iter().all(|link| link.window >= 65_536)
+        && faults.iter().all(|(_, fault)| harmless(fault))
 }
 
 /// Whether all that happens is that services change: then every frame is due to one of those changes.
@@ -163,7 +166,8 @@ impl Net {
             self.check()?;
         }
         self.warnings_fit()?;
-        if counted && !self.tight { self.few_updates() } else { Ok(()) }
+        let restless = self.nodes.iter().any(|node| node.plan.flap.changes > 0);
+        if counted && !self.tight && !restless { self.few_updates() } else { Ok(()) }
     }
 
     /// While routes of lost neighbours are kept the oracle has no answer: every node is compared with itself, at first,

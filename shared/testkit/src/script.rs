@@ -30,7 +30,7 @@ fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], (calm, transit): (bool, boo
     let node = rng.index(plan.nodes.len());
     let link = rng.index(plan.links.len());
     let noticed = rng.one_of([Noticed::Both, Noticed::Only(0), Noticed::Only(1), Noticed::Neither]);
-    let choice = if calm { rng.below(45) } else { rng.below(104) };
+    let choice = if calm { rng.below(45) } else { rng.below(107) };
     Some(match choice {
         0..18 => {
             let label = label(rng);
@@ -75,6 +75,7 @@ fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], (calm, transit): (bool, boo
         }
         98..101 => Fault::Swallow(link, rng.index(2)),
         101..103 => Fault::Refresh(link, rng.index(2)),
-        _ => Fault::Interest(node, interest(rng, 60, orgs)),
+        103 => Fault::Interest(node, interest(rng, 60, orgs)),
+        _ => Fault::Drain(node, rng.percent(65)),
     })
 }

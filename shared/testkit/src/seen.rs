@@ -40,6 +40,8 @@ pub struct SeenRoute {
     pub healthy: bool,
     /// Ranks as long-lived stale.
     pub stale: bool,
+    /// Ranks behind for its changes.
+    pub flapping: bool,
     /// The attributes as they came.
     pub attrs: Vec<u8>,
 }
@@ -61,6 +63,7 @@ impl SeenRoute {
             tags: texts(attrs.tags),
             healthy: attrs.health == Health::Up,
             stale: route.rank.stale,
+            flapping: route.rank.flapping,
             attrs: route.attrs.as_ref().to_vec(),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use catalyst_control::Flap;
 use catalyst_wire::{Announced, Attrs, NotifyCode, Update, WellKnown, Withdrawn};
 
 use crate::seen::Name;
@@ -33,6 +34,8 @@ pub(crate) struct Row {
     /// Kept for longer than the restart time.
     pub(crate) stale: bool,
     pub(crate) usable: Usable,
+    /// It has changed too often.
+    pub(crate) flapping: bool,
 }
 
 /// How a session was lost.
@@ -97,6 +100,16 @@ pub(crate) struct Terms {
     pub(crate) stale_max: u64,
     /// Both ends have a mesh port.
     pub(crate) mesh: bool,
+    /// When a route changes too often.
+    pub(crate) flap: Flap,
+}
+
+/// When a route has changed of late.
+#[derive(Clone, Debug, Default)]
+struct Changed {
+    times: Vec<u64>,
+    gone: bool,
+    demoted: bool,
 }
 
 /// What one node must hold of one neighbour.
@@ -110,6 +123,7 @@ pub(crate) struct Shadow {
     pub(crate) session: Option<u64>,
     pub(crate) synced: bool,
     pub(crate) lost: Option<Lost>,
+    flaps: BTreeMap<Name, Changed>,
     telling: u32,
     refreshing: bool,
     /// What the neighbour asked for in OPEN, and the last words said or heard, by connection.
@@ -127,15 +141,33 @@ fn read(attrs: &[u8]) -> Attrs<'_> {
 }
 
 impl Shadow {
-    fn bytes(&self) -> usize {
-        self.rows.values().map(|row| row.attrs.len()).sum()
+    /// Routes and bytes of attributes: of this telling, and in all.
+    fn used(&self) -> [(usize, usize); 2] {
+        let sum = |rows: &mut dyn Iterator<Item = &Row>| {
+            rows.fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.attrs.len()))
+        };
+        let confirmed = sum(&mut self.rows.values().filter(|row| row.telling == self.telling));
+        [confirmed, sum(&mut self.rows.values())]
     }
 
     /// Whether this share of a limit is used, in percent.
     fn fills(&self, percent: usize) -> bool {
-        let bytes = self.terms.most_bytes;
-        self.rows.len() * 100 >= self.terms.most * percent
-            || bytes < usize::MAX && self.bytes() * 100 >= bytes * percent
+        let ([(count, used), _], bytes) = (self.used(), self.terms.most_bytes);
+        count * 100 >= self.terms.most * percent || bytes < usize::MAX && used * 100 >= bytes * percent
+    }
+
+    /// Whether there is no room for a route, by the agreement or in the store. What has yet to be confirmed may take as
+    /// much room as the limit once more.
+    fn is_over(&self, key: &Name, len: usize, room: usize) -> bool {
+        let old = self.rows.get(key);
+        let known = old.filter(|row| row.telling == self.telling).map(|row| row.attrs.len());
+        let stands = old.map(|row| row.attrs.len());
+        let ([(count, bytes), (all, all_bytes)], most, most_bytes) =
+            (self.used(), self.terms.most, self.terms.most_bytes);
+        known.is_none() && count >= most
+            || bytes - known.unwrap_or(0) + len > most_bytes
+            || stands.is_none() && all >= room.min(most.saturating_mul(2))
+            || all_bytes - stands.unwrap_or(0) + len > most_bytes.saturating_mul(2)
     }
 
     /// What is wrong with an entry by itself.
@@ -146,6 +178,56 @@ impl Shadow {
         }
     }
 
+    /// The neighbour has said this of a route, or withdrawn it. Whether it ranks behind.
+    fn changes(&mut self, key: &Name, attrs: Option<&[u8]>, now: u64) -> bool {
+        let flap = self.terms.flap;
+        let old = self.rows.get(key).map(|row| row.attrs.as_slice());
+        let known = self.flaps.get(key);
+        // What was never there has not changed.
+        if old == attrs || old.is_none() && !known.is_some_and(|known| known.gone) || flap.changes == 0 {
+            return known.is_some_and(|known| known.demoted);
+        }
+        let changed = self.flaps.entry(key.clone()).or_default();
+        changed.gone = attrs.is_none();
+        changed.times.push(now);
+        let recent = changed.times.iter().filter(|at| now - **at < flap.window_ms).count();
+        changed.demoted |= recent > flap.changes as usize;
+        changed.demoted
+    }
+
+    /// When a route that changed of late is forgotten, or ranks as before.
+    fn rests_at(&self, changed: &Changed) -> u64 {
+        let flap = self.terms.flap;
+        changed.times.last().copied().unwrap_or(0)
+            + if changed.demoted { flap.rest_ms } else { flap.window_ms }
+    }
+
+    /// When the next does, and the last of those that rank behind.
+    pub(crate) fn rests(&self) -> Option<(u64, Option<u64>)> {
+        let next = self.flaps.values().map(|changed| self.rests_at(changed)).min()?;
+        let behind = self.flaps.values().filter(|changed| changed.demoted);
+        Some((next, behind.map(|changed| self.rests_at(changed)).max()))
+    }
+
+    /// Routes that have been at rest for long enough rank as before. Whether there were any.
+    pub(crate) fn rest(&mut self, now: u64) -> bool {
+        let rested = self.flaps.iter().filter(|(_, changed)| self.rests_at(changed) <= now);
+        let rested: Vec<Name> = rested.map(|(key, _)| key.clone()).collect();
+        for key in &rested {
+            self.flaps.remove(key);
+            if let Some(row) = self.rows.get_mut(key) {
+                row.flapping = false;
+            }
+        }
+        !rested.is_empty()
+    }
+
+    /// The neighbour takes a route away.
+    fn withdraw(&mut self, key: &Name, now: u64) {
+        self.changes(key, None, now);
+        self.remove(key);
+    }
+
     fn remove(&mut self, key: &Name) {
         if self.rows.remove(key).is_some() && self.warned {
             self.warned = self.fills(70);
@@ -153,40 +235,39 @@ impl Shadow {
     }
 
     /// An UPDATE came in the established session; so many routes of it have room here.
-    pub(crate) fn update(&mut self, body: &[u8], room: usize) {
+    pub(crate) fn update(&mut self, body: &[u8], room: usize, now: u64) {
         let Ok(update) = Update::read(body) else { return };
         for element in update.announced() {
             match element {
                 Announced::Route(entry) => {
                     let key = (entry.service.to_owned(), entry.origin.to_owned());
                     if self.terms.mute || self.malformed(&entry.attrs) {
-                        self.remove(&key);
+                        self.withdraw(&key, now);
                         continue;
                     }
-                    let known = self.rows.get(&key).map(|row| row.attrs.len());
-                    let many = known.is_none() && self.rows.len() >= self.terms.most.min(room);
-                    let left = (self.bytes() - known.unwrap_or(0)).saturating_add(entry.raw.len());
-                    if many || left > self.terms.most_bytes {
+                    if self.is_over(&key, entry.raw.len(), room) {
                         self.refused += 1;
                         self.remove(&key);
                         continue;
                     }
+                    let flapping = self.changes(&key, Some(entry.raw), now);
                     let (attrs, telling) = (entry.raw.to_vec(), self.telling);
-                    self.rows.insert(key, Row { attrs, telling, stale: false, usable: Usable::Yes });
+                    self.rows
+                        .insert(key, Row { attrs, telling, stale: false, usable: Usable::Yes, flapping });
                     if !self.warned && self.fills(80) {
                         self.warned = true;
                         self.warnings += 1;
                     }
                 }
                 Announced::Malformed { service, origin, .. } => {
-                    self.remove(&(service.to_owned(), origin.to_owned()));
+                    self.withdraw(&(service.to_owned(), origin.to_owned()), now);
                 }
                 Announced::NoKey => {}
             }
         }
         for element in update.withdrawn() {
             if let Withdrawn::Key { service, origin } = element {
-                self.remove(&(service.to_owned(), origin.to_owned()));
+                self.withdraw(&(service.to_owned(), origin.to_owned()), now);
             }
         }
     }
@@ -262,6 +343,11 @@ impl Shadow {
             self.age();
             self.turn(now);
         }
+    }
+
+    /// The neighbour is configured no longer.
+    pub(crate) fn forget_changes(&mut self) {
+        self.flaps.clear();
     }
 
     /// Nothing may stay.

@@ -71,8 +71,12 @@ impl Net {
             },
             stale_max: own.stale_max_ms,
             mesh: own.mesh && their.mesh,
+            flap: own.flap,
         };
         let shadow = self.shadows.all.entry((node, other)).or_default();
+        if !configured {
+            shadow.forget_changes();
+        }
         let key = config.map(|side| (side.agreement.map(|a| a.digest()), side.hold_ms));
         if shadow.config != key {
             shadow.flush();
@@ -96,6 +100,9 @@ impl Net {
                         shadow.turn(now);
                         due.insert(*pair);
                     }
+                    if shadow.rest(now) {
+                        due.insert(*pair);
+                    }
                 }
             }
             _ => {}
@@ -105,7 +112,7 @@ impl Net {
     fn shadow_frame(&mut self, node: usize, session: SessionId, frame: &[u8]) {
         let Some((pair, ..)) = self.pair_of(node, session) else { return };
         let Ok(frame) = Frame::whole(frame) else { return };
-        let room = self.room(pair);
+        let (room, now) = (self.room(pair), self.clock.now());
         let Shadows { all, due, .. } = &mut self.shadows;
         let Some(shadow) = all.get_mut(&pair) else { return };
         let current = shadow.session == Some(session.0);
@@ -121,7 +128,7 @@ impl Net {
                 }
             }
             Ok(Some(FrameType::Update)) if current => {
-                shadow.update(frame.body, room);
+                shadow.update(frame.body, room, now);
                 self.shadow_counted(pair);
             }
             Ok(Some(FrameType::EndOfRib)) if current => {
@@ -258,11 +265,16 @@ impl Net {
                 self.violated(pair.0, &what);
             }
         }
-        let next = lost.iter().filter_map(|pair| self.shadows.all.get(pair)?.lost).map(|l| l.next()).min();
+        let own = self.shadows.all.range((node, 0)..=(node, usize::MAX)).map(|(_, shadow)| shadow);
+        let next = own.flat_map(|s| [s.lost.map(|lost| lost.next()), s.rests().map(|rests| rests.0)]);
+        let next = next.flatten().min();
         let skew = self.nodes[node].plan.skew;
         let rings = self.nodes[node].core.as_ref().and_then(|core| core.next_deadline());
         if let Some(next) = next.filter(|next| rings.is_none_or(|at| at > next.max(&now) + skew)) {
-            self.violated(node, &format!("does not look at its stale routes at {next} ms but at {rings:?}"));
+            self.violated(
+                node,
+                &format!("does not look at its stale and restless routes at {next} ms but at {rings:?}"),
+            );
         }
     }
 
@@ -284,6 +296,9 @@ impl Net {
             {
                 let phase = self.phase((node, peer));
                 return Some(format!("has {key:?} of {name} as eligible: {}: {phase}", got.eligible));
+            }
+            if got.flapping != row.flapping {
+                return Some(format!("has {key:?} of {name} as flapping: {}", got.flapping));
             }
             if got.stale != (row.stale || got.marked(WellKnown::STALE)) {
                 let phase = self.phase((node, peer));
@@ -327,14 +342,16 @@ impl Net {
         Ok(())
     }
 
-    /// When the last of the routes that no session confirms changes how it stands, and when the next.
+    /// When the next of the routes that no session confirms or that changed too often changes how it stands, and the last.
     pub(crate) fn stale_until(&self) -> Option<(u64, u64)> {
-        let running = |pair: &Pair| self.nodes[pair.0].core.is_some();
-        let lost = self.shadows.all.iter().filter(|(pair, _)| running(pair)).filter_map(|(_, s)| s.lost);
+        let running = self.shadows.all.iter().filter(|(pair, _)| self.nodes[pair.0].core.is_some());
         let (mut next, mut last) = (u64::MAX, None);
-        for lost in lost {
-            next = next.min(lost.next());
-            last = last.max(Some(lost.next()));
+        for (_, shadow) in running {
+            let rests = shadow.rests().and_then(|(next, last)| Some((next, last?)));
+            let lost = shadow.lost.map(|lost| (lost.next(), lost.next()));
+            for (first, end) in rests.into_iter().chain(lost) {
+                (next, last) = (next.min(first), last.max(Some(end)));
+            }
         }
         last.map(|last| (next, last))
     }
