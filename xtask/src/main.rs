@@ -10,6 +10,7 @@ mod envoy;
 mod golden;
 mod laws;
 mod module_tree;
+mod replay;
 mod repo;
 mod rust_source;
 mod rust_tokens;
@@ -49,6 +50,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "envoy", summary: envoy::SUMMARY, help: envoy::HELP, run: envoy::run },
     Command { name: "bench", summary: bench::SUMMARY, help: bench::HELP, run: bench::run },
     Command { name: "sim", summary: sim::SUMMARY, help: sim::HELP, run: sim::run },
+    Command { name: "replay", summary: replay::SUMMARY, help: replay::HELP, run: replay::run },
     Command { name: "soak", summary: soak::SUMMARY, help: soak::HELP, run: soak::run },
     Command { name: "demo", summary: demo::SUMMARY, help: demo::HELP, run: demo::run },
 ];

@@ -136,6 +136,20 @@ fn a_recording_replays() {
     assert!(first["events"].as_u64().unwrap() >= 3, "{first}");
     assert_eq!(first["digest"].as_str().unwrap().len(), 64, "{first}");
     assert_eq!(first, replay());
+    // A node of the cloud notes what its state was, with a service and at its end; a replay that differs is an error.
+    let (cloud, mut node) = one(Build::Cloud);
+    let noted = cloud.dir().join("cloud.jsonl");
+    node.start_with(&["--record", noted.to_str().unwrap()]);
+    node.add("db", "127.0.0.1:9".parse().unwrap());
+    node.stop();
+    let replay = || output(cloud.command(Build::Cloud).args(["replay", noted.to_str().unwrap(), "--json"]));
+    let told = json_of(&replay());
+    assert_eq!(told["checkpoints"], 2, "{told}");
+    let text = std::fs::read_to_string(&noted).unwrap();
+    let wrong = told["digest"].as_str().unwrap().replace(|c: char| c.is_ascii_digit(), "f");
+    std::fs::write(&noted, text.replace(told["digest"].as_str().unwrap(), &wrong)).unwrap();
+    let out = replay();
+    assert!(!out.status.success() && both(&out).contains("the replay comes to"), "{}", both(&out));
     // It holds no secret, and is not overwritten.
     assert!(!std::fs::read_to_string(file).unwrap().contains("PRIVATE"));
     let again = output(&mut node.run_command(&["--record", file]));

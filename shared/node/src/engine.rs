@@ -155,6 +155,15 @@ impl<S: RouteStore> Engine<S> {
         self.core.handle(event, now);
     }
 
+    /// Notes in the recording what the state is now.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn checkpoint(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.checkpoint(&self.core.digest());
+            recorder.flush();
+        }
+    }
+
     /// Feeds what the transport says. Flows are not for the core and must not come here.
     pub(crate) fn transport(&mut self, input: Input) {
         match input {

@@ -18,7 +18,7 @@ impl Limits {
     /// The longest deadline of a drain. When more is asked for: it is refused.
     #[cfg(feature = "mesh")]
     pub const DRAIN_MOST: Duration = Duration::from_secs(86_400);
-    /// Bytes of a recording that is replayed. When full: the file is refused.
+    /// Bytes of a recording. When full: it ends, and the node goes on; a longer one is not replayed.
     pub const RECORDING: usize = 1 << 30;
     /// Events of the transport that wait for the engine. When full: peers are not read, and nothing is lost.
     pub const EVENTS: usize = 256;

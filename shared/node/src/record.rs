@@ -11,9 +11,19 @@ use catalyst_control::{Event, Now, Settings};
 use crate::error::NodeError;
 use crate::limits::Limits;
 
+/// A line that is no event: what the state was. A node of the cloud writes one before it stops and one at its end; a
+/// board spares itself the bytes.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Checkpoint {
+    /// SHA-256 in hexadecimal digits, see `Core::digest`.
+    pub(crate) digest: String,
+}
+
 /// An open recording.
 pub struct Recorder {
     out: BufWriter<File>,
+    written: usize,
     broken: bool,
 }
 
@@ -30,8 +40,11 @@ impl Recorder {
             .mode(0o600)
             .open(path)
             .map_err(|e| NodeError::Failed(format!("cannot record to {}: {e}", path.display())))?;
-        let mut recorder =
-            Recorder { out: BufWriter::with_capacity(Limits::RECORD_BUFFER, file), broken: false };
+        let mut recorder = Recorder {
+            out: BufWriter::with_capacity(Limits::RECORD_BUFFER, file),
+            written: 0,
+            broken: false,
+        };
         recorder.line(&Recording::new(settings).header);
         Ok(recorder)
     }
@@ -45,13 +58,25 @@ impl Recorder {
         if self.broken {
             return;
         }
-        let written = serde_json::to_writer(&mut self.out, value)
-            .map_err(std::io::Error::from)
-            .and_then(|()| self.out.write_all(b"\n"));
+        let written = serde_json::to_vec(value).map_err(std::io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            self.written += line.len();
+            if self.written > Limits::RECORDING {
+                return Err(std::io::Error::other("it is as long as one that can be replayed"));
+            }
+            self.out.write_all(&line)
+        });
         if let Err(error) = written {
             tracing::warn!(%error, "the recording ends here");
             self.broken = true;
         }
+    }
+
+    /// Notes the digest of the state that the events up to here have led to: a replay must come to the same.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn checkpoint(&mut self, digest: &[u8; 32]) {
+        let digest = digest.iter().map(|b| format!("{b:02x}")).collect();
+        self.line(&Checkpoint { digest });
     }
 
     /// Brings what is buffered to the file.

@@ -202,8 +202,12 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
     engine.facts.stopping = true;
     #[cfg(feature = "mesh")]
     let watchers = engine.watchers.end();
+    #[cfg(feature = "mesh")]
+    engine.checkpoint();
     engine.feed(&Event::Stop);
     engine.drain();
+    #[cfg(feature = "mesh")]
+    engine.checkpoint();
     transport.shutdown().await;
     #[cfg(feature = "mesh")]
     crate::watch::ended(&*shell, watchers).await;
