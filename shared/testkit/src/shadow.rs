@@ -66,6 +66,7 @@ pub(crate) struct Lost {
     /// Past the restart time.
     pub(crate) long: bool,
     restart: u64,
+    kept_until: u64,
     until: u64,
     sweep_at: Option<u64>,
     path_lost: bool,
@@ -77,7 +78,7 @@ impl Lost {
         let turn = match self.sweep_at {
             Some(at) => at,
             None if self.long => self.until,
-            None => self.since + self.restart,
+            None => self.kept_until,
         };
         turn.min(self.until)
     }
@@ -325,8 +326,13 @@ impl Shadow {
         (self.refused, self.warned) = (0, false);
         self.telling += 1;
         let until = now + self.terms.stale_max;
-        let fresh = Lost { since: now, long: false, restart, until, sweep_at: None, path_lost: false };
+        let kept_until = now + restart;
+        let fresh =
+            Lost { since: now, long: false, restart, kept_until, until, sweep_at: None, path_lost: false };
         let lost = self.lost.get_or_insert(fresh);
+        // A second loss prolongs nothing, and what the neighbour asks for since may be less.
+        lost.restart = lost.restart.min(restart);
+        lost.kept_until = lost.kept_until.min(kept_until);
         lost.sweep_at = None;
         lost.path_lost |= loss != Loss::Moved;
         if loss == Loss::Hard || lost.restart == 0 {

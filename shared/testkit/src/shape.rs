@@ -78,9 +78,10 @@ impl Shape {
     pub(crate) fn most(self) -> usize {
         match self {
             // Every node hears every route from every other, and tries paths one after the other.
-            Shape::Mesh => 8,
+            Shape::Mesh => 7,
             Shape::Grid => 24,
-            Shape::DualHomed => 60,
+            // Withdrawn routes are tried over every pair of the ring.
+            Shape::DualHomed => 32,
             // Paths of more than 32 nodes cannot be written down: beyond, nothing new is tried.
             Shape::Line | Shape::Ring => 60,
             _ => 200,
