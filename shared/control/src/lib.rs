@@ -35,6 +35,7 @@ mod event;
 pub mod explain;
 pub mod export;
 mod flap;
+mod flapping;
 mod interest;
 mod limits;
 mod link;
@@ -45,6 +46,7 @@ pub mod plan;
 pub mod plugin;
 pub mod plugins;
 pub mod record;
+mod rows;
 mod sessions;
 mod stale;
 mod state;
@@ -52,6 +54,8 @@ mod sum;
 mod transmit;
 pub mod view;
 pub mod visibility;
+#[cfg(feature = "watch")]
+mod watch_row;
 
 pub use crate::core::{Core, LOST};
 pub use changes::Changes;

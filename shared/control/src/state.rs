@@ -227,7 +227,7 @@ pub struct State<S> {
     pub(crate) draining: bool,
     /// What changed of routes, while somebody watches.
     #[cfg(feature = "watch")]
-    pub(crate) observed: Option<alloc::boxed::Box<crate::observe::Observed>>,
+    pub(crate) observed: Option<alloc::boxed::Box<crate::watch_row::Observed>>,
     /// Routes that have changed of late.
     pub(crate) flaps: Flaps,
     /// The moment of the event that is being dealt with, by the monotonic clock.

@@ -132,7 +132,7 @@ pub struct Engine<S> {
     pub(crate) recorder: Option<Recorder>,
     /// Who watches routes.
     #[cfg(feature = "mesh")]
-    pub(crate) watchers: crate::watch::Watchers,
+    pub(crate) watchers: crate::watchers::Watchers,
 }
 
 /// What a request leads to: an answer now, or after a change is on the disk.

@@ -12,6 +12,7 @@
 //! ```
 pub mod admin;
 mod adopt;
+mod ask;
 #[cfg(feature = "authority")]
 pub mod authority;
 #[cfg(not(feature = "authority"))]
@@ -65,6 +66,8 @@ pub mod peers;
 mod persist;
 mod plain;
 mod plane;
+#[cfg(feature = "mesh")]
+mod plans;
 mod ports;
 pub mod printed;
 mod record;
@@ -90,6 +93,10 @@ mod udp;
 #[cfg(feature = "mesh")]
 mod watch;
 mod watchdog;
+#[cfg(feature = "mesh")]
+mod watchers;
+#[cfg(feature = "mesh")]
+mod watching;
 mod weigh;
 mod write;
 

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use catalyst_control::plan::Planning;
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_policy::Direction;
 use catalyst_route_table::Store as RouteStore;
@@ -11,15 +10,8 @@ use catalyst_route_table::Store as RouteStore;
 use crate::admin::{Answer, PlanAnswer};
 use crate::engine::Engine;
 use crate::limits::Limits;
+use crate::plans::UnderWay;
 use crate::rules::{Lists, check};
-
-/// A plan that is being worked out, in pieces: sessions go on meanwhile.
-pub(crate) struct UnderWay {
-    planning: Planning,
-    lists: Lists,
-    /// Of the rules that it is compared with.
-    etag: String,
-}
 
 impl<S: RouteStore> Engine<S> {
     /// Begins a plan.

@@ -162,7 +162,7 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         facts,
         recorder: stop.record,
         #[cfg(feature = "mesh")]
-        watchers: crate::watch::Watchers::default(),
+        watchers: crate::watchers::Watchers::default(),
     };
     prepared.events.iter().for_each(|event| engine.feed(event));
     engine.offer_all();

@@ -14,10 +14,10 @@ use crate::caller::Caller;
 use crate::engine::{Engine, Outcome};
 use crate::issue::converse;
 use crate::limits::Limits;
-#[cfg(feature = "mesh")]
-use crate::looking_glass::UnderWay;
 use crate::persist::{Persist, Unwritten};
 use crate::plane::Plane;
+#[cfg(feature = "mesh")]
+use crate::plans::UnderWay;
 use crate::renewal::{Due, renew};
 use crate::serve::{Ask, Asked};
 use crate::shell::Shell;
