@@ -12,6 +12,7 @@
 //! | `state` | what Envoy is told, behind one lock |
 //! | `steering` | which next step each way is for Envoy |
 //! | `resolve` | names of services and mesh ports |
+//! | `reach` | which addresses of other organisations' mesh ports may be dialled |
 //! | `blame` | whose a resource is, by its name |
 //! | `troubles`, `rejected` | what keeps services from being served |
 //! | `neighbours`, `rows` | how Envoy and neighbours are, for `status` |
@@ -25,6 +26,7 @@ mod limits;
 mod mesh;
 mod neighbours;
 mod prepare;
+mod reach;
 mod rejected;
 mod resolve;
 mod rows;

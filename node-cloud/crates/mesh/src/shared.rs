@@ -97,7 +97,10 @@ impl Shared {
     ) -> Option<ServiceName> {
         let mut state = self.lock();
         let service = match found {
-            Ok(found) => state.resolved(owner, address, found),
+            Ok(found) => match state.dialled(owner, found) {
+                Ok(found) => state.resolved(owner, address, found),
+                Err(why) => state.unresolved(owner, address, why),
+            },
             Err(why) => state.unresolved(owner, address, why),
         };
         self.flush(&mut state);
@@ -201,5 +204,33 @@ mod tests {
         shared.lock().tell(&Change::Forward(&forward("s.acme.example", true)));
         shared.lock().all_told();
         assert!(shared.lock().is_new(&name), "Envoy was not told of it yet");
+    }
+    #[test]
+    fn a_mesh_port_of_another_organisation_is_not_on_this_machine() {
+        let shared = shared(1_000);
+        let own_org = "b.acme.example".parse().unwrap();
+        let other = "g.globex.example".parse().unwrap();
+        // This node's port is on the loopback, and the metadata of a cloud's machine on its link.
+        for (peer, mesh_address, carried) in [
+            (&own_org, "169.254.1.2:8443", true),
+            (&other, "169.254.169.254:80", false),
+            (&other, "[fe80::1]:8443", false),
+            (&other, "127.0.0.2:8443", true),
+            (&other, "192.0.2.1:8443", true),
+        ] {
+            shared.lock().tell(&Change::Neighbour { peer, mesh_address: Some(mesh_address), key: None });
+            assert_eq!(shared.lock().carries(peer), carried, "{mesh_address}");
+        }
+        let name = HostPort::parse("gateway.globex.example:8443").unwrap();
+        let change =
+            Change::Neighbour { peer: &other, mesh_address: Some("gateway.globex.example:8443"), key: None };
+        assert!(shared.lock().tell(&change), "it is looked up");
+        let owner = Owner::Neighbour(other);
+        let found = |ips: &[[u8; 4]]| ips.iter().map(|ip| (*ip, 8443).into()).collect::<Vec<SocketAddr>>();
+        let known = || shared.lock().wanted().next().unwrap().1.clone();
+        shared.looked_up(&owner, &name, Ok(found(&[[169, 254, 169, 254]])));
+        assert!(known().known.is_empty() && known().why.is_some_and(|why| why.contains("its link")));
+        shared.looked_up(&owner, &name, Ok(found(&[[169, 254, 169, 254], [192, 0, 2, 1]])));
+        assert_eq!((known().known, known().why), (found(&[[192, 0, 2, 1]]), None));
     }
 }

@@ -1,7 +1,7 @@
 //! What Envoy is told, as the node tells it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use catalyst_config::HostPort;
 use catalyst_dataplane::{Bundle, Caller, Identity, Planner, Site, key_mark};
@@ -12,6 +12,7 @@ use catalyst_xds::{Changes, Kind};
 
 use crate::blame::Blame;
 use crate::limits::Limits;
+use crate::reach::outside;
 use crate::steering::Steering;
 use crate::troubles::Troubles;
 
@@ -47,8 +48,20 @@ fn unresolved(address: &HostPort, why: &str) -> String {
     format!("its target's name {address} does not resolve: {why}")
 }
 
+/// Why an address of another organisation is not dialled.
+const INNER: &str =
+    "it stands for this machine or its link alone, and is not dialled for another organisation";
+
+/// The address that needs no look-up.
+fn literal(address: &HostPort) -> Option<IpAddr> {
+    address.host.trim_matches(['[', ']']).parse().ok()
+}
+
 /// Everything, behind one lock that is held for moments. It holds the node's private key: it is never printed.
 pub(crate) struct State {
+    own: NodeName,
+    /// Where its mesh port listens.
+    mesh: IpAddr,
     planner: Planner,
     steering: Steering,
     key: String,
@@ -68,6 +81,8 @@ impl State {
     /// `key` is the node's private key, in PEM.
     pub(crate) fn new(site: Site, key: String) -> Self {
         State {
+            own: site.own.clone(),
+            mesh: site.mesh.ip(),
             planner: Planner::new(site),
             steering: Steering::default(),
             key,
@@ -162,7 +177,8 @@ impl State {
             self.planner.set_neighbour(peer, None);
             return false;
         };
-        match HostPort::parse(text) {
+        let parsed = HostPort::parse(text).map_err(|why| why.to_string());
+        match parsed.and_then(|address| self.permitted(peer, address)) {
             Ok(address) => {
                 let resolve = self.place(owner, &address);
                 self.meshed(peer, true);
@@ -180,6 +196,28 @@ impl State {
         }
     }
 
+    /// An address that may be dialled, or a name whose addresses are looked at when it stands for some.
+    fn permitted(&self, peer: &NodeName, address: HostPort) -> Result<HostPort, String> {
+        let Some(ip) = literal(&address) else { return Ok(address) };
+        let at = SocketAddr::new(ip, address.port);
+        if self.outside(peer, vec![at]).is_empty() { Err(INNER.to_owned()) } else { Ok(address) }
+    }
+
+    /// Of what a name stands for, what may be dialled.
+    pub(crate) fn dialled(
+        &self,
+        owner: &Owner,
+        found: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, &'static str> {
+        let Owner::Neighbour(peer) = owner else { return Ok(found) };
+        let some = self.outside(peer, found);
+        if some.is_empty() { Err(INNER) } else { Ok(some) }
+    }
+
+    fn outside(&self, peer: &NodeName, found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        if peer.org() == self.own.org() { found } else { outside(self.mesh, found) }
+    }
+
     fn meshed(&mut self, peer: &NodeName, has: bool) {
         for (name, service) in self.steering.meshed(peer, has) {
             self.planner.set_service(&name, service);
@@ -188,7 +226,7 @@ impl State {
 
     /// An address, or a name whose addresses are kept until it is resolved anew.
     fn place(&mut self, owner: Owner, address: &HostPort) -> bool {
-        if let Ok(ip) = address.host.trim_matches(['[', ']']).parse() {
+        if let Some(ip) = literal(address) {
             self.forget(&owner);
             self.set(&owner, vec![SocketAddr::new(ip, address.port)]);
             return false;
