@@ -10,7 +10,9 @@ use async_channel::{Receiver, Sender, bounded};
 use futures_lite::io::BufReader;
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, future};
 
-use crate::admin::{Envelope, Reply, Request, VERSION};
+#[cfg(feature = "mesh")]
+use crate::admin::Request;
+use crate::admin::{Envelope, Reply, VERSION};
 use crate::adopt::{spawn, timeout};
 pub(crate) use crate::ask::{Ask, Asked};
 use crate::caller::Caller;
