@@ -322,3 +322,27 @@ fn bytes_of_before_do_not_count_either() {
         bench.down(session);
     }
 }
+
+/// A neighbour begins to tell its table again and again, each time with other routes, and never comes to an end.
+#[test]
+fn tellings_without_an_end_take_twice_the_limit_at_most() {
+    let mut bench = Bench::new();
+    bench.feed(rules(&["*<globex.example"]));
+    bench.feed(peer(P, Some(agreement("globex.example", Role::Peer, 3, 9999))));
+    bench.up(1, P);
+    bench.frame(1, plain(FrameType::EndOfRib));
+    for telling in 0..5 {
+        let mut buf = [0; 16];
+        bench.frame(1, catalyst_wire::Refresh::BEGIN.write(&mut buf).unwrap().to_vec());
+        (0..3).for_each(|n| announce(&mut bench, 10 * telling + n, 1));
+        assert!(bench.peer(P).routes <= 6, "{} after telling {telling}", bench.peer(P).routes);
+        bench.check();
+    }
+    assert_eq!(bench.peer(P).routes, 6);
+    let mut buf = [0; 16];
+    bench.frame(1, catalyst_wire::Refresh::END.write(&mut buf).unwrap().to_vec());
+    bench.run_until(bench.now);
+    assert!(bench.peer(P).routes <= 3);
+    bench.check();
+    bench.give_all_back();
+}

@@ -166,3 +166,45 @@ fn frames_are_hexadecimal_and_nothing_else_is_taken() {
         assert!(serde_json::from_str::<Event>(&text.replace("0001abff", bad)).is_err(), "{bad}");
     }
 }
+
+/// A recording comes from another machine, perhaps with a fault: what can be read runs to its end, whatever it says.
+#[test]
+fn a_damaged_recording_is_refused_or_runs_to_its_end() {
+    let mut number = 1_u64;
+    let mut below = |n: usize| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(number >> 33).unwrap() % n
+    };
+    let (mut refused, mut ran) = (0, 0);
+    for scenario in SCENARIOS {
+        let mut bench = Bench::new();
+        scenario(&mut bench);
+        let good = serde_json::to_string(&bench.recording).unwrap();
+        for _ in 0..300 {
+            let mut text = good.clone().into_bytes();
+            for _ in 0..=below(4) {
+                let at = below(text.len());
+                match below(6) {
+                    0 => text.truncate(at.max(1)),
+                    1 => text[at] = b"0123456789abcdef{}[]\",:-"[below(24)],
+                    // Most of it is frames: digits for digits can still be read.
+                    _ if text[at].is_ascii_hexdigit() => text[at] = b"0123456789abcdef"[below(16)],
+                    _ => {}
+                }
+            }
+            let read = serde_json::from_str::<Recording>(&String::from_utf8_lossy(&text));
+            match read.map(|read| read.replay(Heap::new(TableLimits::CLOUD))) {
+                Err(error) => {
+                    refused += 1;
+                    assert!(!error.to_string().is_empty());
+                }
+                Ok(Err(_)) => refused += 1,
+                Ok(Ok(core)) => {
+                    ran += 1;
+                    let _ = core.digest();
+                }
+            }
+        }
+    }
+    assert!(refused > 100 && ran > 100, "{refused} refused, {ran} ran");
+}
