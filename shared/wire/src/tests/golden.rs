@@ -235,3 +235,30 @@ fn a_changed_byte_of_a_golden_file_is_noticed() {
         }
     }
 }
+
+#[test]
+fn every_frame_and_every_attribute_has_golden_bytes() {
+    let (mut frames, mut attrs) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    for vector in all() {
+        let bytes = read_file(vector.file);
+        let Ok(Some((frame, _))) = Frame::split(&bytes) else { continue };
+        let Ok(Some(kind)) = frame.kind() else { continue };
+        frames.insert(kind as u8);
+        let update = (kind == FrameType::Update).then(|| Update::read(frame.body).ok()).flatten();
+        for element in update.iter().flat_map(Update::announced) {
+            let Announced::Route(entry) = element else { continue };
+            let mut list = crate::Reader::new(entry.raw);
+            while !list.is_empty() {
+                attrs.insert(list.u64().unwrap());
+                list.u8().unwrap();
+                list.bytes(Limits::ENTRY).unwrap();
+            }
+        }
+    }
+    for kind in FrameType::ALL {
+        assert!(frames.contains(&(kind as u8)), "no golden bytes of {}", kind.as_str());
+    }
+    for kind in 1..=u64::from(crate::attr::kind::ATTESTATION) {
+        assert!(attrs.contains(&kind), "no golden bytes of attribute {kind}");
+    }
+}
