@@ -248,3 +248,36 @@ fn of_a_name_that_came_back_with_another_key_only_the_new_key_comes_in() {
         assert!(asks(&a, &renewed).contains(&200), "{silent}: {}", a.log_text());
     }
 }
+
+/// Envoy writes of a rejection to its own log, too, which the node hands on: no part of a key may be in it.
+#[test]
+fn a_private_key_that_envoy_rejects_is_in_no_log() {
+    let lab = Lab::new(&["acme.example"]);
+    let mut a = lab.node(1, "a.acme.example");
+    a.planner.open_ingress(a.at(8445), true);
+    let good = lab.identity(&a.name);
+    let other = lab.identity(&a.name);
+    let lines: Vec<&str> = other.key.lines().collect();
+    // The key of another certificate; one that is cut short; one without its frame; none at all.
+    let half = format!("{}\n{}\n", lines[0], lines[1]);
+    let bare = lines[1..lines.len() - 1].join("\n");
+    let keys = [other.key.clone(), half, bare, format!("{} trailing", lines[1])];
+    let bad = keys.map(|key| (good.chain.clone(), key));
+    // Without a certificate the message itself is wrong, and Envoy quotes what it cannot read.
+    for (chain, key) in bad.into_iter().chain([(String::new(), other.key.clone())]) {
+        a.planner.set_ingress(&Identity { chain, key });
+        a.tell();
+        until("it is rejected", || !a.publisher.rejected().is_empty());
+        a.planner.set_ingress(&good);
+        a.tell();
+        until("it is mended", || a.publisher.rejected().is_empty());
+    }
+    let said = format!("{} {:?}", a.log_text(), a.publisher.status());
+    assert!(a.log_text().contains("Secret rejected: "), "{said}");
+    for line in &lines[1..lines.len() - 1] {
+        for part in line.as_bytes().chunks_exact(16) {
+            let part = std::str::from_utf8(part).unwrap();
+            assert!(!said.contains(part), "a part of the key is in {said}");
+        }
+    }
+}
