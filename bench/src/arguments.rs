@@ -48,7 +48,7 @@ const SUITES: &[(&str, &[(&str, Scenario)])] = &[
             ("kill", dataplane::kill),
         ],
     ),
-    ("routes", &[("table", routes::table), ("million", routes::million)]),
+    ("routes", &[("table", routes::table), ("million", routes::million), ("sessions", routes::sessions)]),
 ];
 
 const USAGE: &str = "catalyst-bench SUITE --cloud PATH [--edge PATH] [--envoy PATH] [--bird PATH] [--rathole PATH] [--json] [SCENARIO...]";

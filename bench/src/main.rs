@@ -21,6 +21,7 @@ mod report;
 mod routes;
 mod transit;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -50,9 +51,14 @@ fn measure() -> Result<bool> {
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    if let (Some(dataplane::SERVER), Some(folder)) = (args.next().as_deref(), args.next()) {
+    let part: Option<fn(&Path) -> Result<ExitCode>> = match args.next().as_deref() {
+        Some(dataplane::SERVER) => Some(dataplane::server),
+        Some(routes::SERVER) => Some(routes::server),
+        _ => None,
+    };
+    if let (Some(part), Some(folder)) = (part, args.next()) {
         // A part of a measurement, in a process of its own.
-        return dataplane::server(folder.as_ref()).unwrap_or_else(|error| {
+        return part(folder.as_ref()).unwrap_or_else(|error| {
             println!("{error:#}");
             ExitCode::from(2)
         });

@@ -1,12 +1,16 @@
 //! Many routes through one node, in turns with BIRD 2: a source, the node, a sink. The node is a process of its own with
 //! real QUIC sessions; what counts is its CPU time and its memory. Source and sink are in this process and keep no tables.
 
+mod bare;
 mod bgp;
 mod bird;
 mod relay;
 mod seen;
+mod sessions;
 mod speaker;
 mod table;
 
+pub use bare::{SERVER, server};
+pub use sessions::run as sessions;
 pub use speaker::Speaker;
 pub use table::{million, table};

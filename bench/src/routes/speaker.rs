@@ -16,8 +16,8 @@ use catalyst_transport::{
     TransportConfig, Via,
 };
 use catalyst_wire::{
-    Announced, Attrs, Frame, FrameType, HEADER, Limits as WireLimits, Notify, NotifyCode, Open, Path, Reader,
-    Update, UpdateWriter, Withdrawn, Writer, small, update::write_entry,
+    Announced, Attrs, Capabilities, Frame, FrameType, HEADER, Interest, Limits as WireLimits, Notify,
+    NotifyCode, Open, Path, Reader, Update, UpdateWriter, Withdrawn, Writer, small, update::write_entry,
 };
 use futures_lite::future;
 
@@ -39,7 +39,7 @@ pub struct Speaker {
 }
 
 /// The service of this number.
-fn service(index: usize) -> String {
+pub fn service(index: usize) -> String {
     format!("service-{index}.acme.example")
 }
 
@@ -50,6 +50,10 @@ fn number(service: &str) -> Option<usize> {
 
 /// What every neighbour says first.
 pub fn open(own: &NodeName, mesh_address: &str) -> Result<Bytes> {
+    open_with(own, mesh_address, 0)
+}
+
+fn open_with(own: &NodeName, mesh_address: &str, capabilities: u32) -> Result<Bytes> {
     let mut buf = [0; 1024];
     let open = Open {
         version_min: 1,
@@ -58,7 +62,7 @@ pub fn open(own: &NodeName, mesh_address: &str) -> Result<Bytes> {
         incarnation: 1,
         hold_ms: 0,
         restart_ms: 0,
-        capabilities: 0,
+        capabilities,
         agreement: None,
         mesh_address,
     };
@@ -87,13 +91,32 @@ fn show(body: &[u8], watch: &mut Watch) {
 impl Speaker {
     /// Dials the node `middle`, and waits for its OPEN; what comes is shown to `watch`. `mesh` is where its Envoy would be;
     /// empty: it has none.
-    pub fn connect(
+    pub fn connect(org: &Org, name: &str, mesh: &str, middle: SocketAddr, watch: Watch) -> Result<Speaker> {
+        let hello = open(&org.name(name)?, mesh)?;
+        Self::start(org, name, hello, middle, watch)
+    }
+
+    /// One that wants these services and no others.
+    pub fn interested(
         org: &Org,
         name: &str,
-        mesh: &str,
         middle: SocketAddr,
-        mut watch: Watch,
+        wanted: Vec<String>,
+        watch: Watch,
     ) -> Result<Speaker> {
+        let can = Capabilities::INTEREST | Capabilities::INTERESTED;
+        let hello = open_with(&org.name(name)?, "", can)?;
+        let mut speaker = Self::start(org, name, hello, middle, watch)?;
+        let mut buf = vec![0; HEADER + WireLimits::FRAME_BODY];
+        let patterns = wanted.iter().map(String::as_str);
+        let (frame, fit) = Interest::write(Some(patterns), &mut buf).map_err(|e| anyhow!("{e}"))?;
+        anyhow::ensure!(fit == wanted.len(), "the interests need more than one frame");
+        let frame = Bytes::copy_from_slice(frame);
+        speaker.send(frame)?;
+        Ok(speaker)
+    }
+
+    fn start(org: &Org, name: &str, hello: Bytes, middle: SocketAddr, mut watch: Watch) -> Result<Speaker> {
         // One thread, so that what is measured is the node and not how these tasks find each other.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (events, inputs) = bounded(256);
@@ -123,7 +146,8 @@ impl Speaker {
         drop(inside);
         let (credit_in, credit): (Tell<usize>, Told<usize>) = channel();
         let (up, is_up) = channel();
-        let (sending, hello) = (transport.clone(), open(&own, mesh)?);
+        let sending = transport.clone();
+        let said = hello.len();
         let work = async move {
             while let Ok(input) = inputs.recv().await {
                 // Whoever waits for these has gone when the measurement is over.
@@ -148,11 +172,10 @@ impl Speaker {
             }));
         });
         let session = is_up.recv_timeout(PATIENCE).context("no session")?;
-        let hello = open(&own, mesh)?.len();
         let ends = (Some(stop), Some(thread));
         let mut speaker =
             Speaker { name: own, transport, session, credit, left: 0, stop: ends.0, thread: ends.1 };
-        speaker.left = speaker.credit.recv_timeout(PATIENCE)?.saturating_sub(hello);
+        speaker.left = speaker.credit.recv_timeout(PATIENCE)?.saturating_sub(said);
         // Its table is complete: there is nothing in it yet.
         let mut buf = [0; 16];
         let end = Bytes::copy_from_slice(small::write_end_of_rib(&mut buf).map_err(|e| anyhow!("{e}"))?);
