@@ -42,6 +42,9 @@ const UPDATES: u64 = 400;
 /// As above, where an organisation has many ways inside: bad news makes its nodes try them one after the other.
 const UPDATES_MESHED: u64 = 10_000;
 
+/// Rests after which no route may be stale or restless any more.
+const RESTS: usize = 400;
+
 /// Milliseconds until the last timer rings that was due.
 const AFTER: u64 = 20;
 
@@ -173,7 +176,8 @@ impl Net {
     /// While routes of lost neighbours are kept the oracle has no answer: every node is compared with itself, at first,
     /// when some of them are kept for longer than the restart time, and when none is left.
     fn outlive_stale(&mut self) -> Result<(), String> {
-        while let Some((next, last)) = self.stale_until() {
+        for _ in 0..RESTS {
+            let Some((next, last)) = self.stale_until() else { return Ok(()) };
             self.check_local()?;
             self.stats.stale += 1;
             // In the middle of what is left, and at its end.
@@ -181,7 +185,7 @@ impl Net {
             self.run_for(at.saturating_sub(self.now()) + AFTER);
             self.settle()?;
         }
-        Ok(())
+        Err(format!("routes are stale or restless after {RESTS} rests"))
     }
 
     /// Every route that was told or withdrawn is due to a change at the service's home.

@@ -33,6 +33,17 @@ impl Look for Heard<'_> {
     }
 }
 
+/// How many routes rank behind for their changes.
+struct Restless;
+
+impl Look for Restless {
+    type Found = usize;
+
+    fn look<S: Store>(self, core: &Core<S>) -> usize {
+        core.state().flapping()
+    }
+}
+
 fn code(last: &[u8]) -> Option<NotifyCode> {
     let frame = Frame::whole(last).ok().filter(|f| f.kind() == Ok(Some(FrameType::Notify)))?;
     Notify::read(frame.body).ok().map(|said| said.code)
@@ -351,6 +362,13 @@ impl Net {
             let lost = shadow.lost.map(|lost| (lost.next(), lost.next()));
             for (first, end) in rests.into_iter().chain(lost) {
                 (next, last) = (next.min(first), last.max(Some(end)));
+            }
+        }
+        // A node's own services change too often, too: nobody but itself knows when they rest.
+        for node in self.nodes.iter().filter(|node| node.plan.flap.changes > 0) {
+            if node.core.as_ref().is_some_and(|core| core.look(Restless) > 0) {
+                let at = self.now() + node.plan.flap.rest_ms;
+                (next, last) = (next.min(at), last.max(Some(at)));
             }
         }
         last.map(|last| (next, last))
