@@ -1,6 +1,5 @@
 //! What must fit together across keys.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -240,8 +239,8 @@ impl Sections<'_, '_, '_> {
         let config = self.config;
         let Some(list) = config.interest.as_ref().filter(|_| (self.clean)("/interest")) else { return };
         let stars = list.iter().filter(|pattern| pattern.contains('*')).count();
-        let exposed = config.expose.iter().map(|port| port.service.as_str());
-        let all: BTreeSet<&str> = list.iter().map(String::as_str).chain(exposed).collect();
+        let exposed = config.expose.iter().filter(|port| !list.iter().any(|p| p == port.service.as_str()));
+        let all = list.len() + exposed.count();
         for (there, limit, what, help) in [
             (
                 stars,
@@ -249,12 +248,7 @@ impl Sections<'_, '_, '_> {
                 "patterns with '*'",
                 "name services, or everything of an organisation",
             ),
-            (
-                all.len(),
-                Limits::INTEREST,
-                "services and patterns, those of 'expose' among them",
-                "use patterns",
-            ),
+            (all, Limits::INTEREST, "services and patterns, those of 'expose' among them", "use patterns"),
         ] {
             if there > limit {
                 self.add("/interest".into(), format!("at most {limit} {what}"), there.to_string(), help);

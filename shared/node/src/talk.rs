@@ -1,7 +1,5 @@
 //! How many lines of the log a neighbour may cause: what it sends is its choice, and the disk is ours.
 
-use std::collections::BTreeMap;
-
 use catalyst_control::Notice;
 use catalyst_names::NodeName;
 
@@ -18,7 +16,7 @@ struct Lines {
 /// The lines that neighbours have caused of late.
 #[derive(Debug, Default)]
 pub(crate) struct Talk {
-    of: BTreeMap<NodeName, Lines>,
+    of: Vec<(NodeName, Lines)>,
 }
 
 /// Who causes a notice at will, by what it sends in an established session.
@@ -38,11 +36,13 @@ impl Talk {
     pub(crate) fn may(&mut self, notice: &Notice, mono: u64) -> Option<u32> {
         let Some(peer) = causer(notice) else { return Some(0) };
         let mut left_out = 0;
-        if !self.of.contains_key(peer) {
-            self.of.retain(|_, lines| mono < lines.until);
-            self.of.insert(peer.clone(), Lines::default());
-        }
-        let lines = self.of.get_mut(peer)?;
+        let known = self.of.iter().position(|(name, _)| name == peer);
+        let place = known.unwrap_or_else(|| {
+            self.of.retain(|(_, lines)| mono < lines.until);
+            self.of.push((peer.clone(), Lines::default()));
+            self.of.len() - 1
+        });
+        let (_, lines) = self.of.get_mut(place)?;
         if mono >= lines.until {
             left_out = lines.left_out;
             *lines = Lines { until: mono.saturating_add(Limits::PEER_LINES_MS), ..Lines::default() };

@@ -1,6 +1,6 @@
 //! What a neighbour wants to hear of, and who wants to hear of a service.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -18,11 +18,11 @@ pub enum Asked {
     These(Vec<String>),
 }
 
-/// A list of patterns: full names, and the rest by organisation, or `*`.
+/// A list of patterns: full names, and the rest, which are few.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interest {
     names: BTreeSet<Arc<str>>,
-    patterns: BTreeMap<Arc<str>, Vec<Pattern>>,
+    patterns: Vec<Pattern>,
 }
 
 /// Whether a pattern names every service of everybody: who has it in its list wants everything.
@@ -43,7 +43,7 @@ impl Interest {
             if !text.contains('*') {
                 interest.names.insert(Arc::from(text.as_str()));
             } else if let Some(pattern) = Pattern::parse(text).ok().filter(Pattern::is_full) {
-                interest.patterns.entry(Arc::from(org(text))).or_default().push(pattern);
+                interest.patterns.push(pattern);
             }
         }
         interest
@@ -51,14 +51,12 @@ impl Interest {
 
     /// The list, names first.
     pub(super) fn texts(&self) -> Vec<String> {
-        let patterns = self.patterns.values().flatten().map(Pattern::as_str);
+        let patterns = self.patterns.iter().map(Pattern::as_str);
         self.names.iter().map(|name| &**name).chain(patterns).map(String::from).collect()
     }
 
     pub(super) fn matches(&self, service: &str) -> bool {
-        let of = |org: &str| self.patterns.get(org).into_iter().flatten();
-        self.names.contains(service)
-            || of(org(service)).chain(of("*")).any(|pattern| pattern.matches(service, ""))
+        self.names.contains(service) || self.patterns.iter().any(|pattern| pattern.matches(service, ""))
     }
 }
 
@@ -72,7 +70,7 @@ pub(super) struct Index {
 
 impl Index {
     fn lines(interest: &Interest) -> impl Iterator<Item = Arc<str>> {
-        interest.patterns.keys().cloned()
+        interest.patterns.iter().map(|pattern| Arc::from(org(pattern.as_str())))
     }
 
     pub(super) fn insert(&mut self, session: SessionId, interest: &Interest) {
