@@ -84,9 +84,9 @@ fn http2() -> Value {
 fn access_log(folder: &Path, caller: &str) -> Value {
     let fields = json!({
         "time": "%START_TIME%", "door": "hand", "caller": caller, "authority": "%REQ(:AUTHORITY)%",
-        "method": "%REQ(:METHOD)%", "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH):256%", "protocol": "%PROTOCOL%",
+        "method": "%REQ(:METHOD)%", "path": "%PATH(NQ:PATH):256%", "protocol": "%PROTOCOL%",
         "status": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%", "details": "%RESPONSE_CODE_DETAILS%",
-        "cluster": "%UPSTREAM_CLUSTER_RAW%", "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "cluster": "%UPSTREAM_CLUSTER_RAW%", "peer": "%UPSTREAM_PEER_URI_SAN%", "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "received": "%BYTES_RECEIVED%", "sent": "%BYTES_SENT%", "ms": "%DURATION%",
         "request_id": "%REQ(X-REQUEST-ID)%",
     });

@@ -19,7 +19,7 @@ use super::node::{Node, join, local, settled, ways};
 use super::web::{Client, service};
 use super::wrk::Wrk;
 
-const TURNS: usize = 7;
+const TURNS: usize = 11;
 const BYTES: u64 = 1_000_000_000;
 /// Seconds of requests a turn.
 const SECONDS: u64 = 3;
