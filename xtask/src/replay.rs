@@ -17,7 +17,11 @@ cargo xtask replay FILE
 
 Runs what `catalyst up --record FILE` or `catalyst-edge run --record FILE` wrote through a fresh core of this source.
 Prints the routes that stand at its end and the digest of the state. Where the recording says what the digest was, which
-nodes of the cloud note before they stop and at their end, it must be the same: exits with 1 when it is not.
+nodes of the cloud note now and then, before they stop and at their end, it must be the same. A recording that was cut, as by
+SIGKILL, is replayed as far as it is whole.
+
+Exits with 1 when the state is another or the file cannot be read, 2 when it cannot be tried, 3 when the file is damaged or
+of another schema.
 
 Examples:
   cargo xtask replay incident.jsonl
@@ -30,6 +34,11 @@ pub fn run(repo: &Repo, args: &[String]) -> Result<ExitCode> {
     let file = absolute(file).with_context(|| format!("cannot find `{file}`"))?;
     let mut run = cargo::command(repo);
     run.args(["run", "--quiet", "--profile", "ci", "--package", "catalyst", "--", "replay"]).arg(file);
-    let good = run.status().context("cannot run cargo")?.success();
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let status = run.status().context("cannot run cargo")?;
+    match status.code().map(u8::try_from) {
+        // Cargo's own, when it cannot build: not one that `catalyst` gives.
+        Some(Ok(101)) => bail!("catalyst could not be built; what is wrong stands above"),
+        Some(Ok(code)) => Ok(ExitCode::from(code)),
+        _ => bail!("the replay ended with {status}"),
+    }
 }

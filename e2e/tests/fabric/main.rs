@@ -48,6 +48,7 @@ mod odd_files;
 mod offline;
 mod organisations;
 mod programs;
+mod replay;
 mod revoked;
 mod rogue;
 mod routes;

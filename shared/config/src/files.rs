@@ -74,11 +74,20 @@ pub fn read_text(path: impl AsRef<Path>, max: usize) -> io::Result<String> {
     })
 }
 
-fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+/// Opens a file that a person named, as [`read_text`] does, for who reads it piece by piece.
+///
+/// # Errors
+/// As those of [`read_text`].
+pub fn open(path: &Path) -> io::Result<File> {
     // Opening alone can have an effect on a device, so it is looked at before; and again, for it may have been changed.
     regular(&fs::metadata(path)?)?;
     let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
     regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
     let mut bytes = Vec::new();
     file.take(max as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > max {

@@ -250,6 +250,10 @@ impl<S: RouteStore> Engine<S> {
         }
         let change = if self.complete() { Change::Complete } else { Change::Flush };
         self.tables.mesh().tell(change);
+        #[cfg(feature = "mesh")]
+        if self.recorder.as_ref().is_some_and(|r| r.is_due(self.core.state().table().store().len())) {
+            self.checkpoint();
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.flush();
         }

@@ -20,6 +20,10 @@ impl Limits {
     pub const DRAIN_MOST: Duration = Duration::from_secs(86_400);
     /// Bytes of a recording. When full: it ends, and the node goes on; a longer one is not replayed.
     pub const RECORDING: usize = 1 << 30;
+    /// Events between two notes in a recording of what the state is, besides one for each route. When reached: it is
+    /// noted.
+    #[cfg(feature = "mesh")]
+    pub(crate) const CHECKPOINT: usize = 64;
     /// Events of the transport that wait for the engine. When full: peers are not read, and nothing is lost.
     pub const EVENTS: usize = 256;
     /// The same on a board: each may be a frame of 16 KiB. When full: the same.

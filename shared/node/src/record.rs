@@ -11,8 +11,8 @@ use catalyst_control::{Event, Now, Settings};
 use crate::error::NodeError;
 use crate::limits::Limits;
 
-/// A line that is no event: what the state was. A node of the cloud writes one before it stops and one at its end; a
-/// board spares itself the bytes.
+/// A line that is no event: what the state was. A node of the cloud writes one now and then, one before it stops and one
+/// at its end; a board spares itself the bytes.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Checkpoint {
@@ -25,6 +25,9 @@ pub struct Recorder {
     out: BufWriter<File>,
     written: usize,
     broken: bool,
+    /// Events since the state was noted.
+    #[cfg(feature = "mesh")]
+    since: usize,
 }
 
 impl Recorder {
@@ -44,6 +47,8 @@ impl Recorder {
             out: BufWriter::with_capacity(Limits::RECORD_BUFFER, file),
             written: 0,
             broken: false,
+            #[cfg(feature = "mesh")]
+            since: 0,
         };
         recorder.line(&Recording::new(settings).header);
         Ok(recorder)
@@ -52,6 +57,17 @@ impl Recorder {
     /// Writes one event. A disk that fails ends the recording, not the node.
     pub(crate) fn event(&mut self, event: &Event, now: Now) {
         self.line(&Record { now, event: event.clone() });
+        #[cfg(feature = "mesh")]
+        {
+            self.since += 1;
+        }
+    }
+
+    /// Whether it is time to note the state, of so many routes. The digest takes longer the more there are, so events
+    /// pay for it: a recording costs a node about as much again for each event, whatever the size of its table.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn is_due(&self, routes: usize) -> bool {
+        !self.broken && self.since >= Limits::CHECKPOINT.saturating_add(routes)
     }
 
     fn line(&mut self, value: &impl serde::Serialize) {
@@ -77,6 +93,7 @@ impl Recorder {
     pub(crate) fn checkpoint(&mut self, digest: &[u8; 32]) {
         let digest = digest.iter().map(|b| format!("{b:02x}")).collect();
         self.line(&Checkpoint { digest });
+        self.since = 0;
     }
 
     /// Brings what is buffered to the file.
