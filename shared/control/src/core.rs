@@ -253,11 +253,12 @@ impl<S: Store> Core<S> {
         let (matched, list) = marks.settle();
         matched.into_iter().for_each(|rule| self.state.exports.matched(rule));
         let mut touched = BTreeSet::new();
+        let most = self.state.settings.limits.origins;
         // A grant that goes and comes back within one step must not cut flows: only the sum counts.
         let mut grants: BTreeMap<(GroupId, Sym), (bool, bool)> = BTreeMap::new();
         for mark in list {
             let group = mark.group;
-            let (changed, grant) = self.groups.apply(mark, &mut self.state.table);
+            let (changed, grant) = self.groups.apply(mark, most, &mut self.state.table);
             if changed {
                 touched.insert(group);
             }

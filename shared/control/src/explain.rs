@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use catalyst_names::NodeName;
-use catalyst_policy::{Relation, RuleList};
+use catalyst_policy::{Denied, Relation, RuleList};
 use catalyst_route_table::{Rank, RouteKey, Store, Sym};
 use catalyst_wire::{Attrs, Health, Limits as WireLimits};
 
@@ -298,6 +298,9 @@ impl<S: Store> Core<S> {
                 }
                 Some(session) if !self.groups().wants(session, service) => {
                     Some(unasked(self.groups().interest(session)))
+                }
+                Some(session) if self.groups().is_crowded_out(session, key) => {
+                    Some(Denied::Crowded.to_string())
                 }
                 Some(session) if !self.groups().is_announced(session, key) => {
                     Some("kept back by a plugin".to_string())

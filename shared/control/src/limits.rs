@@ -16,6 +16,15 @@ pub struct Limits {
     /// Keys that an export group remembers only for slow peers, beyond the most that it announced at one time: the
     /// withdrawals that they have yet to hear. When full: the slowest session is ended, to start afresh.
     pub tombstones: usize,
+    /// Keys of one service of a third organisation that one neighbour organisation is told of. When full: the best are told,
+    /// the others are kept ready and shown by `explain`. Not on the edge, whose table is small.
+    #[serde(default = "unbounded")]
+    pub origins: usize,
+}
+
+/// What recordings from before the bound were made with.
+fn unbounded() -> usize {
+    usize::MAX
 }
 
 impl Limits {
@@ -58,6 +67,7 @@ impl Limits {
         routes_per_peer: 1_000_000,
         notices: 1_024,
         tombstones: 100_000,
+        origins: 8,
     };
     /// What an edge node starts with.
     pub const EDGE: Limits = Limits {
@@ -67,6 +77,7 @@ impl Limits {
         routes_per_peer: 1_024,
         notices: 128,
         tombstones: 1_024,
+        origins: 8,
     };
 
     /// Routes whose changes are counted at a time: see [`Limits::FLAPS`].

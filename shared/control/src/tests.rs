@@ -3,6 +3,8 @@
 mod attributes;
 mod conflicts;
 mod cost;
+#[cfg(feature = "transit")]
+mod crowd;
 mod digests;
 mod drain;
 mod explain;

@@ -99,6 +99,8 @@ mutants! {
     LastRuleWins, Export, "The last rule that speaks of a route decides, not the first.";
     LeakToPeers, Export, "What is for customers only goes to peers too.";
     LocalPrefLeaves, Export, "local_pref is told across the border.";
+    NobodyMovesUp, Export, "A way that another organisation was not told of stays unsaid when one that it was told of goes.";
+    OriginsUnbounded, Export, "Another organisation is told all ways to a service of a third.";
     MarkUnset, Export, "Customers and peers are told routes without the only-to-customer mark.";
 
     ComesBackSent, LoopCheck, "A route is told to an organisation that is in its path.";

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use catalyst_names::OriginId;
+use catalyst_names::{OriginId, ServiceName};
 use catalyst_policy::Agreement;
 
+use crate::choice::{self, Told};
 use crate::rules::{self, Border};
 use crate::table::{Candidate, Key, Rank};
 use crate::world::World;
@@ -22,21 +23,32 @@ pub(crate) struct Crossing {
     pub(crate) route: Candidate,
 }
 
-/// All routes that cross a border, given what wins inside each organisation.
+/// A service that one node tells another of: exporter, importer, service.
+pub(crate) type Passed = (usize, usize, ServiceName);
+
+/// All routes that cross a border, given what wins inside each organisation, and what crossed before.
 pub(crate) fn crossings(
     world: &World,
     inside: &BTreeMap<Key, BTreeMap<usize, Candidate>>,
+    told: &mut Told<Passed>,
     opaque: Opaque<'_>,
 ) -> Vec<Crossing> {
     let mut found = Vec::new();
     for (key, held) in inside {
         for (from, route) in held {
             for (to, agreement) in world.external(*from) {
-                found.extend(crossing(world, (key, route), *from, to, agreement, opaque));
+                let crossing = crossing(world, (key, route), *from, to, agreement, opaque);
+                found.extend(crossing.map(|crossing| (crossing, route, &key.origin)));
             }
         }
     }
-    found
+    let place =
+        |(_, route, origin): &(Crossing, &Candidate, &OriginId)| choice::place(route, origin.as_str());
+    choice::first(&mut found, told, place, |(crossing, route, _)| {
+        let of = (crossing.from, crossing.to, crossing.key.service.clone());
+        (!route.org_path.is_empty()).then(|| (of, world.nodes[crossing.from].origins))
+    });
+    found.into_iter().map(|(crossing, ..)| crossing).collect()
 }
 
 fn crossing(

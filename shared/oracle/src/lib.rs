@@ -11,6 +11,7 @@
 //! Not in it: limits that refuse routes, whose outcome depends on what came first.
 
 mod border;
+pub mod choice;
 mod neighbours;
 pub mod rules;
 mod settle;

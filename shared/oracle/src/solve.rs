@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 
 use catalyst_names::{OriginId, ServiceName};
 
-use crate::border::{Opaque, crossings};
+use crate::border::{Opaque, Passed, crossings};
+use crate::choice::Told;
 use crate::neighbours::{hear, put};
 use crate::rules;
 use crate::settle::settle;
 use crate::table::{Candidate, Key, Marks, Rank, Table};
 use crate::world::{Node, Service, World};
+
+/// What wins at which node, by key.
+type Inside = BTreeMap<Key, BTreeMap<usize, Candidate>>;
 
 /// What every node holds once the network has come to rest, in the order of [`World::nodes`].
 ///
@@ -19,7 +23,7 @@ use crate::world::{Node, Service, World};
 #[must_use]
 pub fn solve(world: &World, opaque: Opaque<'_>) -> Vec<Table> {
     let mut tables = vec![Table::default(); world.nodes.len()];
-    let mut inside: BTreeMap<Key, BTreeMap<usize, Candidate>> = BTreeMap::new();
+    let mut inside: Inside = BTreeMap::new();
     for (home, node) in world.nodes.iter().enumerate() {
         for service in &node.services {
             let (key, route) = own(home, node, service);
@@ -30,27 +34,56 @@ pub fn solve(world: &World, opaque: Opaque<'_>) -> Vec<Table> {
             }
         }
     }
-    // Beyond each border a key has another origin id, so what crosses next depends only on what crossed before: no two
-    // organisations wait for each other, whatever their rules. No organisation stands in a path twice, so this ends.
-    while !inside.is_empty() {
-        for (key, winners) in &inside {
-            hear(world, key, winners, &mut tables);
+    // Beyond each border a key has another origin id, so what crosses next depends only on what crossed before, and on what
+    // else is told of its service: that stands before it, because it is not marked as about to stop or passed fewer
+    // organisations. So no two organisations wait for each other, whatever their rules. No organisation stands in a path
+    // twice, so this ends.
+    let mut told = Told::new();
+    for (key, winners) in &inside {
+        hear(world, key, winners, &mut tables);
+    }
+    let (mut calm, mut leaving) = (vec![Inside::new()], vec![Inside::new()]);
+    share(inside, &mut calm[0], &mut leaving[0]);
+    for pass in 0..2 {
+        let mut depth = 0;
+        while let Some(level) = if pass == 0 { calm.get(depth) } else { leaving.get(depth) } {
+            let beyond = cross(world, level, &mut told, opaque, &mut tables);
+            for (key, winners) in &beyond {
+                hear(world, key, winners, &mut tables);
+            }
+            depth += 1;
+            if !beyond.is_empty() {
+                let length = calm.len().max(leaving.len()).max(depth + 1);
+                calm.resize(length, Inside::new());
+                leaving.resize(length, Inside::new());
+                share(beyond, &mut calm[depth], &mut leaving[depth]);
+            }
         }
-        inside = cross(world, &inside, opaque, &mut tables);
     }
     tables.iter_mut().for_each(Table::elect);
     tables
 }
 
+/// Puts what wins at each node with what is about to stop, or with the rest.
+fn share(inside: Inside, calm: &mut Inside, leaving: &mut Inside) {
+    for (key, winners) in inside {
+        for (node, route) in winners {
+            let list = if route.marks.leaving { &mut *leaving } else { &mut *calm };
+            list.entry(key.clone()).or_default().insert(node, route);
+        }
+    }
+}
+
 /// Lets everything cross the next border; gives back what wins beyond.
 fn cross(
     world: &World,
-    inside: &BTreeMap<Key, BTreeMap<usize, Candidate>>,
+    inside: &Inside,
+    told: &mut Told<Passed>,
     opaque: Opaque<'_>,
     tables: &mut [Table],
-) -> BTreeMap<Key, BTreeMap<usize, Candidate>> {
+) -> Inside {
     let mut entries: BTreeMap<Key, Vec<(usize, Candidate)>> = BTreeMap::new();
-    for crossing in crossings(world, inside, opaque) {
+    for crossing in crossings(world, inside, told, opaque) {
         let to = &world.nodes[crossing.to].name;
         let granted = tables[crossing.from].granted.entry(to.clone()).or_default();
         granted.insert(crossing.key.service.clone());

@@ -21,6 +21,7 @@ fn node(name: &str, services: &[(&str, u32)]) -> Node {
         exports: Vec::new(),
         imports: Vec::new(),
         interest: None,
+        origins: usize::MAX,
         leaving: false,
     }
 }

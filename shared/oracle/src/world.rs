@@ -37,6 +37,8 @@ pub struct Node {
     pub imports: Vec<Rule>,
     /// What it wants to hear of, by full names with stars; everything without a list.
     pub interest: Option<Vec<String>>,
+    /// How many ways to one service of a third organisation it tells another organisation of.
+    pub origins: usize,
     /// It is about to stop: all that it announces says so.
     pub leaving: bool,
 }

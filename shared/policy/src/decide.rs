@@ -81,6 +81,8 @@ pub enum Denied {
     NotImported,
     /// A rule rejects it.
     Rejected,
+    /// As many better ways to the service as one organisation is told of are told.
+    Crowded,
 }
 
 impl fmt::Display for Denied {
@@ -99,6 +101,7 @@ impl fmt::Display for Denied {
             Denied::NotExported => "not exported: no entry of 'exports' names it",
             Denied::NotImported => "not imported: no entry of 'imports' names it",
             Denied::Rejected => "a rule rejects it",
+            Denied::Crowded => "better ways to it are announced there, as many as may be",
         })
     }
 }

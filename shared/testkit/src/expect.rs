@@ -34,6 +34,7 @@ impl Net {
                 exports: node.plan.exports.clone(),
                 imports: node.plan.imports.clone(),
                 interest: node.plan.interest.clone(),
+                origins: node.plan.limits.origins,
                 leaving: node.draining,
             }
         });

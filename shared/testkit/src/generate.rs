@@ -70,6 +70,12 @@ fn finish(
     if rng.percent(12) {
         nodes.iter_mut().for_each(|node| node.interest = interest(rng, 30, orgs));
     }
+    // By a chance of its own: all else stays as it is.
+    let mut chance = Rng::new(seed.rotate_left(17) ^ 0x6f72_6967_696e);
+    if chance.percent(40) {
+        let most = chance.one_of([1, 1, 2, 3]);
+        nodes.iter_mut().for_each(|node| node.limits.origins = most);
+    }
     let tight = links.len() < 20 && rng.percent(7);
     if tight {
         limit(rng, &mut nodes, &mut links);

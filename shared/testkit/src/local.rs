@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use catalyst_control::SessionId;
 use catalyst_names::{NodeName, OrgId, OriginId, ServiceName};
+use catalyst_oracle::choice;
 use catalyst_oracle::rules::{self, Border, preferred};
-use catalyst_oracle::{Candidate, Key, Marks, Rank, Table};
+use catalyst_oracle::{Candidate, Held, Key, Marks, Rank, Table};
 use catalyst_policy::{Agreement, border_origin};
 use catalyst_wire::{Attrs, Limits as WireLimits, WellKnown};
 
@@ -206,7 +207,11 @@ impl Net {
     fn heard(&self, (node, peer): Pair, table: &Table) -> BTreeMap<Key, Told> {
         let (own, their) = (&self.nodes[node].plan, &self.nodes[peer].plan);
         let mut heard = BTreeMap::new();
-        for (key, held) in &table.loc_rib {
+        let mut ways: Vec<(&Key, &Held)> = table.loc_rib.iter().collect();
+        if own.name.org() != their.name.org() {
+            self.best_ways((node, peer), &mut ways);
+        }
+        for (key, held) in ways {
             let best = &held.best;
             let orgs: Vec<String> = best.org_path.iter().map(|org| org.as_str().to_owned()).collect();
             let mut marks = best.marks;
@@ -243,6 +248,26 @@ impl Net {
             }
         }
         heard
+    }
+
+    /// Leaves of the ways to services of third organisations those that rules let through to a neighbour, as many as it may
+    /// hear of.
+    fn best_ways(&self, (node, peer): Pair, ways: &mut Vec<(&Key, &Held)>) {
+        let (own, their) = (&self.nodes[node].plan, &self.nodes[peer].plan);
+        let Some(agreement) = self.agreement(node, peer) else { return };
+        let Some(role) = rules::role(agreement, own.name.org(), their.name.org()) else { return };
+        let border = Border { own: own.name.org(), org: their.name.org(), node: their.name.as_str() };
+        ways.retain(|(key, held)| {
+            rules::exported(&own.exports, border, role, key.service.as_str(), &held.best).is_some()
+        });
+        let most = own.limits.origins;
+        let third = |way: &(&Key, &Held)| !way.1.best.org_path.is_empty();
+        choice::first(
+            ways,
+            &mut choice::Told::new(),
+            |(key, held)| choice::place(&held.best, key.origin.as_str()),
+            |way| third(way).then(|| (way.0.service.clone(), most)),
+        );
     }
 
     /// What left for a neighbour is what it has to hear.

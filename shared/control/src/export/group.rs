@@ -10,6 +10,8 @@ use catalyst_route_table::{DenseMap, RouteKey, Sym};
 use catalyst_wire::{HEADER, Limits as WireLimits};
 
 use crate::event::SessionId;
+#[cfg(feature = "transit")]
+use crate::export::crowd::Crowds;
 use crate::export::entry::{Entry, Fill, key_element, write};
 use crate::export::selective::Selective;
 use crate::export::sums::Sums;
@@ -67,6 +69,8 @@ pub(crate) struct Group {
     absent: BTreeSet<Sym>,
     sums: Sums,
     pub(super) selective: Selective,
+    #[cfg(feature = "transit")]
+    pub(super) crowds: Crowds,
 }
 
 impl Group {
@@ -83,6 +87,8 @@ impl Group {
             absent: BTreeSet::new(),
             sums: Sums::default(),
             selective: Selective::default(),
+            #[cfg(feature = "transit")]
+            crowds: Crowds::default(),
         }
     }
 
@@ -111,6 +117,8 @@ impl Group {
         forked.tombstones = self.tombstones.clone();
         forked.peak = self.peak;
         forked.sums = self.sums.clone();
+        #[cfg(feature = "transit")]
+        forked.crowds.clone_from(&self.crowds);
         forked.of_peer.insert(peer, session);
         Some(forked)
     }

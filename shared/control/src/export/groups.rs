@@ -227,12 +227,44 @@ impl Groups {
         self.grants.range(range).map(|((_, service), _)| *service).collect()
     }
 
-    /// Applies one mark. Returns whether the group's sessions have something new to send, and a changed grant.
+    /// Applies one mark, with what it means for other keys of its service, of which another organisation is told `most` at
+    /// most. Returns whether the group's sessions have something new to send, and a changed grant.
+    #[cfg(feature = "transit")]
     pub(crate) fn apply<S: Store>(
         &mut self,
         mark: Mark,
+        most: usize,
         table: &mut RouteTable<S>,
     ) -> (bool, Option<GrantChange>) {
+        let Some(group) = self.groups.get_mut(&mark.group) else { return (false, None) };
+        if !matches!(group.kind, GroupKind::External { .. }) {
+            return self.apply_one(mark, table);
+        }
+        let count = self.grants.get(&(mark.group, mark.key.service)).map_or(0, |count| *count as usize);
+        let id = mark.group;
+        let wish = (mark.key, mark.announce);
+        let chosen = group.crowds.choose(wish, (count, most), &group.entries, table);
+        let mut result = (false, None);
+        for (key, announce) in chosen {
+            let (changed, grant) = self.apply_one(Mark { group: id, key, announce }, table);
+            result = (result.0 || changed, grant.or(result.1));
+        }
+        result
+    }
+
+    /// Applies one mark.
+    #[cfg(not(feature = "transit"))]
+    pub(crate) fn apply<S: Store>(
+        &mut self,
+        mark: Mark,
+        _most: usize,
+        table: &mut RouteTable<S>,
+    ) -> (bool, Option<GrantChange>) {
+        self.apply_one(mark, table)
+    }
+
+    /// Applies one mark to its key alone.
+    fn apply_one<S: Store>(&mut self, mark: Mark, table: &mut RouteTable<S>) -> (bool, Option<GrantChange>) {
         let Some(group) = self.groups.get_mut(&mark.group) else { return (false, None) };
         let was = group.is_announced(mark.key);
         let changed = match mark.announce {
@@ -329,6 +361,21 @@ impl Groups {
     pub fn is_announced(&self, session: SessionId, key: RouteKey) -> bool {
         let group = self.of_session.get(&session).and_then(|id| self.groups.get(id));
         group.is_some_and(|g| g.is_announced(key))
+    }
+
+    /// Whether a key is kept back from a session's group because there are enough better ways to its service.
+    #[must_use]
+    #[cfg(feature = "transit")]
+    pub fn is_crowded_out(&self, session: SessionId, key: RouteKey) -> bool {
+        let group = self.of_session.get(&session).and_then(|id| self.groups.get(id));
+        group.is_some_and(|group| group.crowds.keeps(key))
+    }
+
+    /// Whether a key is kept back because there are enough better ways: never so here.
+    #[must_use]
+    #[cfg(not(feature = "transit"))]
+    pub fn is_crowded_out(&self, _session: SessionId, _key: RouteKey) -> bool {
+        false
     }
 
     /// For tests: every journal fits its table.

@@ -3,6 +3,8 @@
 //! A peer is a cursor into the journal. When it can take bytes, the newest state of the keys after its cursor is
 //! sent. A slow peer therefore costs a cursor, bursts coalesce, and one stuck peer delays no other.
 
+#[cfg(feature = "transit")]
+mod crowd;
 mod entry;
 mod group;
 mod groups;
