@@ -7,7 +7,8 @@ mod common;
 use std::sync::LazyLock;
 
 use catalyst_identity::{
-    Credentials, Fingerprint, NodeKey, OrgRoot, PeerVerifier, TrustBundle, not_after, peer_name, validity,
+    Credentials, Fingerprint, JoinToken, NodeKey, OrgRoot, PeerVerifier, TrustBundle, not_after, peer_name,
+    validity,
 };
 use common::{NOW, TestClock, enrol, node, org, root, verifier};
 use proptest::collection::vec;
@@ -21,6 +22,7 @@ struct Fixed {
     leaf: Vec<u8>,
     root_der: Vec<u8>,
     judge: PeerVerifier,
+    token: String,
 }
 
 static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
@@ -30,7 +32,12 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let leaf = enrol(&root, "edge-1").chain()[0].to_vec();
     let root_der = root.bundle().unwrap().roots().next().unwrap().to_vec();
     let (_, judge) = verifier(&[&root], TestClock::at(NOW));
-    Fixed { root, key, csr, leaf, root_der, judge }
+    let address = "gateway.acme.example:7443".to_owned();
+    let roots = vec![Fingerprint([7; 32])];
+    let token =
+        JoinToken::generate(org("acme.example"), node("edge-1"), address, roots, NOW, NOW + 60).unwrap();
+    let token = token.to_text().to_string();
+    Fixed { root, key, csr, leaf, root_der, judge, token }
 });
 
 /// Everything that reads text, on one text.
@@ -44,6 +51,7 @@ fn read_all(text: &str) {
     let _ = not_after(text);
     let _ = validity(text).map(|v| v.half_life());
     let _ = text.parse::<Fingerprint>();
+    let _ = JoinToken::from_text(text);
     assert!(f.root.sign_csr(text, None, NOW, 60).is_err());
 }
 
@@ -120,5 +128,29 @@ proptest! {
         // What a peer sends along does not change what its leaf proves.
         let name = FIXED.judge.verify_client(&good, &[issuer, bad]).unwrap();
         prop_assert_eq!(name.as_str(), "edge-1.acme.example");
+    }
+
+    #[test]
+    fn damaged_tokens(at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_-]", how in 0..4_u8) {
+        let mut text = FIXED.token.clone();
+        let at = at.index(text.len());
+        match how {
+            0 => text.truncate(at),
+            1 => drop(text.remove(at)),
+            2 => text.insert_str(at, &to),
+            _ => text.replace_range(at..=at, &to),
+        }
+        prop_assume!(text != FIXED.token);
+        // Nobody reads another invitation out of it: what was cut or mistyped is seen.
+        prop_assert!(JoinToken::from_text(&text).is_err(), "{}", text);
+    }
+
+    #[test]
+    fn random_bytes_in_the_form_of_a_token(bytes in vec(any::<u8>(), 0..300)) {
+        use base64::Engine as _;
+        let check = Fingerprint::of(&bytes);
+        let mut all = bytes;
+        all.extend(&check.0[..4]);
+        let _ = JoinToken::from_text(&format!("cn1.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&all)));
     }
 }

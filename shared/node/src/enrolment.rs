@@ -96,10 +96,10 @@ pub(crate) async fn greeted(stream: &mut EnrolStream) -> Result<Greeting, String
     Ok(greeting)
 }
 
-/// 32 bytes from 64 hexadecimal digits.
+/// 32 bytes from 64 hexadecimal digits, and from nothing else: a sign would be read as part of a number.
 pub(crate) fn secret(text: &str) -> Option<[u8; 32]> {
     let mut out = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {

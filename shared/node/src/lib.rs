@@ -44,6 +44,8 @@ pub mod envoy_row;
 mod error;
 mod exposes;
 mod exposing;
+#[cfg(all(test, feature = "mesh"))]
+mod garbage;
 mod gate;
 mod http;
 #[cfg(feature = "mesh")]

@@ -185,6 +185,8 @@ impl Lines {
 
     fn bad(&self, why: impl std::fmt::Display) -> NodeError {
         let (path, line) = (self.path.display(), self.number);
+        // Each line is a document of its own to its reader.
+        let why = why.to_string().replace(" at line 1 column ", " at column ");
         NodeError::Input(format!("{path}:{line}: not a line of a recording: {why}"))
     }
 }

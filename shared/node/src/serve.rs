@@ -189,7 +189,7 @@ impl<R: futures_lite::AsyncBufRead + Unpin> ReadLine for futures_lite::io::Take<
 
 /// What a client wants to watch, if that is what it asks for.
 #[cfg(feature = "mesh")]
-fn watched(line: &[u8]) -> Option<(Option<String>, bool)> {
+pub(crate) fn watched(line: &[u8]) -> Option<(Option<String>, bool)> {
     match serde_json::from_slice(line).ok()? {
         Envelope { v: VERSION, request: Request::Watch { pattern, changes_only } } => {
             Some((pattern, changes_only))
@@ -198,7 +198,7 @@ fn watched(line: &[u8]) -> Option<(Option<String>, bool)> {
     }
 }
 
-async fn answer(line: &[u8], caller: Caller, engine: &Sender<Asked>) -> Reply {
+pub(crate) async fn answer(line: &[u8], caller: Caller, engine: &Sender<Asked>) -> Reply {
     let envelope: Envelope = match serde_json::from_slice(line) {
         Ok(envelope) => envelope,
         Err(error) => return Reply::of(Err(format!("not a request of the admin API: {error}"))),

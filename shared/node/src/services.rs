@@ -6,7 +6,7 @@
 //!     └── status <── board <───────┘  └── orders ──> supervisor
 //! ```
 
-mod probe;
+pub(crate) mod probe;
 mod task;
 
 use std::os::unix::net::UnixStream;

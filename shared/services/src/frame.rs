@@ -434,4 +434,40 @@ mod tests {
         inbox.extend(&u32::MAX.to_le_bytes());
         assert!(matches!(inbox.message::<Order>(), Err(ServicesError::Frame)));
     }
+
+    #[test]
+    fn damaged_orders_and_noise_are_read_as_something_or_refused() {
+        let mut seed = 0x5eed_u64;
+        let mut below = |n: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % n
+        };
+        let good = Order::Start { id: 7, grace_ms: 5_000, program: program() }.encode();
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..5_000 {
+            let mut bytes = match below(4) {
+                0 => (0..below(60)).map(|_| below(256) as u8).collect(),
+                _ => good.clone(),
+            };
+            for _ in 0..1 + below(3) {
+                let at = below(bytes.len().max(1));
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = below(256) as u8;
+                }
+            }
+            let mut inbox = Inbox::default();
+            inbox.extend(&bytes);
+            match inbox.message::<Order>() {
+                Ok(Some(order)) => {
+                    read += 1;
+                    // What was understood is written to be understood the same.
+                    assert_eq!(Order::decode(&order.encode()[4..]).map(|o| o.encode()), Some(order.encode()));
+                }
+                Ok(None) => {}
+                Err(_) => refused += 1,
+            }
+            let _ = Report::decode(&bytes);
+        }
+        assert!(read > 100 && refused > 100, "{read} {refused}");
+    }
 }

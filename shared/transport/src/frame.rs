@@ -75,6 +75,7 @@ fn total(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use catalyst_wire::Frame;
 
     fn frame(kind: u8, len: u16) -> Vec<u8> {
         let mut out = vec![kind, 0];
@@ -124,5 +125,66 @@ mod tests {
         reader.push(Bytes::from_static(&[2, 0, 0, 2, 1]));
         assert_eq!(reader.next(), Ok(None));
         assert!(!reader.at_boundary());
+    }
+
+    /// Noise, and good frames with noise in them, in pieces of any size: the frames are those that the codec cuts out of the
+    /// whole, and the reader stops where it does.
+    #[test]
+    fn any_bytes_in_any_pieces_are_cut_as_the_codec_cuts_them() {
+        let mut seed = 0x5eed_u64;
+        let mut below = |n: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % n
+        };
+        let (mut refused, mut whole) = (0, 0);
+        for _ in 0..2_000 {
+            let mut stream: Vec<u8> = Vec::new();
+            for _ in 0..below(6) {
+                stream.extend(frame(below(12) as u8, below(300) as u16));
+            }
+            for _ in 0..below(4) {
+                let at = below(stream.len() + 1);
+                stream.splice(at..at, (0..below(9)).map(|n| (n * 89) as u8));
+            }
+            let mut expected = Vec::new();
+            let mut rest = &stream[..];
+            let mut end = Ok(());
+            loop {
+                match Frame::split(rest) {
+                    Ok(Some((_, behind))) => {
+                        expected.push(rest[..rest.len() - behind.len()].to_vec());
+                        rest = behind;
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        end = Err(error);
+                        break;
+                    }
+                }
+            }
+            let mut reader = FrameReader::default();
+            let (mut got, mut seen) = (Vec::new(), Ok(()));
+            let mut left = &stream[..];
+            'stream: while !left.is_empty() {
+                let (now, later) = left.split_at(1 + below(left.len()));
+                left = later;
+                reader.push(Bytes::copy_from_slice(now));
+                loop {
+                    match reader.next() {
+                        Ok(Some(frame)) => got.push(frame.to_vec()),
+                        Ok(None) => break,
+                        Err(error) => {
+                            seen = Err(error);
+                            break 'stream;
+                        }
+                    }
+                }
+            }
+            assert_eq!((&got, &seen), (&expected, &end), "{stream:?}");
+            assert!(seen.is_err() || reader.at_boundary() == rest.is_empty());
+            refused += usize::from(seen.is_err());
+            whole += got.len();
+        }
+        assert!(refused > 100 && whole > 1_000, "{refused} {whole}");
     }
 }

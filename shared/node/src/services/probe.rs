@@ -61,7 +61,7 @@ async fn attempt<Sh: Shell>(
     Ok((socket, verdict))
 }
 
-fn status(head: &[u8; STATUS]) -> Option<u16> {
+pub(crate) fn status(head: &[u8; STATUS]) -> Option<u16> {
     let text = std::str::from_utf8(head).ok()?.strip_prefix("HTTP/1.")?;
     text.get(2..)?.parse().ok().filter(|_| text.as_bytes().get(1) == Some(&b' '))
 }

@@ -160,4 +160,39 @@ mod tests {
         assert!(budget.take(100));
         assert_eq!(reader.feed(&[0xff, 0xff], &budget, &mut |_| {}), Err(TooLong));
     }
+
+    /// Whatever comes, in whatever pieces: no packet is longer than one may be, and the budget is whole in the end.
+    #[test]
+    fn noise_in_any_pieces_ends_with_the_budget_as_it_was() {
+        let mut seed = 0x5eed_u64;
+        let mut below = |n: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % n
+        };
+        let (mut ended, mut packets, mut passed) = (0, 0, 0);
+        for _ in 0..1_000 {
+            let room = below(4_000);
+            let budget = Budget::new(room);
+            let mut deframer = Deframer::new();
+            for _ in 0..40 {
+                let long = below(5) == 0;
+                let mut piece: Vec<u8> = (0..below(200)).map(|_| below(256) as u8).collect();
+                if let (Some(first), false) = (piece.first_mut(), long) {
+                    *first = [0, 0, 1, 2, 0xff][below(5)];
+                }
+                match deframer
+                    .feed(&piece, &budget, &mut |packet| packets += usize::from(packet.len() <= 65_507))
+                {
+                    Ok(dropped) => passed += dropped,
+                    Err(TooLong) => {
+                        ended += 1;
+                        break;
+                    }
+                }
+            }
+            deframer.clear(&budget);
+            assert!(budget.take(room) && !budget.take(1), "the budget is another");
+        }
+        assert!(packets > 200 && passed > 100 && ended > 10, "{packets} {passed} {ended}");
+    }
 }
