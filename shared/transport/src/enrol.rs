@@ -1,7 +1,8 @@
 //! The asking side of an exchange: finds the way to the node that issues certificates.
 //!
 //! QUIC first. When it gets no answer for a while, TLS over TCP is tried beside it, at the same port: what answers first
-//! is used. Who refuses in words is believed, whatever carried the words.
+//! is used. Who refuses in words over QUIC is believed. Over TCP anybody may have the port: until the node has named the
+//! protocol, a refusal counts only if QUIC gets no answer at all.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -58,7 +59,9 @@ pub async fn enrol(
         match future::or(unless_silent(by_quic, &failed), unless_silent(by_tcp, &failed)).await {
             Ok(stream) => return Ok(stream),
             Err(Failed::Socket(e)) => last = EnrolError::Socket(e),
-            Err(Failed::Silent(reason) | Failed::Refused(reason)) => last = refused(reason),
+            Err(Failed::Silent(reason) | Failed::Unsure(reason) | Failed::Refused(reason)) => {
+                last = refused(reason);
+            }
         }
     }
     Err(last)
@@ -68,6 +71,8 @@ enum Failed {
     Socket(io::Error),
     /// Nobody answered, or something on the way did.
     Silent(String),
+    /// Something said no, which may be another than the node.
+    Unsure(String),
     /// The other side said no.
     Refused(String),
 }
@@ -80,7 +85,7 @@ type Way<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 /// What came of one of two ways. Who got nowhere waits for the other, unless that one was there before.
 async fn unless_silent(way: Way<'_>, failed: &Mutex<Option<Failed>>) -> Outcome {
     let error = match way.await {
-        Err(error @ (Failed::Silent(_) | Failed::Socket(_))) => error,
+        Err(error @ (Failed::Silent(_) | Failed::Unsure(_) | Failed::Socket(_))) => error,
         done => return done,
     };
     let other = lock(failed).replace(error);
@@ -88,6 +93,7 @@ async fn unless_silent(way: Way<'_>, failed: &Mutex<Option<Failed>>) -> Outcome 
     let mine = lock(failed).take();
     Err(match (other, mine) {
         (Failed::Silent(other), Some(Failed::Silent(mine))) => Failed::Silent(format!("{other}; {mine}")),
+        (Failed::Silent(_) | Failed::Socket(_), Some(unsure @ Failed::Unsure(_))) => unsure,
         (other, _) => other,
     })
 }
@@ -120,11 +126,12 @@ async fn by_tcp(
 ) -> Outcome {
     rt.sleep(Limits::ENROL_HEAD_START).await;
     let refused = |e: String| Failed::Refused(why(&e));
+    let unsure = |e: String| Failed::Unsure(format!("{remote} over TCP: {}", why(&e)));
     let work = async {
         let socket = connect(remote).await.map_err(|e| silent("TCP", remote, &e.to_string()))?;
         let name = ServerName::try_from(SERVER_NAME).map_err(|e| refused(e.to_string()))?;
         let tls = ClientConnection::new(tls, name).map_err(|e| refused(e.to_string()))?;
-        let stream = TlsStream::handshake(socket, Box::new(tls)).await.map_err(refused)?;
+        let stream = TlsStream::handshake(socket, Box::new(tls)).await.map_err(unsure)?;
         // Something in between may answer in the name of all; the node itself names the protocol.
         if stream.alpn() != Some(quic::JOIN) {
             return Err(silent("TCP", remote, "what answers is no node"));
