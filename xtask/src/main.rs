@@ -7,6 +7,7 @@ mod build_edge;
 mod cargo;
 mod demo;
 mod envoy;
+mod fuzz;
 mod golden;
 mod laws;
 mod module_tree;
@@ -50,6 +51,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "envoy", summary: envoy::SUMMARY, help: envoy::HELP, run: envoy::run },
     Command { name: "bench", summary: bench::SUMMARY, help: bench::HELP, run: bench::run },
     Command { name: "sim", summary: sim::SUMMARY, help: sim::HELP, run: sim::run },
+    Command { name: "fuzz", summary: fuzz::SUMMARY, help: fuzz::HELP, run: fuzz::run },
     Command { name: "replay", summary: replay::SUMMARY, help: replay::HELP, run: replay::run },
     Command { name: "soak", summary: soak::SUMMARY, help: soak::HELP, run: soak::run },
     Command { name: "demo", summary: demo::SUMMARY, help: demo::HELP, run: demo::run },

@@ -13,6 +13,8 @@ pub enum Ended {
     Failed,
     /// Not run, with the reason.
     LeftOut(String),
+    /// It cannot be run on this machine, with the reason. That is no failure, but it is said.
+    NotHere(String),
 }
 
 /// One line of the table.
@@ -38,6 +40,7 @@ pub fn render(rows: &[Row]) -> String {
             Ended::Ok => ("ok", tests(row.count)),
             Ended::Failed => ("FAILED", tests(row.count)),
             Ended::LeftOut(why) => ("left out", why.clone()),
+            Ended::NotHere(why) => ("NOT RUN", why.clone()),
         };
         let line = format!("{:<10}{result:<10}{:>7.1} s  {detail}", row.name, row.time.as_secs_f64());
         text.push_str(line.trim_end());
@@ -57,7 +60,7 @@ pub fn render(rows: &[Row]) -> String {
 
 /// Whether the run is good: nothing failed, and nothing that was wanted is missing.
 pub fn good(rows: &[Row]) -> bool {
-    rows.iter().all(|row| row.ended == Ended::Ok)
+    rows.iter().all(|row| matches!(row.ended, Ended::Ok | Ended::NotHere(_)))
 }
 
 fn tests(count: Count) -> String {

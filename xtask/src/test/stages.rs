@@ -63,6 +63,11 @@ pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
             minutes: 10,
             ..stage("demo", "the demo's own checks; demos beside each other, and killed", demo())
         },
+        Stage {
+            full: true,
+            minutes: 40,
+            ..stage("fuzz", "cargo-fuzz finds nothing in a minute for each decoder", fuzz())
+        },
         Stage { full: true, ..stage("size", "the edge binary fits a small board", size(metadata)) },
         Stage {
             full: true,
@@ -94,6 +99,11 @@ fn sim(full: bool) -> Vec<Step> {
     let seeds = if full { "50000" } else { "10000" };
     let xtask = |line: &str| Step::Xtask(line.split(' ').map(str::to_owned).collect());
     vec![xtask(&format!("sim --quiet --seeds {seeds}")), xtask("sim --mutants")]
+}
+
+/// With coverage as the guide; without it the tests of each crate do it all the time.
+fn fuzz() -> Vec<Step> {
+    vec![Step::Xtask(vec!["fuzz".to_owned()])]
 }
 
 /// What a demo checks, and the test of whole demos, which `unit` leaves out.
