@@ -11,10 +11,12 @@ use crate::node::Node;
 use crate::process::output;
 use crate::wait::{self, SOON};
 
-/// Routes without those that are ineligible because their neighbour is lost.
+/// Routes without those that are shown and never used: ineligible because their neighbour is lost, or remembered of the last
+/// run until their neighbour has told its table.
 fn not_only_kept(rows: &Value) -> Vec<Value> {
-    let kept = |row: &&Value| row["standing"] != "ineligible" || row["stale"].is_null();
-    rows.as_array().into_iter().flatten().filter(kept).cloned().collect()
+    let lost = |row: &Value| row["standing"] == "ineligible" && !row["stale"].is_null();
+    let only_kept = |row: &Value| lost(row) || row["standing"] == "remembered";
+    rows.as_array().into_iter().flatten().filter(|row| !only_kept(row)).cloned().collect()
 }
 
 impl Node {
@@ -110,7 +112,7 @@ impl Node {
         self.wait_for(what, SOON, json!({ "do": "status" }), holds)
     }
 
-    /// Waits until `holds` is true of its routes to a service.
+    /// Waits until `holds` is true of its routes to a service, as its neighbours tell of them now.
     #[track_caller]
     pub fn wait_routes(&self, service: &str, what: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let request = json!({ "do": "routes", "service": service });

@@ -161,9 +161,7 @@ fn a_drain_is_taken_back_interrupted_and_not_kept_over_a_restart() {
     // Also for who comes back while it lasts.
     a.stop();
     a.start();
-    // What it remembers of its last run has gone then.
-    a.wait_up(&b);
-    a.wait_up(&c);
+    a.wait_routes("raw.acme.example", "both", |rows| rows.len() == 2);
     let port = a.wait_reachable("raw.acme.example");
     wait_marked(&a, "raw.acme.example", &b, true);
     c.stop();
