@@ -11,12 +11,17 @@ use crate::node::Node;
 use crate::process::output;
 use crate::wait::{self, SOON};
 
-/// Routes without those that are shown and never used: ineligible because their neighbour is lost, or remembered of the last
-/// run until their neighbour has told its table.
+/// Routes without those that are ineligible because their neighbour is lost.
 fn not_only_kept(rows: &Value) -> Vec<Value> {
-    let lost = |row: &Value| row["standing"] == "ineligible" && !row["stale"].is_null();
-    let only_kept = |row: &Value| lost(row) || row["standing"] == "remembered";
-    rows.as_array().into_iter().flatten().filter(|row| !only_kept(row)).cloned().collect()
+    let kept = |row: &&Value| row["standing"] != "ineligible" || row["stale"].is_null();
+    rows.as_array().into_iter().flatten().filter(kept).cloned().collect()
+}
+
+/// Of those, what neighbours tell of now: without rows of the last run, which are shown and never used.
+fn told(rows: &Value) -> Vec<Value> {
+    let mut rows = not_only_kept(rows);
+    rows.retain(|row| row["standing"] != "remembered");
+    rows
 }
 
 impl Node {
@@ -117,7 +122,7 @@ impl Node {
     pub fn wait_routes(&self, service: &str, what: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let request = json!({ "do": "routes", "service": service });
         let what = format!("{service}: {what}");
-        not_only_kept(&self.wait_for(&what, SOON, request, |rows| holds(&not_only_kept(rows))))
+        told(&self.wait_for(&what, SOON, request, |rows| holds(&told(rows))))
     }
 
     /// Waits until it has any route to a service.

@@ -172,7 +172,8 @@ fn take_nothing(_: &mut Child) -> ChildStdout {
 fn a_watcher_that_stands_still_costs_little_hears_what_it_missed_and_holds_nobody_up() {
     let fabric = Fabric::new();
     let (a, b) = pair(&fabric);
-    let changes: u64 = 10_000;
+    // Several times what sockets and queues hold; kept for a watcher, they would be some 3 MB.
+    let changes: u64 = 4_000;
     let mut still = Watch::start(&b, &["--json"]);
     let mut awake = Watch::start(&b, &["--json", "--changes-only"]);
     still.until("synced");
@@ -203,7 +204,7 @@ fn a_watcher_that_stands_still_costs_little_hears_what_it_missed_and_holds_nobod
     b.wait_routes(&last, "the last change", |rows| rows.len() == 1 && rows[0]["cost"] == changes - 1);
     let after = rss_kb(&b);
     println!("{changes} changes: from {before} to {after} kB");
-    assert!(after < before + 4_096, "from {before} to {after} kB");
+    assert!(after < before + 1_024, "from {before} to {after} kB");
     let (rows, seen) = reader.join().unwrap();
     println!("the one that reads saw {rows} rows");
     assert_eq!(seen, changes - 1, "who reads sees the last");
@@ -212,7 +213,7 @@ fn a_watcher_that_stands_still_costs_little_hears_what_it_missed_and_holds_nobod
     let told = still.until("missed");
     let missed = told.last().unwrap()["count"].as_u64().unwrap();
     println!("the one that stood still had {} rows, then missed {missed}", told.len());
-    assert!(missed > 0 && told.len() < 5_000);
+    assert!(missed > 0 && told.len() < 2_000);
     // Every route again, as it is now.
     let again = still.until("synced");
     let mut costs: Vec<u64> = again.iter().filter_map(|row| row["route"]["cost"].as_u64()).collect();
