@@ -49,6 +49,8 @@ const SUITES: &[(&str, &[(&str, Scenario)])] = &[
         ],
     ),
     ("routes", &[("table", routes::table), ("million", routes::million), ("sessions", routes::sessions)]),
+    // Of the tests: quick, and with bars that hold in a build that is not optimised and on a busy machine.
+    ("short", &[("routes", routes::short)]),
 ];
 
 const USAGE: &str = "catalyst-bench SUITE --cloud PATH [--edge PATH] [--envoy PATH] [--bird PATH] [--rathole PATH] [--json] [SCENARIO...]";
@@ -79,7 +81,7 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments> {
     let cloud = cloud.with_context(|| format!("--cloud is missing: {USAGE}"))?;
     // A suite runs one of the two, or neither.
     let (edge, envoy) = match suite.as_str() {
-        "routes" => (PathBuf::new(), PathBuf::new()),
+        "routes" | "short" => (PathBuf::new(), PathBuf::new()),
         "dataplane" => (PathBuf::new(), envoy.with_context(|| format!("--envoy is missing: {USAGE}"))?),
         _ => (edge.with_context(|| format!("--edge is missing: {USAGE}"))?, PathBuf::new()),
     };

@@ -13,6 +13,7 @@ mod dataplane;
 mod edge;
 mod idle;
 mod latency;
+mod link;
 mod loss;
 mod node;
 mod org;

@@ -12,14 +12,12 @@ use catalyst_control::{Core, Effect, Event, LocalService, Now, PeerConfig, Sessi
 use catalyst_names::{NodeName, Protocol, ServiceLabel};
 use catalyst_node::{Limits, Tables};
 use catalyst_route_table::Heap;
-use catalyst_transport::{
-    DialTarget, Event as Input, Limits as TransportLimits, LinkProfile, SessionId as Link, Transport,
-    TransportConfig, Via,
-};
+use catalyst_transport::{DialTarget, Event as Input, SessionId as Link, Transport, Via};
 use catalyst_tunnel::Limits as TunnelLimits;
 use futures_lite::future;
 use tokio::runtime::Runtime;
 
+use crate::link;
 use crate::org::Org;
 
 /// What the watcher is shown, on the node's own task.
@@ -68,24 +66,7 @@ impl Node {
     pub fn start(org: &Org, name: &str, neighbours: &[Neighbour<'_>], watcher: Watcher) -> Result<Node> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (events, inputs) = bounded(Limits::EVENTS);
-        let config = TransportConfig {
-            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-            listen: true,
-            credentials: org.credentials(name)?,
-            verifier: org.verifier()?,
-            prefer_chacha: false,
-            tcp: None,
-            resolver: Arc::new(|text| {
-                Box::pin(async move { text.parse().map(|a| vec![a]).map_err(std::io::Error::other) })
-            }),
-            profile: LinkProfile::WAN,
-            limits: TransportLimits::CLOUD,
-            seed: 7,
-        };
-        let transport = {
-            let _inside = runtime.enter();
-            Arc::new(Transport::start(config, Arc::new(quinn::TokioRuntime), events)?)
-        };
+        let transport = link::start(&runtime, org, name, true, events)?;
         let own = org.name(name)?;
         let settings = Settings {
             name: own.clone(),

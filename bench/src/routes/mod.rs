@@ -4,13 +4,16 @@
 mod bare;
 mod bgp;
 mod bird;
+mod ours;
 mod relay;
 mod seen;
 mod sessions;
+mod short;
 mod speaker;
 mod table;
 
 pub use bare::{SERVER, server};
 pub use sessions::run as sessions;
+pub use short::run as short;
 pub use speaker::Speaker;
 pub use table::{million, table};

@@ -2,18 +2,16 @@
 //! two sessions; what a node takes besides is its own.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use async_channel::bounded;
-use catalyst_transport::{
-    Event as Input, Limits as TransportLimits, LinkProfile, SessionId, Transport, TransportConfig,
-};
+use catalyst_transport::{Event as Input, SessionId};
 use catalyst_wire::{Frame, FrameType};
 use tokio::runtime::Runtime;
 
 use super::seen::Watch;
 use super::speaker::{Speaker, open};
+use crate::link;
 use crate::org::Org;
 use crate::report::{quantile, sorted};
 
@@ -28,23 +26,7 @@ impl Relay {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let (events, inputs) = bounded(256);
         let own = org.name("middle")?;
-        let config = TransportConfig {
-            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-            listen: true,
-            credentials: org.credentials("middle")?,
-            verifier: org.verifier()?,
-            prefer_chacha: false,
-            tcp: None,
-            resolver: Arc::new(|text| {
-                Box::pin(async move { text.parse().map(|a| vec![a]).map_err(std::io::Error::other) })
-            }),
-            profile: LinkProfile::WAN,
-            limits: TransportLimits::CLOUD,
-            seed: 8,
-        };
-        let inside = runtime.enter();
-        let transport = Arc::new(Transport::start(config, Arc::new(quinn::TokioRuntime), events)?);
-        drop(inside);
+        let transport = link::start(&runtime, org, "middle", true, events)?;
         let at = transport.local_addr();
         let hello = open(&own, "")?;
         runtime.spawn(async move {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::bare;
+use super::ours::at_rest;
 use super::seen::Seen;
 use super::speaker::{Speaker, service};
 use crate::Binaries;
@@ -60,8 +61,8 @@ pub fn run(binaries: &Binaries, report: &mut Report) -> Result<()> {
     let come = || all.load(Ordering::Relaxed);
     wait("all tables", || Ok((all.load(Ordering::Relaxed) >= SESSIONS * WANTED).then_some(())))
         .with_context(|| format!("{} of {} routes came", come(), SESSIONS * WANTED))?;
-    // What the handshakes took for a moment is back.
-    std::thread::sleep(Duration::from_secs(2));
+    // What the handshakes took for a moment is back when the node has nothing left to do.
+    at_rest(pid)?;
     let session = (proc::memory(pid)?.resident - before) / SESSIONS as f64;
     let told = all.load(Ordering::Relaxed);
     if told != SESSIONS * WANTED {

@@ -11,10 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use async_channel::{Sender, bounded};
 use bytes::Bytes;
 use catalyst_names::NodeName;
-use catalyst_transport::{
-    DialTarget, Event as Input, Limits as TransportLimits, LinkProfile, SessionId, Transport,
-    TransportConfig, Via,
-};
+use catalyst_transport::{DialTarget, Event as Input, SessionId, Transport, Via};
 use catalyst_wire::{
     Announced, Attrs, Capabilities, Frame, FrameType, HEADER, Interest, Limits as WireLimits, Notify,
     NotifyCode, Open, Path, Reader, Update, UpdateWriter, Withdrawn, Writer, small, update::write_entry,
@@ -22,6 +19,7 @@ use catalyst_wire::{
 use futures_lite::future;
 
 use super::seen::{Seen, Watch};
+use crate::link;
 use crate::org::Org;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -121,22 +119,8 @@ impl Speaker {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (events, inputs) = bounded(256);
         let own = org.name(name)?;
-        let config = TransportConfig {
-            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-            listen: false,
-            credentials: org.credentials(name)?,
-            verifier: org.verifier()?,
-            prefer_chacha: false,
-            tcp: None,
-            resolver: Arc::new(|text| {
-                Box::pin(async move { text.parse().map(|a| vec![a]).map_err(std::io::Error::other) })
-            }),
-            profile: LinkProfile::WAN,
-            limits: TransportLimits::CLOUD,
-            seed: 7,
-        };
+        let transport = link::start(&runtime, org, name, false, events)?;
         let inside = runtime.enter();
-        let transport = Arc::new(Transport::start(config, Arc::new(quinn::TokioRuntime), events)?);
         transport.set_peer(DialTarget {
             name: org.name("middle")?,
             address: Some(middle.to_string()),

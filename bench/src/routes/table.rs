@@ -4,15 +4,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use serde_json::json;
+use anyhow::{Context, Result};
 
 use super::bird::Bird;
+use super::ours::{Ours, at_rest};
 use super::seen::Sink;
-use super::{bgp, relay, speaker};
+use super::{bgp, relay};
 use crate::Binaries;
-use crate::daemon::Daemon;
-use crate::org::Org;
 use crate::proc;
 use crate::report::{Bar, Report, quantile, sorted};
 
@@ -28,6 +26,8 @@ struct Cost {
     resident: f64,
     /// Of single changes, in microseconds.
     changes: Vec<f64>,
+    /// The same, of the node's CPU alone.
+    change_cpu: f64,
     loss_cpu_seconds: f64,
     loss_wall_seconds: f64,
 }
@@ -40,32 +40,6 @@ trait Contest {
     fn leave(&mut self) -> Result<std::time::Instant>;
     /// Whether it holds what it should.
     fn check(&self, routes: usize) -> Result<()>;
-}
-
-/// Ours. The order of the fields is that in which they end.
-struct Ours {
-    source: speaker::Speaker,
-    _sink: speaker::Speaker,
-    middle: Daemon,
-    _folder: tempfile::TempDir,
-}
-
-impl Ours {
-    fn start(binary: &Path, watch: super::seen::Watch) -> Result<Ours> {
-        let folder = tempfile::tempdir()?;
-        let org = Org::new()?;
-        let config = json!({
-            "listen": "127.0.0.1:0",
-            "peers": [{ "node": "source" }, { "node": "sink" }],
-            "limits": { "routes": 1_000_000, "routes_per_peer": 1_000_000 },
-        });
-        let middle = Daemon::start((binary, "up"), &org, "middle", &folder.path().join("middle"), config)?;
-        let address = middle.address()?;
-        let sink = speaker::Speaker::connect(&org, "sink", "", address, watch)?;
-        let source = speaker::Speaker::connect(&org, "source", "", address, Box::new(|_| ()))?;
-        middle.until_up()?;
-        Ok(Ours { source, _sink: sink, middle, _folder: folder })
-    }
 }
 
 impl Contest for Ours {
@@ -82,16 +56,7 @@ impl Contest for Ours {
         self.source.leave()
     }
     fn check(&self, routes: usize) -> Result<()> {
-        let status = self.middle.admin()?.status()?;
-        if status.routes.0 != routes || status.routes_refused > 0 {
-            bail!("the node holds {} of {routes} routes", status.routes.0);
-        }
-        // A million is all that a node serves: it says so when most of it is used.
-        let log = self.middle.log()?;
-        if let Some(line) = log.lines().find(|line| !line.contains("80 %")) {
-            bail!("the node had something to complain about: {line}");
-        }
-        Ok(())
+        Ours::check(self, routes)
     }
 }
 
@@ -128,19 +93,6 @@ impl Contest for Theirs {
     }
 }
 
-/// Waits until a process has done all its work: its CPU time stands still.
-fn at_rest(pid: u32) -> Result<f64> {
-    let mut last = proc::cpu_seconds(pid)?;
-    loop {
-        std::thread::sleep(Duration::from_millis(200));
-        let now = proc::cpu_seconds(pid)?;
-        if now - last < 0.001 {
-            return Ok(now);
-        }
-        last = now;
-    }
-}
-
 fn round(contest: &mut dyn Contest, sink: &Sink, routes: usize) -> Result<Cost> {
     let pid = contest.pid();
     let (cpu, memory) = (at_rest(pid)?, proc::memory(pid)?);
@@ -154,6 +106,7 @@ fn round(contest: &mut dyn Contest, sink: &Sink, routes: usize) -> Result<Cost> 
         ..Cost::default()
     };
     contest.check(routes)?;
+    let before = at_rest(pid)?;
     sink.single();
     for turn in 0..CHANGES {
         // All over the table.
@@ -165,6 +118,7 @@ fn round(contest: &mut dyn Contest, sink: &Sink, routes: usize) -> Result<Cost> 
         std::thread::sleep(Duration::from_millis(2));
     }
     let cpu = at_rest(pid)?;
+    cost.change_cpu = (cpu - before) * 1e6 / CHANGES as f64;
     let start = contest.leave()?;
     let end = sink.until(0)?;
     cost.loss_cpu_seconds = at_rest(pid)? - cpu;
@@ -206,6 +160,7 @@ fn measure(
     row("RSS a route", "bytes", &|c| median(c, |c| c.resident) / routes as f64, bytes_bar);
     row("one change, p50", "us", &|c| change(c, 0.5), Bar::AtMost(150.0));
     row("one change, p99", "us", &|c| change(c, 0.99), Bar::AtMost(1000.0));
+    row("one change, CPU of the node", "us", &|c| median(c, |c| c.change_cpu), Bar::None);
     row(
         "neighbour lost: CPU until all is withdrawn",
         "CPU-s",
