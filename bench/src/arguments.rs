@@ -48,7 +48,15 @@ const SUITES: &[(&str, &[(&str, Scenario)])] = &[
             ("kill", dataplane::kill),
         ],
     ),
-    ("routes", &[("table", routes::table), ("million", routes::million), ("sessions", routes::sessions)]),
+    (
+        "routes",
+        &[
+            ("table", routes::table),
+            ("million", routes::million),
+            ("sessions", routes::sessions),
+            ("alone", routes::alone),
+        ],
+    ),
     // Of the tests: quick, and with bars that hold in a build that is not optimised and on a busy machine.
     ("short", &[("routes", routes::short)]),
 ];

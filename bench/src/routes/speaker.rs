@@ -2,6 +2,7 @@
 //! what comes.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Told, Sender as Tell, channel};
 use std::thread::JoinHandle;
@@ -23,6 +24,57 @@ use crate::link;
 use crate::org::Org;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// UPDATE frames of services, as full as they get.
+pub struct Entries<'a> {
+    name: &'a NodeName,
+    left: Range<usize>,
+    cost: Option<u32>,
+}
+
+impl<'a> Entries<'a> {
+    /// Of this node's services with these numbers. Every route has attributes of its own: without `cost` its number is it.
+    pub fn new(name: &'a NodeName, services: Range<usize>, cost: Option<u32>) -> Self {
+        Entries { name, left: services, cost }
+    }
+
+    fn entry<'b>(&self, index: usize, buf: &'b mut [u8]) -> Result<&'b [u8]> {
+        let cost = self.cost.map_or_else(|| u32::try_from(index), Ok)?;
+        let mut path = [0; 256];
+        let mut out = Writer::new(&mut path);
+        let full = |e| anyhow!("{e}");
+        out.u64(1).map_err(full)?;
+        out.text(self.name.node()).map_err(full)?;
+        let node_path =
+            Path::read(&mut Reader::new(out.written()), 1, 255, |_| true).map_err(|e| anyhow!("{e}"))?;
+        let attrs = Attrs { node_path, cost, protocol: catalyst_names::Protocol::Http, ..Attrs::default() };
+        write_entry(buf, &service(index), self.name.node(), &attrs).map_err(full)
+    }
+
+    fn frame(&mut self) -> Result<Vec<u8>> {
+        let full = |e| anyhow!("{e}");
+        let mut element = [0; 512];
+        let mut buf = vec![0; HEADER + WireLimits::FRAME_BODY];
+        let mut frame = UpdateWriter::new(&mut buf).map_err(full)?;
+        while !self.left.is_empty() {
+            if frame.announce(self.entry(self.left.start, &mut element)?).is_err() {
+                break;
+            }
+            self.left.start += 1;
+        }
+        let len = frame.finish().map_err(full)?.len();
+        buf.truncate(len);
+        Ok(buf)
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.left.is_empty()).then(|| self.frame())
+    }
+}
 
 /// One neighbour with an established session.
 pub struct Speaker {
@@ -51,7 +103,8 @@ pub fn open(own: &NodeName, mesh_address: &str) -> Result<Bytes> {
     open_with(own, mesh_address, 0)
 }
 
-fn open_with(own: &NodeName, mesh_address: &str, capabilities: u32) -> Result<Bytes> {
+/// The same, with these capabilities.
+pub fn open_with(own: &NodeName, mesh_address: &str, capabilities: u32) -> Result<Bytes> {
     let mut buf = [0; 1024];
     let open = Open {
         version_min: 1,
@@ -179,52 +232,22 @@ impl Speaker {
         Ok(self.transport.send(self.session, frame)?)
     }
 
-    /// Every route has attributes of its own.
-    fn entry<'b>(&self, index: usize, cost: u32, buf: &'b mut [u8]) -> Result<&'b [u8]> {
-        let mut path = [0; 256];
-        let mut out = Writer::new(&mut path);
-        let full = |e| anyhow!("{e}");
-        out.u64(1).map_err(full)?;
-        out.text(self.name.node()).map_err(full)?;
-        let node_path =
-            Path::read(&mut Reader::new(out.written()), 1, 255, |_| true).map_err(|e| anyhow!("{e}"))?;
-        let attrs = Attrs { node_path, cost, protocol: catalyst_names::Protocol::Http, ..Attrs::default() };
-        write_entry(buf, &service(index), self.name.node(), &attrs).map_err(full)
-    }
-
     /// Announces the first `routes` services, in frames as full as they get; returns when the first left.
     pub fn announce_all(&mut self, routes: usize) -> Result<Instant> {
         let start = Instant::now();
-        let full = |e| anyhow!("{e}");
-        let mut element = [0; 512];
-        let mut index = 0;
-        while index < routes {
-            let mut buf = vec![0; HEADER + WireLimits::FRAME_BODY];
-            let mut frame = UpdateWriter::new(&mut buf).map_err(full)?;
-            while index < routes {
-                let entry = self.entry(index, u32::try_from(index)?, &mut element)?;
-                if frame.announce(entry).is_err() {
-                    break;
-                }
-                index += 1;
-            }
-            let len = frame.finish().map_err(full)?.len();
-            buf.truncate(len);
-            self.send(Bytes::from(buf))?;
+        let name = self.name.clone();
+        for frame in Entries::new(&name, 0..routes, None) {
+            self.send(Bytes::from(frame?))?;
         }
         Ok(start)
     }
 
     /// Announces one service anew; returns when.
     pub fn announce(&mut self, index: usize, cost: u32) -> Result<Instant> {
-        let mut element = [0; 512];
-        let mut buf = vec![0; 1024];
-        let mut frame = UpdateWriter::new(&mut buf).map_err(|e| anyhow!("{e}"))?;
-        frame.announce(self.entry(index, cost, &mut element)?).map_err(|e| anyhow!("{e}"))?;
-        let len = frame.finish().map_err(|e| anyhow!("{e}"))?.len();
-        buf.truncate(len);
+        let name = self.name.clone();
+        let frame = Entries::new(&name, index..index + 1, Some(cost)).next().context("no frame")??;
         let start = Instant::now();
-        self.send(Bytes::from(buf))?;
+        self.send(Bytes::from(frame))?;
         Ok(start)
     }
 

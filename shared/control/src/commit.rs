@@ -119,7 +119,9 @@ impl<S: Store> State<S> {
                 changes.routes.extend(outcome.change);
                 self.recount(put.neighbour, difference);
                 #[cfg(feature = "watch")]
-                self.observe(self.table.key(put.names.0, put.names.1), put.neighbour, before);
+                if self.observed.is_some() {
+                    self.observe(self.table.key(put.names.0, put.names.1), put.neighbour, before);
+                }
                 let new_len = put.attrs.len();
                 if let Some(peer) = self.peer_mut(put.neighbour) {
                     peer.routes += usize::from(outcome.old_len.is_none());

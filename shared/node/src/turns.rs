@@ -1,7 +1,7 @@
 //! The loop of the engine's task: events in batches, then everything is drained, so that a burst coalesces by itself.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use catalyst_route_table::Store;
@@ -9,7 +9,7 @@ use catalyst_transport::Event as Input;
 use futures_lite::future;
 
 use crate::admin::{Answer, Request};
-use crate::adopt::{sleep_until, spawn};
+use crate::adopt::{Alarm, spawn};
 use crate::caller::Caller;
 use crate::engine::{Engine, Outcome};
 use crate::issue::converse;
@@ -50,13 +50,15 @@ pub(crate) async fn serve_all<Sh: Shell, S: Store>(
     stop: &Receiver<()>,
     mut watchdog: Watchdog,
 ) {
+    let far = Duration::from_secs(3600);
+    let mut alarm = Alarm::new(&*around.plane.shell, Instant::now() + far);
     loop {
-        let far = std::time::Instant::now() + Duration::from_secs(3600);
-        let deadline = engine.deadline().into_iter().chain(watchdog.due()).min().unwrap_or(far);
+        let deadline = engine.deadline().into_iter().chain(watchdog.due()).min();
+        alarm.set(deadline.unwrap_or_else(|| Instant::now() + far));
         let input = async { inputs.recv().await.map_or(Woken::Stop, Woken::Input) };
         let question = async { asked.recv().await.map_or(Woken::Stop, Woken::Asked) };
         let time = async {
-            sleep_until(&*around.plane.shell, deadline).await;
+            alarm.rings().await;
             Woken::Time
         };
         let end = async {
@@ -77,7 +79,7 @@ pub(crate) async fn serve_all<Sh: Shell, S: Store>(
             Woken::Time => {}
             Woken::Stop => return,
         }
-        if engine.deadline().is_some_and(|due| due <= std::time::Instant::now()) {
+        if engine.deadline().is_some_and(|due| due <= Instant::now()) {
             engine.tick();
         }
         // A flood of frames must not keep the person who asks why from an answer.
@@ -87,7 +89,7 @@ pub(crate) async fn serve_all<Sh: Shell, S: Store>(
         engine.drain();
         around.care(engine);
         #[cfg(feature = "mesh")]
-        if engine.leaves_at().is_some_and(|at| at <= std::time::Instant::now()) {
+        if engine.leaves_at().is_some_and(|at| at <= Instant::now()) {
             return;
         }
         watchdog.turned(|| engine.summary());

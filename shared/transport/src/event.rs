@@ -51,7 +51,8 @@ pub enum Event {
     Writable {
         /// Of which session.
         session: SessionId,
-        /// Bytes that QUIC's flow control has let through since the last one.
+        /// Bytes that QUIC's flow control has let through since the last one. They are told once less than half of the
+        /// credit is left.
         bytes: usize,
     },
     /// The session is over. Every frame that came before has been delivered.

@@ -27,7 +27,7 @@
 //! | `state` | what the tasks share |
 //!
 //! **Backpressure.** Towards the peer: a session takes [`Limits::SESSION_CREDIT`] bytes, then as many as `Writable`
-//! gives back when QUIC's flow control has let them through. From the peer: while the event channel is full
+//! gives back when QUIC's flow control has let them through and less than half of it is left. From the peer: while the event channel is full
 //! nothing is read, and QUIC's windows close.
 
 mod accept;

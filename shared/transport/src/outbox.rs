@@ -28,6 +28,8 @@ struct Inner {
     /// A frame of the driver's own, outside the credit; at most one.
     own: Option<Bytes>,
     credit: usize,
+    /// Written, and not given back as credit yet.
+    owed: usize,
     closing: bool,
     why: Option<DownReason>,
     writer: Option<Waker>,
@@ -76,9 +78,17 @@ impl Outbox {
         }
     }
 
-    /// Gives credit back for bytes that QUIC has taken.
-    pub fn repay(&self, bytes: usize) {
-        lock(&self.inner).credit += bytes;
+    /// QUIC has taken so many bytes. Says how much credit is given back: nothing as long as half of it is left, or every
+    /// small frame would wake whoever sends once more, before it has left.
+    pub fn repay(&self, bytes: usize) -> usize {
+        let mut inner = lock(&self.inner);
+        inner.owed += bytes;
+        if inner.credit >= Limits::SESSION_CREDIT / 2 {
+            return 0;
+        }
+        let back = std::mem::take(&mut inner.owed);
+        inner.credit += back;
+        back
     }
 
     /// Takes one last frame, whatever the credit, then no more.
@@ -130,5 +140,45 @@ impl Inner {
         if let Some(waker) = self.writer.take() {
             waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends a frame and has it written; what is given back for it.
+    fn pass(outbox: &Outbox, bytes: usize) -> usize {
+        outbox.send(Bytes::from(vec![0; bytes])).unwrap();
+        outbox.repay(bytes)
+    }
+
+    #[test]
+    fn credit_comes_back_in_large_pieces_and_in_full() {
+        let outbox = Outbox::new();
+        let (mut left, mut told) = (Limits::SESSION_CREDIT, 0);
+        for _ in 0..10_000 {
+            let back = pass(&outbox, 60);
+            left = left - 60 + back;
+            told += usize::from(back > 0);
+            assert!(
+                left >= Limits::SESSION_CREDIT / 2 - 60,
+                "{left} bytes are left, though nothing is under way"
+            );
+        }
+        assert!((10..30).contains(&told), "{told} times for 600,000 bytes");
+    }
+
+    #[test]
+    fn who_has_used_up_the_credit_gets_all_of_it_back() {
+        let outbox = Outbox::new();
+        let frames = vec![16_384; Limits::SESSION_CREDIT / 16_384];
+        frames.iter().for_each(|bytes| outbox.send(Bytes::from(vec![0; *bytes])).unwrap());
+        let mut left = 0;
+        for bytes in frames {
+            left += outbox.repay(bytes);
+        }
+        assert!(left >= Limits::SESSION_CREDIT / 2, "{left} bytes came back");
+        assert_eq!(outbox.send(Bytes::from(vec![0; left + 1])), Err(SendError::Credit));
     }
 }

@@ -24,6 +24,11 @@ pub(crate) const DATA: &[u8] = b"catalyst-data/1";
 /// A backstop only: see `profile.rs` on who notices silence.
 const IDLE: VarInt = VarInt::from_u32(90_000);
 
+/// So many packets may come before one is acknowledged at once (draft-ietf-quic-ack-frequency); otherwise the delay of
+/// acknowledgements decides, and packets out of order are acknowledged at once. Each acknowledgement is a datagram of its
+/// own when nothing else is to be said, and it goes out before what the packet brought is looked at.
+const ACK_EVERY: u32 = 8;
+
 /// `streams` is how many the other end may open before it is told of more.
 fn transport(
     limits: &Limits,
@@ -33,7 +38,10 @@ fn transport(
 ) -> Arc<quinn::TransportConfig> {
     let (window, stream, send) = limits.windows(control);
     let mut config = quinn::TransportConfig::default();
+    let mut acks = quinn::AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(ACK_EVERY));
     config
+        .ack_frequency_config(Some(acks))
         .max_idle_timeout(Some(IdleTimeout::from(IDLE)))
         .keep_alive_interval(Some(profile.keep_alive))
         .initial_rtt(profile.initial_rtt)

@@ -168,8 +168,10 @@ impl Context<'_> {
             let written = send.write_chunks(left).await?;
             let taken = left.iter().take_while(|chunk| chunk.is_empty()).count();
             left = left.get_mut(taken..).unwrap_or_default();
-            self.outbox.repay(written);
-            self.shared.emit(Event::Writable { session: self.session, bytes: written }).await;
+            let back = self.outbox.repay(written);
+            if back > 0 {
+                self.shared.emit(Event::Writable { session: self.session, bytes: back }).await;
+            }
         }
         Ok(())
     }
