@@ -21,19 +21,9 @@ pub(crate) struct Interner {
     texts: Texts,
     free: Vec<Sym>,
     unused: Vec<Sym>,
-    /// In the order of [`hash`], then of their texts. A search compares numbers that lie side by side, and seldom a text;
-    /// texts that were made to have one hash cost what texts cost.
-    by_text: DenseMap<(u32, Sym), ()>,
+    /// In the order of their texts.
+    by_text: DenseMap<Sym, ()>,
     max: usize,
-}
-
-/// FNV-1a, both halves of it.
-fn hash(text: &str) -> u32 {
-    let long = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let [a, b, c, d, e, f, g, h] = long.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d]) ^ u32::from_le_bytes([e, f, g, h])
 }
 
 /// The text of a slot; nothing for one that is not there.
@@ -47,9 +37,7 @@ impl Interner {
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<Sym> {
-        let hash = hash(text);
-        let order = |(h, sym): &(u32, Sym)| h.cmp(&hash).then_with(|| self.text(*sym).cmp(text));
-        self.by_text.get_by(order).map(|((_, sym), ())| *sym)
+        self.by_text.get_by(|sym| self.text(*sym).cmp(text)).map(|(sym, ())| *sym)
     }
 
     pub(crate) fn text(&self, sym: Sym) -> &str {
@@ -73,10 +61,7 @@ impl Interner {
             None => self.slots.push(name),
         }
         let (slots, texts) = (&self.slots, &self.texts);
-        let hash = hash(text);
-        let order =
-            |(h, other): &(u32, Sym)| h.cmp(&hash).then_with(|| text_of(slots, texts, *other).cmp(text));
-        self.by_text.insert_by((hash, sym), (), order);
+        self.by_text.insert_by(sym, (), |other| text_of(slots, texts, *other).cmp(text));
         self.clear();
         Ok(sym)
     }
@@ -102,10 +87,7 @@ impl Interner {
             let Some(place) = gone.map(|name| name.place) else { continue };
             let (slots, texts) = (&self.slots, &self.texts);
             let text = texts.get(place);
-            let hash = hash(text);
-            let order =
-                |(h, other): &(u32, Sym)| h.cmp(&hash).then_with(|| text_of(slots, texts, *other).cmp(text));
-            self.by_text.remove_by(order);
+            self.by_text.remove_by(|other| text_of(slots, texts, *other).cmp(text));
             if let Some(slot) = self.slots.get_mut(sym.0 as usize) {
                 slot.place = Place::NONE;
             }
