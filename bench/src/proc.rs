@@ -19,6 +19,13 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(nanoseconds as f64 / 1e9)
 }
 
+/// CPU time of this thread so far, in seconds; up to some milliseconds old.
+pub fn own_cpu_seconds() -> Result<f64> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
+    let first = text.split_whitespace().next().context("an empty schedstat")?;
+    Ok(first.parse::<u64>()? as f64 / 1e9)
+}
+
 /// Memory and threads of a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
@@ -55,5 +62,6 @@ mod tests {
         let memory = memory(pid).unwrap();
         assert!(memory.resident > memory.anonymous && memory.anonymous > 0.0 && memory.threads >= 1.0);
         assert!(cpu_seconds(pid).unwrap() > 0.0);
+        assert!(own_cpu_seconds().unwrap() > 0.0);
     }
 }

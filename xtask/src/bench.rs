@@ -29,7 +29,7 @@ machine gives the truest figures; a suite takes two to five minutes after the bu
               Scenarios: change, scale, churn, pair, kill
   routes      tables of 100,000 and 1,000,000 routes through a node, in turns with BIRD 2 (apt-get install bird2; where
               it is not installed, Debian's package is fetched and unpacked into the target folder; it needs no rights).
-              Scenarios: table, million, sessions
+              Scenarios: table, million, sessions, alone
 
   SCENARIO         only these
   --with-rathole   edge: also rathole, built from the crate registry into the target folder

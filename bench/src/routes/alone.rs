@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use catalyst_control::{Core, Event, Now, PeerConfig, SessionId, Settings};
 use catalyst_node::Tables;
 use catalyst_route_table::Heap;
@@ -13,6 +13,7 @@ use catalyst_wire::{Capabilities, small};
 use super::speaker::{Entries, open_with};
 use crate::Binaries;
 use crate::org::Org;
+use crate::proc::own_cpu_seconds;
 use crate::report::{Bar, Report, quantile, sorted};
 
 const SOURCE: SessionId = SessionId(1);
@@ -89,15 +90,24 @@ impl Alone {
     }
 }
 
-/// Seconds for all routes, and microseconds of single changes.
-fn measure(routes: usize, compare: bool) -> Result<(f64, Vec<f64>)> {
+/// What it took.
+struct Took {
+    /// CPU seconds until all routes have come and gone on to the sink.
+    all: f64,
+    /// Microseconds of single changes, sorted.
+    changes: Vec<f64>,
+    /// CPU seconds until all are withdrawn after the source is no longer a neighbour.
+    lost: f64,
+}
+
+fn measure(routes: usize, compare: bool) -> Result<Took> {
     let mut alone = Alone::new(compare)?;
-    let start = Instant::now();
+    let start = own_cpu_seconds()?;
     let sent = alone.update(0..routes)?;
-    let all = start.elapsed().as_secs_f64();
-    anyhow::ensure!(sent > routes * 30, "only {sent} bytes went to the sink");
+    let all = own_cpu_seconds()? - start;
+    ensure!(sent > routes * 30, "only {sent} bytes went to the sink");
     let name = alone.org.name("source")?;
-    let mut took = Vec::with_capacity(CHANGES);
+    let mut changes = Vec::with_capacity(CHANGES);
     for turn in 0..CHANGES {
         let index = turn.wrapping_mul(7_919_993) % routes;
         let cost = u32::try_from(routes + turn)?;
@@ -105,20 +115,27 @@ fn measure(routes: usize, compare: bool) -> Result<(f64, Vec<f64>)> {
         let event = Event::PeerFrame { session: SOURCE, frame };
         let start = Instant::now();
         let sent = alone.handle(&event);
-        took.push(start.elapsed().as_secs_f64() * 1e6);
-        anyhow::ensure!(sent > 0, "a change did not go to the sink");
+        changes.push(start.elapsed().as_secs_f64() * 1e6);
+        ensure!(sent > 0, "a change did not go to the sink");
     }
-    Ok((all, sorted(took)))
+    let start = own_cpu_seconds()?;
+    let sent = alone.handle(&Event::PeerRemoved(name));
+    let lost = own_cpu_seconds()? - start;
+    ensure!(sent > routes * 10, "only {sent} bytes of withdrawals went to the sink");
+    Ok(Took { all, changes: sorted(changes), lost })
 }
 
 /// Measures.
 pub fn run(_binaries: &Binaries, report: &mut Report) -> Result<()> {
     for (routes, name) in [(2_000, "2,000"), (100_000, "100,000"), (1_000_000, "1,000,000")] {
-        for (compare, how) in [(false, "without digests"), (true, "with digests")] {
-            let (all, changes) = measure(routes, compare)?;
-            report.add(format!("core alone, {name} routes, {how}: all of them"), all, "s", Bar::None);
-            let what = format!("core alone, {name} routes, {how}: one change, p50");
-            report.add(what, quantile(&changes, 0.5), "us", Bar::None);
+        for (compare, how) in [(false, "no digests"), (true, "digests")] {
+            let took = measure(routes, compare)?;
+            let mut row = |what: &str, value, unit| {
+                report.add(format!("core alone, {name} routes, {how}: {what}"), value, unit, Bar::None);
+            };
+            row("CPU of all", took.all, "CPU-s");
+            row("one change, p50", quantile(&took.changes, 0.5), "us");
+            row("neighbour gone: CPU until all is withdrawn", took.lost, "CPU-s");
         }
     }
     Ok(())

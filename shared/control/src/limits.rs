@@ -1,5 +1,7 @@
 //! Capacities of the core. The route table has its own.
 
+use catalyst_wire::Limits as WireLimits;
+
 /// How much the core may hold. Given once, at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
@@ -86,10 +88,21 @@ impl Limits {
         Self::FLAPS.min(self.routes_per_peer / 16).max(16)
     }
 
+    /// One pattern of a neighbour's interest beside its text: in its list, and in the way back from names to sessions.
+    const PATTERN: usize = 128;
+    /// One route that a neighbour with an interest holds: what it holds with its hash, what it has yet to hear of, and that
+    /// somebody has yet to hear of it.
+    const HELD: usize = 96;
+
+    /// The most memory of a neighbour's session with an interest, in bytes: it may match everything.
+    fn interested(&self) -> usize {
+        WireLimits::INTEREST_BYTES + WireLimits::INTEREST * Self::PATTERN + self.routes_per_peer * Self::HELD
+    }
+
     /// The most memory of everything counted here, in bytes, export groups of 128-byte entries included.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
-        self.peers * 2_048
+        self.peers * (2_048 + self.interested())
             + self.services * 512
             + self.notices * 256
             + (self.routes_per_peer + self.tombstones) * 256
@@ -100,5 +113,29 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits::CLOUD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::mem::size_of;
+
+    use catalyst_route_table::RouteKey;
+
+    use super::*;
+    use crate::sum::Sum;
+
+    #[test]
+    fn what_a_neighbour_with_an_interest_holds_is_in_the_sum() {
+        let few = Limits { routes_per_peer: 1_000, ..Limits::EDGE };
+        let many = Limits { routes_per_peer: 2_000, ..few };
+        let one = size_of::<(RouteKey, Sum)>() + size_of::<RouteKey>() + size_of::<(RouteKey, usize)>();
+        let least = few.peers * 1_000 * one;
+        assert!(
+            many.max_bytes() - few.max_bytes() > least,
+            "a route that is held takes {one} bytes and more"
+        );
+        let lonely = Limits { peers: 0, ..few };
+        assert!(few.max_bytes() - lonely.max_bytes() > few.peers * WireLimits::INTEREST_BYTES);
     }
 }

@@ -160,7 +160,7 @@ const FOLD: &str = "--icf=all";
 /// Long sequences of instructions that are repeated are kept once: on ARM the compiler does so by itself for small code. The
 /// threshold leaves the path of packets nearly alone (ADR 0031).
 const OUTLINE: [&str; 2] =
-    ["-Cllvm-args=-enable-machine-outliner=always", "-Cllvm-args=-outliner-benefit-threshold=100"];
+    ["-Cllvm-args=-enable-machine-outliner=always", "-Cllvm-args=-outliner-benefit-threshold=48"];
 
 /// Who links, and so how flags for the linker are spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

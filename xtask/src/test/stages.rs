@@ -64,6 +64,11 @@ pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
             ..stage("demo", "the demo's own checks; demos beside each other, and killed", demo())
         },
         Stage {
+            after: &["build"],
+            minutes: 10,
+            ..stage("numbers", "what routes cost, short and with loose bars", numbers(metadata))
+        },
+        Stage {
             full: true,
             minutes: 40,
             ..stage("fuzz", "cargo-fuzz finds nothing in a minute for each decoder", fuzz())
@@ -104,6 +109,16 @@ fn sim(full: bool) -> Vec<Step> {
 /// With coverage as the guide; without it the tests of each crate do it all the time.
 fn fuzz() -> Vec<Step> {
     vec![Step::Xtask(vec!["fuzz".to_owned()])]
+}
+
+/// The short measurement of the binary that has been built.
+fn numbers(metadata: &Metadata) -> Vec<Step> {
+    let mut args: Vec<String> =
+        ["run", "--profile", "ci", "--package", "catalyst-bench", "--", "short", "--cloud"]
+            .map(str::to_owned)
+            .to_vec();
+    args.push(metadata.target_directory.join("ci/catalyst").to_string_lossy().into_owned());
+    vec![Step::Cargo(args, Vec::new())]
 }
 
 /// What a demo checks, and the test of whole demos, which `unit` leaves out.
