@@ -209,7 +209,7 @@ mod tests {
         report.beside("cpu", 1.0, "s", ("nginx", 1.5), Bar::TimesAtMost(0.6));
         assert!(!report.passed());
         assert!(
-            report.table().contains("| nginx: 1.50 s  | 0.67 x | <= 0.600 x | MISS |"),
+            report.table().contains("| nginx: 1.50 s | 0.67 x | <= 0.600 x | MISS |"),
             "{}",
             report.table()
         );

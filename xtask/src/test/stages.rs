@@ -118,7 +118,7 @@ fn numbers(metadata: &Metadata) -> Vec<Step> {
             .map(str::to_owned)
             .to_vec();
     args.push(metadata.target_directory.join("ci/catalyst").to_string_lossy().into_owned());
-    vec![Step::Cargo(args, Vec::new())]
+    vec![tests(&["catalyst-bench".to_owned()], Vec::new()), Step::Cargo(args, Vec::new())]
 }
 
 /// What a demo checks, and the test of whole demos, which `unit` leaves out.
