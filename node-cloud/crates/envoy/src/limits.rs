@@ -19,8 +19,9 @@ impl Limits {
     pub const XDS_RETRY_MOST: Duration = Duration::from_millis(500);
     /// How often Envoy looks at connections and memory for its overload manager.
     pub const OVERLOAD_LOOK: Duration = Duration::from_millis(250);
-    /// How long an Envoy may take to print its version. When over: it is killed, and refused.
-    pub const VERSION_PATIENCE: Duration = Duration::from_secs(5);
+    /// How long an Envoy may take to print its version: 100 MB may first have to be read from a slow disk, by a machine that
+    /// has much else to start. When over: it is killed, and refused.
+    pub const VERSION_PATIENCE: Duration = Duration::from_secs(20);
     /// Bytes of what it prints then. When more: the rest is not read.
     pub const VERSION_TEXT: usize = 4 * 1024;
     /// Bytes of a line that Envoy writes. When full: the rest of the line is left out.
