@@ -130,6 +130,10 @@ impl<S: Store> Core<S> {
     pub fn handle(&mut self, event: &Event, now: Now) {
         self.last = now.mono;
         self.state.now = now.mono;
+        // What came in one batch is judged after it, when all had their turn to be sent to; room to send is heard first.
+        if !matches!(event, Event::Writable { .. }) {
+            self.end_overdue(now);
+        }
         match event {
             Event::SessionUp { session, peer, dialled } => self.session_up(*session, peer, *dialled, now),
             Event::PeerFrame { session, frame } => self.frame(*session, frame, event, now),
@@ -159,7 +163,6 @@ impl<S: Store> Core<S> {
             Event::Tick => self.tick(now),
             Event::Stop => self.stop(now),
         }
-        self.end_overdue(now);
         self.state.table.collect();
     }
 

@@ -383,11 +383,13 @@ impl<S: Store> Core<S> {
         self.of_peer.range(range).map(|(_, session)| *session)
     }
 
-    /// Ends the sessions for which their groups would have to remember too much.
+    /// Ends the sessions for which their groups would have to remember too much. One that the shell has not come round to
+    /// since there was something for it is not slow: it had no chance to hear.
     pub(crate) fn end_overdue(&mut self, now: Now) {
         loop {
             let limit = self.state.settings.limits.tombstones;
-            let sessions = self.groups.overdue(limit, &mut self.state.table);
+            let mut sessions = self.groups.overdue(limit, &mut self.state.table);
+            sessions.retain(|session| self.links.get(session).is_none_or(|link| !link.listed));
             if sessions.is_empty() {
                 return;
             }

@@ -400,3 +400,34 @@ fn a_table_that_goes_as_a_whole_ends_no_session() {
     assert_eq!(bench.remote(2).services(), ["own.acme.example"]);
     assert_eq!(bench.core.groups().remembered(SessionId(2)), 1);
 }
+
+#[test]
+fn a_burst_of_one_neighbour_ends_no_session_that_had_no_turn_in_it() {
+    let mut bench = Bench::limited(Limits { tombstones: 100, ..Limits::CLOUD });
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "c.acme.example");
+    bench.internal(3, "d.acme.example");
+    bench.offer("first");
+    exhaust(&mut bench, 3);
+    bench.offer("unheard");
+    let now = bench.moment();
+    // As a shell does with frames that wait: all of them, and only then it sends.
+    for burst in 0..5 {
+        let keys: Vec<_> = (0..80).map(|n| format!("s{burst}-{n}.acme.example")).collect();
+        let routes: Vec<_> = keys.iter().map(|k| (k.as_str(), "e", through("b"))).collect();
+        let gone: Vec<_> = keys.iter().map(|k| (k.as_str(), "e")).collect();
+        for frame in updates(&routes, &[]).into_iter().chain(updates(&[], &gone)) {
+            bench.core.handle(&Event::PeerFrame { session: SessionId(1), frame }, now);
+        }
+    }
+    bench.offer("own");
+    bench.offer("more");
+    let closed = bench.closed();
+    assert!(matches!(closed[..], [(3, Some(catalyst_wire::NotifyCode::SEND_HOLD), _)]), "{closed:?}");
+    assert_eq!(
+        bench.remote(2).services(),
+        ["first.acme.example", "more.acme.example", "own.acme.example", "unheard.acme.example"]
+    );
+    assert!(bench.core.groups().remembered(SessionId(2)) <= 102);
+    bench.check();
+}
