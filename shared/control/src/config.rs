@@ -48,7 +48,7 @@ pub struct PeerConfig {
     pub name: NodeName,
     /// The agreement with its organisation; without one, a neighbour of another organisation gets and gives nothing.
     pub agreement: Option<Agreement>,
-    /// The hold time to offer, in milliseconds; 0 is off.
+    /// The hold time to offer, in milliseconds; 0 leaves it to the neighbour.
     pub hold_ms: u32,
     /// How long it is asked to keep this node's routes when the session is lost, in milliseconds; 0: not at all.
     #[serde(default)]

@@ -23,6 +23,8 @@ impl Limits {
     pub const CLONE_HOLD_MS: u64 = 30_000;
     /// A suspicion ends when no run came back for so long, in milliseconds.
     pub const CLONE_QUIET_MS: u64 = 600_000;
+    /// The shortest hold time that is accepted, in milliseconds. When less is offered: this is used.
+    pub const HOLD_MIN_MS: u32 = 300;
     /// The longest hold time that is accepted, in milliseconds. When more is offered: this is used.
     pub const HOLD_MAX_MS: u32 = 600_000;
     /// The longest restart time that is granted, in milliseconds. When more is asked for: this is granted.

@@ -21,7 +21,7 @@ pub struct Agreed {
     pub version: u8,
     /// The other side's run.
     pub incarnation: u64,
-    /// The smaller of both hold times; 0 is off.
+    /// The smaller of both hold times, within [`Limits::HOLD_MIN_MS`] and [`Limits::HOLD_MAX_MS`]; 0, off, if both say so.
     pub hold_ms: u32,
     /// The restart time the other side asks for, within [`Limits::RESTART_MAX_MS`].
     pub restart_ms: u32,
@@ -62,7 +62,12 @@ impl OpenSent {
                 theirs: open.agreement.is_some(),
             });
         }
-        let hold_ms = terms.hold_ms.min(open.hold_ms).min(Limits::HOLD_MAX_MS);
+        // One that offers no timer gets the other's: it cannot switch it off for both.
+        let hold_ms = match (terms.hold_ms, open.hold_ms) {
+            (0, 0) => 0,
+            (0, hold) | (hold, 0) => hold.clamp(Limits::HOLD_MIN_MS, Limits::HOLD_MAX_MS),
+            (ours, theirs) => ours.min(theirs).clamp(Limits::HOLD_MIN_MS, Limits::HOLD_MAX_MS),
+        };
         Ok(Agreed {
             version,
             incarnation: open.incarnation,

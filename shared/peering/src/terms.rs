@@ -17,7 +17,7 @@ pub struct Terms {
     pub peer: NodeName,
     /// Which run of ours this is.
     pub incarnation: u64,
-    /// The hold time we offer; 0 switches the timer off.
+    /// The hold time we offer; 0 leaves it to the other side.
     pub hold_ms: u32,
     /// The restart time we ask for.
     pub restart_ms: u32,

@@ -30,7 +30,7 @@ pub struct Open<'a> {
     pub node: &'a str,
     /// Which run of the sender this is; a later run has a higher number where its disk survived.
     pub incarnation: u64,
-    /// The hold time the sender offers, in milliseconds; the smaller of both counts, 0 disables it.
+    /// The hold time the sender offers, in milliseconds; the smaller of both counts, 0 leaves it to the other side.
     pub hold_ms: u32,
     /// The restart time the sender asks for, in milliseconds.
     pub restart_ms: u32,

@@ -48,7 +48,7 @@ impl Bench {
     /// A session without a hold timer, with a mesh port, that asks for some time to come back.
     fn join(&mut self, session: u64, node: &str) {
         if self.core.state().peer(&name(node)).is_none() {
-            self.feed(peer(node, None));
+            self.feed(quiet(node, None));
         }
         let agreement = self.core.state().peer(&name(node)).and_then(|p| p.agreement);
         let open = Open {
@@ -285,7 +285,7 @@ fn sessions_that_end_and_refreshes_change_no_route() {
 #[test]
 fn rules_neither_flap_nor_heal() {
     let mut bench = bench();
-    bench.feed(peer(P, Some(agreement("globex.example", Role::Peer, 10, 9999))));
+    bench.feed(quiet(P, Some(agreement("globex.example", Role::Peer, 10, 9999))));
     bench.feed(rules(&["*<globex.example"]));
     bench.join(3, P);
     let service = "s.globex.example";

@@ -61,6 +61,11 @@ pub(super) fn peer(text: &str, agreement: Option<Agreement>) -> Event {
     Event::PeerConfigured(Box::new(PeerConfig { name: name(text), agreement, hold_ms: 3000, restart_ms: 0 }))
 }
 
+/// The same; neither side has a hold timer where [`open`] answers it.
+pub(super) fn quiet(text: &str, agreement: Option<Agreement>) -> Event {
+    Event::PeerConfigured(Box::new(PeerConfig { name: name(text), agreement, hold_ms: 0, restart_ms: 0 }))
+}
+
 pub(super) fn local(label: &str) -> LocalService {
     LocalService {
         label: ServiceLabel::parse(label).unwrap(),
@@ -518,7 +523,8 @@ pub(super) fn open(peer: &str, incarnation: u64, agreement: Option<[u8; 32]>) ->
         version_max: 1,
         node: peer,
         incarnation,
-        hold_ms: 3000,
+        // It leaves it to what is configured here.
+        hold_ms: 0,
         restart_ms: 0,
         capabilities: Capabilities::REFRESH | Capabilities::INTEREST,
         agreement,

@@ -24,8 +24,8 @@ const MOST: u64 = 100_000;
 fn bench() -> Bench {
     let settings = Settings { mesh_address: "a:8443".into(), stale_max_ms: MOST, ..settings(Limits::CLOUD) };
     let mut bench = Bench::with(Heap::new(TableLimits::CLOUD), settings);
-    bench.feed(peer(B, None));
-    bench.feed(peer(C, None));
+    bench.feed(quiet(B, None));
+    bench.feed(quiet(C, None));
     bench
 }
 
@@ -248,7 +248,7 @@ fn packets_always_go_through_the_tunnel() {
 fn a_node_without_a_mesh_port_of_its_own_has_only_tunnels() {
     let settings = Settings { stale_max_ms: MOST, ..settings(Limits::CLOUD) };
     let mut bench = Bench::with(Heap::new(TableLimits::CLOUD), settings);
-    bench.feed(peer(B, None));
+    bench.feed(quiet(B, None));
     bench.meshed(1, B);
     bench.announce(1, &[(X, "b", through("b"))]);
     bench.down(1);
@@ -468,7 +468,7 @@ fn a_session_that_never_tells_its_table_has_the_restart_time() {
 #[test]
 fn a_withdrawal_and_a_change_of_the_rules_find_what_is_kept() {
     let mut bench = bench();
-    bench.feed(peer(P, Some(agreement("globex.example", Role::Customer, 10, 9999))));
+    bench.feed(quiet(P, Some(agreement("globex.example", Role::Customer, 10, 9999))));
     bench.feed(rules(&["*<globex.example"]));
     bench.meshed(1, P);
     bench.announce(1, &[("s.globex.example", "o", across("globex.example"))]);
@@ -498,7 +498,7 @@ fn grants(bench: &mut Bench) -> Vec<(String, bool)> {
 
 fn exporting() -> Bench {
     let mut bench = bench();
-    bench.feed(peer(P, Some(agreement("globex.example", Role::Customer, 10, 9999))));
+    bench.feed(quiet(P, Some(agreement("globex.example", Role::Customer, 10, 9999))));
     bench.offer("x");
     bench.offer("y");
     bench.feed(rules(&["x>globex.example"]));

@@ -82,12 +82,15 @@ fn what_was_agreed_comes_from_both_opens() {
 }
 
 #[test]
-fn the_smaller_hold_time_counts_zero_is_off_and_the_longest_is_bounded() {
+fn the_smaller_hold_time_counts_within_bounds_and_one_side_alone_cannot_switch_it_off() {
     let table = [
         (3_000, 1_000, 1_000),
         (1_000, 3_000, 1_000),
-        (0, 3_000, 0),
-        (3_000, 0, 0),
+        (0, 3_000, 3_000),
+        (3_000, 0, 3_000),
+        (3_000, 1, Limits::HOLD_MIN_MS),
+        (1, 3_000, Limits::HOLD_MIN_MS),
+        (0, u32::MAX, Limits::HOLD_MAX_MS),
         (0, 0, 0),
         (u32::MAX, u32::MAX, Limits::HOLD_MAX_MS),
     ];
