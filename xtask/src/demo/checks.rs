@@ -12,6 +12,7 @@ use super::http;
 use super::joining;
 use super::ports::Port;
 use super::print;
+use super::routing;
 use super::signals::Signals;
 use super::wait::{Look, until};
 
@@ -46,13 +47,16 @@ pub fn ready(fabric: &mut Fabric, signals: &Signals) -> Result<()> {
 /// Runs every check but the last. Each prints its line; gives whether all passed.
 pub fn all(fabric: &mut Fabric, signals: &Signals) -> bool {
     type Check = fn(&mut Fabric, &Signals) -> Result<Duration>;
-    let checks: [(&str, Check); 13] = [
+    let checks: [(&str, Check); 16] = [
         ("inventory, behind an edge node that only dials out, answers at acme's cloud node", inventory),
         ("orders, which globex exports to acme, answers at acme's cloud node", orders),
         ("payroll, which globex does not export, has no route at acme and gives no answer", payroll),
         ("orders by Host at acme's Envoy: both Envoys' logs show who asked whom", envoys::logged),
         ("acme's Envoy killed (SIGKILL): it is back, orders answers on the same port", envoys::killed),
         ("acme's node killed (SIGKILL) under load and started again: no request failed", envoys::node_killed),
+        ("route explain: the step that decided, the rule by its name, who hears of it", routing::explained),
+        ("payroll exposed by policy plan and apply: answers at acme, until a plan back", routing::planned),
+        ("route watch: a service that comes and goes, as lines and as JSON", routing::watched),
         ("globex drained, and taken back: acme sees the mark, orders still answers", drained),
         ("edge-2 joins with a one-time token, which is of no use a second time", joining::joined),
         ("edge to edge: inventory, of edge-1, answers at edge-2", joining::across),

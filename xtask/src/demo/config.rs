@@ -12,6 +12,23 @@ pub const AGREEMENT: &str = r#"{
 }
 "#;
 
+/// Rules of globex under which acme gets payroll, too.
+pub const PAYROLL_TOO: &str = r#"{
+  "exports": [
+    { "service": "orders", "to": "acme.example" },
+    { "name": "payroll-too", "service": "payroll", "to": "acme.example" }
+  ]
+}
+"#;
+
+/// The same as in its configuration.
+pub const ORDERS_ALONE: &str = r#"{
+  "exports": [
+    { "service": "orders", "to": "acme.example" }
+  ]
+}
+"#;
+
 /// `edge-1.acme.example`: it listens nowhere and dials the cloud node.
 pub fn edge(ports: &Ports) -> String {
     format!(

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -116,6 +116,12 @@ impl Fabric {
         self.folder.path().join(node.folder()).join("catalyst.json")
     }
 
+    /// Rules of globex to plan and apply: with payroll, or without.
+    pub fn rules(&self, payroll: bool) -> PathBuf {
+        let name = if payroll { "payroll-too.rules.json" } else { "orders-alone.rules.json" };
+        self.config(Node::Globex).with_file_name(name)
+    }
+
     fn root(&self, org: &str) -> PathBuf {
         self.folder.path().join(format!("{}-root", org.trim_end_matches(".example")))
     }
@@ -165,6 +171,8 @@ impl Fabric {
             let path = self.config(node).with_file_name("acme-globex.agreement.json");
             write(&path, config::AGREEMENT)?;
         }
+        write(&self.rules(true), config::PAYROLL_TOO)?;
+        write(&self.rules(false), config::ORDERS_ALONE)?;
         let envoy = self.programs.envoy.display().to_string();
         for node in NODES {
             let text = match node {
@@ -287,11 +295,41 @@ impl Fabric {
     /// # Errors
     /// What it said on stderr.
     pub fn ask(&self, node: Node, question: &[&str]) -> Result<Value> {
-        let mut command = Command::new(self.program(node));
-        command.args(question).arg("--json").arg("--config").arg(self.config(node));
-        let output = run(&mut command)?;
+        let output = run(self.command(node, question).arg("--json"))?;
         serde_json::from_str(&output)
             .with_context(|| format!("{} answered something else: {output}", node.name()))
+    }
+
+    /// What a command says at a node, on both its outputs, and its exit code. There is nobody to answer questions.
+    ///
+    /// # Errors
+    /// When it does not start, or was killed.
+    pub fn say(&self, node: Node, words: &[&str]) -> Result<(i32, String)> {
+        let mut command = self.command(node, words);
+        let output =
+            command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
+        let code =
+            output.status.code().with_context(|| format!("{command:?} ended with {}", output.status))?;
+        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok((code, said))
+    }
+
+    /// Leaves a command of a node running. It is known to who cleans up, and killed when it is dropped.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn leave(&self, node: Node, name: &str, words: &[&str]) -> Result<Process> {
+        let log = self.folder.path().join(format!("{name}.log"));
+        let process = Process::start(name, self.command(node, words), &log)?;
+        self.folder.add(&process)?;
+        Ok(process)
+    }
+
+    fn command(&self, node: Node, words: &[&str]) -> Command {
+        let mut command = Command::new(self.program(node));
+        command.args(words).arg("--config").arg(self.config(node));
+        command
     }
 
     /// One look at a node's status: what `see` makes of it, or why there is none.

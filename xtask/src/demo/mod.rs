@@ -12,6 +12,7 @@ mod picture;
 mod ports;
 mod print;
 mod process;
+mod routing;
 mod signals;
 mod udp;
 mod wait;

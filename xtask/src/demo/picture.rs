@@ -63,10 +63,12 @@ pub fn commands(fabric: &Fabric) -> String {
     let curl = |port, says: &str| format!("curl http://{}/     {says}", fabric.ports.address(port));
     let target = fabric.ports.address(Port::InventoryServer);
     let log = fabric.socket(Node::Globex).with_file_name("envoy").join("access.log");
+    let open = fabric.rules(true).display().to_string();
+    let closed = fabric.rules(false).display().to_string();
     let lines = [
         curl(Port::Inventory, "inventory, through the tunnel that edge-1 dialled"),
         curl(Port::Orders, "orders, of the other organisation"),
-        curl(Port::Payroll, "payroll, which is not exported: no route, no answer"),
+        curl(Port::Payroll, "payroll, which is not exported: no route, 404"),
         format!(
             "curl -H 'Host: orders.globex.example' http://{}/     by name, at acme's Envoy",
             fabric.ports.address(Port::Ingress)
@@ -77,6 +79,15 @@ pub fn commands(fabric: &Fabric) -> String {
         format!("{catalyst} route ls -c {acme}"),
         format!("{catalyst} peer ls -c {acme}"),
         format!("{catalyst} service ls -c {globex}"),
+        String::new(),
+        "# why orders goes the way it goes, and who hears of it; changes as they happen (Ctrl-C ends it)".to_owned(),
+        format!("{catalyst} route explain orders.globex.example -c {acme}"),
+        format!("{catalyst} route watch -c {acme}"),
+        String::new(),
+        "# what a rule would expose, before it does; then payroll answers at acme; the last line takes it back".to_owned(),
+        format!("{catalyst} policy plan {open} -c {globex}"),
+        format!("{catalyst} policy apply {open} -c {globex}"),
+        format!("{catalyst} policy apply {closed} -c {globex}"),
         String::new(),
         "# globex is to be taken out of service: acme uses it last from then on ('route ls' says so), and as ever after undrain"
             .to_owned(),
