@@ -22,7 +22,7 @@ impl Limits {
     /// When full: it is moved aside.
     pub const CRASHED_OPENS: u32 = 2;
     /// Largest file whose every page is verified when it is opened; reading 64 MiB costs a board some
-    /// seconds. When full: only the pages that the open needs are verified.
+    /// seconds. When full: only the pages that the open needs are verified, unless the file turned out damaged in the last run.
     pub const VERIFIED: u64 = 64 * 1024 * 1024;
 
     /// Bytes of memory that an open store may keep: its cache and one batch being written.

@@ -7,17 +7,20 @@
 //! start of the node.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Read;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::StoreError;
+
+/// Added to the count when the file turned out damaged while it was in use: the next open looks at all of it.
+pub(crate) const FOUND: u32 = 1 << 16;
 
 /// Held as long as the store is open; the system frees it when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
-    /// Times in a row that an open began and did not finish.
+    /// Times in a row that an open began and did not finish; with [`FOUND`] or not.
     pub(crate) crashed: u32,
 }
 
@@ -50,12 +53,11 @@ impl Lock {
     }
 
     /// Notes how many opens in a row have begun and not finished, this one counted.
-    pub(crate) fn note(&mut self, crashed: u32) {
-        self.crashed = crashed;
+    pub(crate) fn note(&self, crashed: u32) {
         // In place and of one length, so that it works on a full disk too; not synced, as it has to
         // outlive the process, not the power. If it fails, a crashing open is only not counted.
         let line = format!("{:>10} {crashed:>10}\n", std::process::id());
-        let _ = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(line.as_bytes()));
+        let _ = self.file.write_all_at(line.as_bytes(), 0);
     }
 }
 

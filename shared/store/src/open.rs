@@ -12,7 +12,7 @@ use crate::aside::{move_aside, sibling};
 use crate::error::{NO_SENSE, StoreError};
 use crate::guard::guarded;
 use crate::limits::Limits;
-use crate::lock::Lock;
+use crate::lock::{FOUND, Lock};
 use crate::table::{Table, definition};
 
 /// What was found at the path.
@@ -52,7 +52,7 @@ enum Unusable {
 /// Takes the lock, opens or makes the file.
 pub(crate) fn open(path: &Path) -> Result<(Database, Lock, Opened), StoreError> {
     make_folder(path)?;
-    let mut lock = Lock::take(path)?;
+    let lock = Lock::take(path)?;
     let crashed = lock.crashed;
     lock.note(crashed.saturating_add(1));
     let opened = match existing(path, crashed) {
@@ -90,6 +90,7 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
 /// The database in the file, and whether it is whole; `None` when there is no file.
 fn existing(path: &Path, crashed: u32) -> Result<Option<(Database, bool)>, Unusable> {
     let Some(length) = look(path)? else { return Ok(None) };
+    let (found, crashed) = (crashed >= FOUND, crashed % FOUND);
     if crashed >= Limits::CRASHED_OPENS {
         return Err(Unusable::Damaged(format!("opening it ended the process {crashed} times in a row")));
     }
@@ -97,7 +98,8 @@ fn existing(path: &Path, crashed: u32) -> Result<Option<(Database, bool)>, Unusa
     let database = guarded(path, true, || -> Result<(Database, bool), Unusable> {
         let mut database = plain(path).map_err(|e| unusable(path, e))?;
         // False means: it was torn, and is whole again as of its last good commit.
-        let whole = length > Limits::VERIFIED || database.check_integrity().map_err(|e| unusable(path, e))?;
+        let trusted = length > Limits::VERIFIED && !found;
+        let whole = trusted || database.check_integrity().map_err(|e| unusable(path, e))?;
         read_schema(path, &database)?;
         Ok((database, whole))
     })

@@ -12,7 +12,7 @@ use redb::{
 use crate::error::{NO_SENSE, StoreError};
 use crate::guard::guarded;
 use crate::limits::Limits;
-use crate::lock::Lock;
+use crate::lock::{FOUND, Lock};
 use crate::open::{self, Opened};
 use crate::table::{Op, Row, Scan, Store, Table, check, definition, raised};
 
@@ -26,7 +26,7 @@ pub struct RedbStore {
     // again. So a handle that failed is dropped, and the next call opens the file anew.
     database: RwLock<Option<Database>>,
     opener: Opener,
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
 }
 
 impl std::fmt::Debug for RedbStore {
@@ -97,7 +97,7 @@ impl RedbStore {
             file: path.to_path_buf(),
             database: RwLock::new(Some(database)),
             opener: Box::new(move || open::plain(&again)),
-            _lock: Some(lock),
+            lock: Some(lock),
         };
         Ok((store, opened))
     }
@@ -110,7 +110,7 @@ impl RedbStore {
 
     #[cfg(test)]
     pub(crate) fn over(opener: Opener) -> Self {
-        RedbStore { file: PathBuf::from("test.redb"), database: RwLock::new(None), opener, _lock: None }
+        RedbStore { file: PathBuf::from("test.redb"), database: RwLock::new(None), opener, lock: None }
     }
 
     /// Runs one transaction on the open handle, opening it first if the last one failed.
@@ -158,14 +158,22 @@ impl RedbStore {
             StorageError::PreviousIo | StorageError::DatabaseClosed => {
                 StoreError::io(&self.file, doing, std::io::Error::other("the disk failed a moment ago"))
             }
-            other => StoreError::Damaged { file: self.file.clone(), why: other.to_string() },
+            other => self.damaged(other.to_string()),
         }
+    }
+
+    /// The next start looks at the whole file, however large it is.
+    fn damaged(&self, why: String) -> StoreError {
+        if let Some(lock) = &self.lock {
+            lock.note(FOUND);
+        }
+        StoreError::Damaged { file: self.file.clone(), why }
     }
 
     fn reopen_error(&self, e: DatabaseError) -> StoreError {
         match e {
             DatabaseError::Storage(e) => self.storage_error("opening it again", e),
-            other => StoreError::Damaged { file: self.file.clone(), why: other.to_string() },
+            other => self.damaged(other.to_string()),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! What a store does on a disk that fails: space runs out, the power goes.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use redb::{Builder, StorageBackend};
 
-use crate::lock::Lock;
-use crate::{Op, RedbStore, Scan, Store, StoreError, Table};
+use crate::lock::{FOUND, Lock};
+use crate::{Limits, Op, Opened, RedbStore, Scan, Store, StoreError, Table};
 
 const SERVICES: Table = Table::new("services");
 
@@ -139,15 +141,57 @@ fn an_open_that_the_process_did_not_survive_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("node.redb");
     for times in 1..4 {
-        let mut lock = Lock::take(&file).unwrap();
+        let lock = Lock::take(&file).unwrap();
         assert_eq!(lock.crashed, times - 1);
         lock.note(times);
         // Dropped before the open was done, as by an abort.
     }
-    let mut lock = Lock::take(&file).unwrap();
+    let lock = Lock::take(&file).unwrap();
     lock.note(0);
     drop(lock);
     assert_eq!(Lock::take(&file).unwrap().crashed, 0);
+}
+
+#[test]
+fn a_large_file_is_looked_at_as_a_whole_after_a_run_that_met_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.redb");
+    let (store, _) = RedbStore::open(&file).unwrap();
+    let value = vec![7; Limits::VALUE];
+    let rows = Limits::VERIFIED / Limits::VALUE as u64 + 64;
+    let keys: Vec<[u8; 8]> = (0..rows).map(u64::to_be_bytes).collect();
+    for keys in keys.chunks(200) {
+        let ops: Vec<_> = keys.iter().map(|key| Op::Put(SERVICES, key, &value)).collect();
+        store.batch(&ops).unwrap();
+    }
+    drop(store);
+    let damage = |at: u64, bytes: &[u8]| {
+        let file = fs::OpenOptions::new().write(true).open(&file).unwrap();
+        assert!(file.metadata().unwrap().len() > Limits::VERIFIED);
+        file.write_all_at(bytes, at).unwrap();
+    };
+    // Within a value: only a look at the whole file can tell.
+    let mut around = vec![0; 4 * Limits::VALUE];
+    fs::File::open(&file).unwrap().read_exact_at(&mut around, Limits::VERIFIED / 2).unwrap();
+    let inside = around.windows(4_096).position(|bytes| bytes.iter().all(|byte| *byte == 7)).unwrap();
+    damage(Limits::VERIFIED / 2 + inside as u64 + 1_000, &[8; 64]);
+    let (store, opened) = RedbStore::open(&file).unwrap();
+    assert_eq!(opened, Opened::Existing, "nobody looked there");
+    // Worse comes while it is open, and is met.
+    let mut before = vec![0; 3 * Limits::VALUE];
+    fs::File::open(&file).unwrap().read_exact_at(&mut before, Limits::VERIFIED / 4).unwrap();
+    damage(Limits::VERIFIED / 4, &vec![0xff; before.len()]);
+    let met = keys.iter().find_map(|key| store.get(SERVICES, key).err()).expect("damage");
+    assert!(matches!(met, StoreError::Damaged { .. }), "{met}");
+    drop(store);
+    assert_eq!(Lock::take(&file).unwrap().crashed, FOUND);
+    // Mended, because a debug build of the library would find that in any case.
+    damage(Limits::VERIFIED / 4, &before);
+    let (store, opened) = RedbStore::open(&file).unwrap();
+    assert!(matches!(opened, Opened::Rebuilt { .. }), "{opened:?}");
+    drop(store);
+    assert_eq!(Lock::take(&file).unwrap().crashed, 0);
+    assert_eq!(RedbStore::open(&file).unwrap().1, Opened::Existing);
 }
 
 #[test]
