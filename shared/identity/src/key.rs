@@ -37,7 +37,8 @@ impl fmt::Debug for SecretPem {
     }
 }
 
-/// A private key on P-256. Its `Debug` never shows the key.
+/// A private key on P-256. Its `Debug` never shows the key. Its PKCS #8 form is wiped when dropped; what the crypto library
+/// keeps of it inside is not within reach.
 pub struct NodeKey {
     pair: Pair,
 }

@@ -11,6 +11,7 @@ use rustls::crypto::ring::sign::any_ecdsa_type;
 use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::sign::SigningKey;
 use rustls_pki_types::PrivateKeyDer;
+use zeroize::Zeroizing;
 
 /// For processors with AES instructions. AES-128 must stay listed always: QUIC's first packets use it (RFC 9001 section 5.2).
 const AES_FIRST: [SupportedCipherSuite; 3] =
@@ -36,6 +37,7 @@ struct OurKeys;
 
 impl KeyProvider for OurKeys {
     fn load_private_key(&self, der: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        any_ecdsa_type(&der)
+        // Wiped when the key has been read.
+        any_ecdsa_type(&Zeroizing::new(der))
     }
 }

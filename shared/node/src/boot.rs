@@ -116,7 +116,7 @@ pub(crate) fn renewed(config: &Config) -> PathBuf {
 fn credentials(config: &Config) -> Result<Credentials, NodeError> {
     let key_path = &config.identity.key;
     // A missing file is told as such before its mode is looked at.
-    let key_text = read(key_path, "identity.key")?;
+    let key_text = zeroize::Zeroizing::new(read(key_path, "identity.key")?);
     files::check_private_file(key_path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
     let identity = |path: &Path| {
         let path = path.to_owned();

@@ -83,8 +83,8 @@ impl Renewal {
 }
 
 pub(crate) fn key_of(path: &std::path::Path) -> Result<NodeKey, String> {
-    let text = files::read_text(path, catalyst_identity::Limits::PEM)
-        .map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = files::read_text(path, catalyst_identity::Limits::PEM);
+    let text = zeroize::Zeroizing::new(text.map_err(|e| format!("{}: {e}", path.display()))?);
     files::check_private_file(path).map_err(|e| e.to_string())?;
     NodeKey::from_pem(&text).map_err(|e| format!("{}: {e}", path.display()))
 }

@@ -143,8 +143,8 @@ pub(super) fn csr(common: &Common, org: &str, node: &str, dir: &Path) -> Result<
     // A key that exists is kept: the request may be made again, and the old certificate goes on to fit.
     let key = if key_path.exists() {
         files::check_private_file(&key_path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
-        let text =
-            files::read_text(&key_path, catalyst_identity::Limits::PEM).map_err(|e| failed(&key_path)(&e))?;
+        let text = files::read_text(&key_path, catalyst_identity::Limits::PEM);
+        let text = zeroize::Zeroizing::new(text.map_err(|e| failed(&key_path)(&e))?);
         NodeKey::from_pem(&text).map_err(|e| failed(&key_path)(&e))?
     } else {
         let key = NodeKey::generate().map_err(|e| failed(&key_path)(&e))?;
