@@ -8,6 +8,8 @@ use catalyst_e2e::process::{both, tail};
 use catalyst_e2e::{Fabric, Node, SmallDisk, wait};
 use serde_json::{Value, json};
 
+use crate::join::{invite, join_in};
+
 /// An authority whose state is on a small disk.
 fn authority(fabric: &Fabric) -> (Node, SmallDisk) {
     let acme = fabric.org("acme.example");
@@ -195,4 +197,24 @@ fn a_node_without_a_state_says_what_a_full_disk_needs() {
     }
     disk.free();
     start(&mut node, &disk);
+}
+
+#[test]
+fn a_join_that_an_authority_cannot_write_down_leaves_its_token_good() {
+    let fabric = Fabric::new();
+    let (mut node, disk) = authority(&fabric);
+    start(&mut node, &disk);
+    let token = invite(&node, "edge-1", &[]);
+    fill(&node, &disk);
+    let board = fabric.dir().join("board");
+    let (said, code) = join_in(&fabric, &board, &token);
+    assert!(code != 0 && said.contains("the same token"), "{code}: {said}");
+    assert!(!board.join("edge-1.crt").exists());
+    disk.free();
+    node.wait("all is on the disk", |status| status["owed"].is_null());
+    let (said, code) = join_in(&fabric, &board, &token);
+    assert_eq!(code, 0, "{said}");
+    // It is good for this key alone.
+    let (said, code) = join_in(&fabric, &fabric.dir().join("thief"), &token);
+    assert!(code == 5 && said.contains("used already"), "{code}: {said}");
 }

@@ -29,7 +29,7 @@ pub(crate) fn invite(cloud: &Node, name: &str, more: &[&str]) -> String {
 }
 
 /// `catalyst-edge join TOKEN` in `dir`: what it said, and its exit code.
-fn join_in(fabric: &Fabric, dir: &Path, token: &str) -> (String, i32) {
+pub(crate) fn join_in(fabric: &Fabric, dir: &Path, token: &str) -> (String, i32) {
     fs::create_dir_all(dir).unwrap();
     let config = dir.join("catalyst.json");
     let out = output(fabric.command(Build::Edge).arg("join").arg("-c").arg(config).arg(token));

@@ -16,6 +16,7 @@ use crate::bundle::{self, TrustBundle};
 use crate::csr;
 use crate::date::Date;
 use crate::error::IdentityError;
+use crate::fingerprint::Fingerprint;
 use crate::key::{NodeKey, Pair, SecretPem};
 use crate::pem_text;
 use crate::serial;
@@ -159,6 +160,14 @@ impl OrgRoot {
         let issuer = Issuer::from_params(&self.issuer, self.key.pair());
         let leaf = params.signed_by(&key, &issuer).map_err(fail)?;
         Ok(pem_text::write_certificates([leaf.der().as_ref()].into_iter()))
+    }
+
+    /// The fingerprint of the key that a request is for.
+    ///
+    /// # Errors
+    /// As [`OrgRoot::sign_csr`].
+    pub fn requested_key(&self, csr_pem: &str) -> Result<Fingerprint, IdentityError> {
+        csr::check(csr_pem, &self.org).map(|checked| Fingerprint::of(checked.key.der_bytes()))
     }
 
     fn leaf_dates(

@@ -29,6 +29,9 @@ struct Invite {
     expires: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     used: Option<u64>,
+    /// The fingerprint of the key that it bought a certificate for: that one may come again with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 /// What was issued to a node last, version 1.
@@ -150,8 +153,13 @@ impl Authority {
         let expires = now.saturating_add(ttl_s);
         let token = JoinToken::generate(self.root.org().clone(), node.clone(), address, roots, now, expires)
             .map_err(|e| e.to_string())?;
-        let invite =
-            Invite { node: node.clone(), hash: token.secret().hash().to_string(), expires, used: None };
+        let invite = Invite {
+            node: node.clone(),
+            hash: token.secret().hash().to_string(),
+            expires,
+            used: None,
+            key: None,
+        };
         let id = hex(&token.id);
         let row = serde_json::to_vec(&invite).map_err(|e| e.to_string())?;
         self.invites.insert(id.clone(), invite);
@@ -176,7 +184,13 @@ impl Authority {
                     .into(),
             );
         };
-        if let Some(at) = invite.used {
+        // The answer may have been lost on its way, or this node could not write down what it gave: whoever holds the same
+        // key may ask again.
+        let again = || {
+            let key = self.root.requested_key(csr).ok().map(|key| key.to_string());
+            key.is_some() && key == invite.key
+        };
+        if let Some(at) = invite.used.filter(|_| !again()) {
             return Err(format!(
                 "this token was used already, at {}: if that was not you, revoke the node ('catalyst node revoke {}'); \
                  for a new token: 'catalyst node invite {}'",
@@ -194,7 +208,7 @@ impl Authority {
             ));
         }
         let mut granted = self.issue(csr, &invite.node, now)?;
-        let used = Invite { used: Some(now), ..invite };
+        let used = Invite { used: Some(now), key: Some(granted.key.to_string()), ..invite };
         granted.write = granted.write.and(INVITES, id, serde_json::to_vec(&used).ok());
         self.invites.insert(id.to_string(), used);
         Ok(granted)
@@ -352,7 +366,7 @@ fn root(config: &Config) -> Result<Option<OrgRoot>, NodeError> {
             source,
         })
     };
-    let key = read(&key_path)?;
+    let key = zeroize::Zeroizing::new(read(&key_path)?);
     files::check_private_file(&key_path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
     let root =
         OrgRoot::from_pem(&read(&path)?, &key).map_err(|source| NodeError::Identity { path, source })?;

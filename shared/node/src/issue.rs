@@ -19,6 +19,10 @@ use crate::limits::Limits;
 use crate::peers::PeerSpec;
 use crate::serve::{Ask, Asked};
 
+/// The disk of the authority is full.
+const UNWRITTEN: &str = "the authority cannot write down that it gave out a certificate, so it gives none: see 'status' there; when its disk is well \
+     again the same token will do";
+
 /// What a conversation begins with.
 pub(crate) struct Desk {
     pub(crate) bundle: String,
@@ -43,7 +47,14 @@ async fn talk(mut stream: EnrolStream, desk: Desk, engine: &Sender<Asked>) -> Re
         Ok(question) if question.v == VERSION => {
             let key = stream.chain().first().and_then(|leaf| key_of(leaf).ok());
             let peer = stream.peer().zip(key);
-            ask(Enrol { question, peer }, engine).await
+            match ask(Enrol { question, peer }, engine).await {
+                Ok(reply) => reply,
+                // Without an answer: a node that is refused throws away the key for which the token counts as used.
+                Err(why) => {
+                    stream.broken_off(why);
+                    return Err(EnrolError::Lost(why.to_string()));
+                }
+            }
         }
         Ok(question) => Reply::refused(format!("version {} is not spoken here; use {VERSION}", question.v)),
         // What it was is not repeated: it may hold a secret.
@@ -57,7 +68,8 @@ async fn talk(mut stream: EnrolStream, desk: Desk, engine: &Sender<Asked>) -> Re
     Ok(())
 }
 
-async fn ask(enrol: Enrol, engine: &Sender<Asked>) -> Reply {
+/// The answer; or why there is none, though the question was a good one.
+async fn ask(enrol: Enrol, engine: &Sender<Asked>) -> Result<Reply, &'static str> {
     let stopping = || Reply::refused("the authority is stopping; try again".to_string());
     let (reply, result) = bounded(1);
     if engine
@@ -65,18 +77,14 @@ async fn ask(enrol: Enrol, engine: &Sender<Asked>) -> Reply {
         .await
         .is_err()
     {
-        return stopping();
+        return Ok(stopping());
     }
-    match result.recv().await {
+    Ok(match result.recv().await {
         Ok(Ok(Answer::Enrolled(reply))) => reply,
-        Ok(Ok(Answer::Unwritten { .. })) => Reply::refused(
-            "the authority cannot write down that it gave out a certificate, so it gives none: see 'status' there; a token \
-             counts as used, so when its disk is well again it takes a new one"
-                .to_string(),
-        ),
+        Ok(Ok(Answer::Unwritten { .. })) => return Err(UNWRITTEN),
         Ok(Ok(_)) | Err(_) => stopping(),
         Ok(Err(why)) => Reply::refused(why),
-    }
+    })
 }
 
 impl<S: RouteStore> Engine<S> {

@@ -47,7 +47,8 @@ fn failed(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> NodeError + '_ {
 /// Joins.
 ///
 /// # Errors
-/// What went wrong. The token is used up exactly when the authority has answered with a certificate.
+/// What went wrong. The token is used up when the authority has answered with a certificate; with the same key it may be used
+/// again until it expires.
 pub async fn join<Sh: Shell>(shell: &Sh, this: Join<'_>) -> Result<Joined, NodeError> {
     let token = JoinToken::from_text(this.token).map_err(|e| NodeError::Usage(e.to_string()))?;
     let folder = this.config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -113,6 +114,7 @@ fn key(path: &Path) -> Result<(NodeKey, bool), NodeError> {
     if path.exists() {
         files::check_private_file(path).map_err(|e| NodeError::PrivateFile(e.to_string()))?;
         let text = files::read_text(path, catalyst_identity::Limits::PEM).map_err(|e| failed(path)(&e))?;
+        let text = zeroize::Zeroizing::new(text);
         return Ok((NodeKey::from_pem(&text).map_err(|e| failed(path)(&e))?, false));
     }
     let key = NodeKey::generate().map_err(|e| failed(path)(&e))?;
@@ -144,9 +146,10 @@ async fn ask<Sh: Shell>(
     let question = Question { v: VERSION, token: Some(proof), csr };
     let question = zeroize::Zeroizing::new(serde_json::to_vec(&question).map_err(|e| words(&e))?);
     stream.write(&question).await.map_err(|e| words(&e))?;
-    let reply = stream.read().await.map_err(|e| {
-        words(&format!("{e}; whether the token is used up, 'catalyst node ls' says at the authority"))
-    })?;
+    let reply = stream
+        .read()
+        .await
+        .map_err(|e| words(&format!("{e}; the same token may be tried again from here")))?;
     let reply: Reply = serde_json::from_slice(&reply).map_err(|e| words(&e))?;
     stream.done().await;
     Ok((reply, authority, bundle.to_pem()))

@@ -277,6 +277,11 @@ impl EnrolStream {
         let _ = self.rt.timeout(Limits::ENROL_PATIENCE, work).await;
     }
 
+    /// Ends the answering side without an answer; over QUIC the other one hears why.
+    pub fn broken_off(self, reason: &str) {
+        self.line.refuse(code::FULL, reason);
+    }
+
     /// Ends the asking side, and waits until the other one knows.
     pub async fn done(mut self) {
         let work = async {

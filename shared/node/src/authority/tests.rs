@@ -65,3 +65,23 @@ fn books_of_an_older_day_learn_what_was_stated_since() {
     let csr = NodeKey::generate().unwrap().csr(authority.root.org(), &id("stolen")).unwrap();
     assert!(authority.renew(&name("stolen"), &keys["stolen"], &csr, NOW + 1_000).is_err());
 }
+
+#[test]
+fn a_token_serves_the_key_that_it_was_first_used_with_again_and_no_other() {
+    let mut authority = authority();
+    let node = NodeId::parse("pi").unwrap();
+    let (token, _) = authority.invite(&node, "127.0.0.1:1".into(), 600, NOW).unwrap();
+    let id = hex(&token.id);
+    let (csr, first) = key(&authority, &node);
+    let (other, _) = key(&authority, &node);
+    let mut join = |csr: &str, now| authority.join(&id, &token.secret(), csr, now);
+    assert_eq!(join(&csr, NOW).unwrap().key, first);
+    let why = join(&other, NOW + 1).err().unwrap();
+    assert!(why.contains("used already"), "{why}");
+    // The answer was lost, or the books could not be written.
+    assert_eq!(join(&csr, NOW + 2).unwrap().key, first);
+    assert!(join(&csr, NOW + 601).err().unwrap().contains("expired"));
+    assert!(join(&other, NOW + 3).is_err());
+    let _ = authority.revoke(&node, NOW + 4);
+    assert!(authority.join(&id, &token.secret(), &csr, NOW + 5).is_err(), "nor after it was revoked");
+}
