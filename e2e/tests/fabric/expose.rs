@@ -153,6 +153,7 @@ fn what_cannot_be_opened_is_refused_with_the_reason() {
         refused("b.acme.example", 0, "tcp", "all ports of 'expose_ports' (9200-9201) are in use");
         refused("b.acme.example", 0, "http", "for tcp, which HTTP is too, or for udp");
         refused("b.acme.example", 9300, "tcp", "this node's sandbox allows the ports 9200-9201 alone");
+        refused("b.acme.example", 99, "udp", "ports below 1024 need the capability");
         node.ask(add("b.acme.example", &at(9201), "udp"));
         node.ask(add("c.acme.example", &at(0), "udp"));
         refused("d.acme.example", 0, "udp", "limits.expose is 3");

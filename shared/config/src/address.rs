@@ -137,6 +137,12 @@ fn host_name(host: &str) -> Result<(), String> {
 pub struct PortRange(pub Option<(u16, u16)>);
 
 impl PortRange {
+    /// Whether a port is one of them.
+    #[must_use]
+    pub fn holds(&self, port: u16) -> bool {
+        self.0.is_some_and(|(first, last)| (first..=last).contains(&port))
+    }
+
     /// Each of them.
     pub fn iter(self) -> impl Iterator<Item = u16> {
         self.0.into_iter().flat_map(|(first, last)| first..=last)

@@ -27,7 +27,7 @@ impl<Sh: Shell> Around<'_, Sh> {
                 let protocol = port.protocol;
                 let may = |at: SocketAddr| engine.target_at(protocol, at).is_none();
                 let open = ports::open(self.plane, port, engine.facts.config.expose_ports, may)
-                    .map_err(|error| engine.cannot_listen(listen, &error))?;
+                    .map_err(|error| engine.cannot_listen(listen, protocol, &error))?;
                 // One that was not open and was tried again.
                 engine.facts.exposed.retain(|p| p.opened.is_ok() || p.wanted != open.wanted);
                 let write = engine.exposes.add(&open.wanted);
@@ -112,14 +112,16 @@ impl<S: Store> Engine<S> {
         services.into_iter().find(of).map(|s| (s.name, s.target))
     }
 
-    fn cannot_listen(&self, listen: SocketAddr, error: &io::Error) -> String {
+    fn cannot_listen(&self, listen: SocketAddr, protocol: Protocol, error: &io::Error) -> String {
         let range = self.facts.config.expose_ports;
         let sandboxed = self.facts.sandbox.iter().any(|layer| layer.state != "off");
+        // It keeps TCP ports closed, and those of the range open: else the system itself wants a right for a low port.
+        let kept = sandboxed && protocol != Protocol::Udp && !range.holds(listen.port());
         match error.kind() {
             io::ErrorKind::AddrInUse if listen.port() == 0 => {
                 format!("all ports of 'expose_ports' ({range}) are in use; widen it and start the node again")
             }
-            io::ErrorKind::PermissionDenied if sandboxed => format!(
+            io::ErrorKind::PermissionDenied if kept => format!(
                 "cannot listen on {listen}: while it runs, this node's sandbox allows the ports {range} alone; choose one \
                  of them, or set 'expose_ports' in the configuration and start the node again"
             ),
@@ -163,6 +165,10 @@ impl<S: Store> Engine<S> {
             let Expose { service, protocol, .. } = &open.wanted;
             let reachable = open.opened.as_ref().map_err(Clone::clone);
             let reachable = reachable.and_then(|_| self.tables.reachable(service, *protocol));
+            let carried = Some(self.tables.carried(service));
+            #[cfg(feature = "mesh")]
+            let carried =
+                carried.filter(|_| *protocol == Protocol::Udp || self.tables.mesh().get().is_none());
             #[cfg(feature = "mesh")]
             let reachable = match self.tables.mesh().get() {
                 Some(mesh) if *protocol != Protocol::Udp => {
@@ -175,7 +181,7 @@ impl<S: Store> Engine<S> {
                 service: service.to_string(),
                 listen: open.address.to_string(),
                 port: protocol.to_string(),
-                carried: self.tables.carried(service),
+                carried,
                 protocol: self.tables.protocol(service).map_or_else(String::new, |p| p.to_string()),
                 state: reachable.err().unwrap_or_else(|| "reachable".to_string()),
                 source: if self.exposes.is_of_file(&open.wanted) { "file" } else { "runtime" }.to_string(),

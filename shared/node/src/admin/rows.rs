@@ -190,7 +190,8 @@ pub struct ExposeRow {
     /// `file` or `runtime`.
     #[serde(default)]
     pub source: String,
-    /// Bytes carried towards it and from it, by all flows since the start.
-    #[serde(default)]
-    pub carried: (u64, u64),
+    /// Bytes carried towards it and from it, by all flows since the start. Not there for a port that Envoy serves: its figures
+    /// tell of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<(u64, u64)>,
 }

@@ -165,7 +165,7 @@ pub(super) fn text(s: &Status) -> String {
     page.by("udp_dropped_total", "Packets dropped.", "reason", &dropped);
     let mut carried: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     carried.extend(s.services.iter().map(|row| (row.name.as_str(), row.carried)));
-    carried.extend(s.expose.iter().map(|row| (row.service.as_str(), row.carried)));
+    carried.extend(s.expose.iter().filter_map(|row| Some((row.service.as_str(), row.carried?))));
     page.family(
         "service_bytes_total",
         "Bytes carried for a service of this node, or one with a local port here.",

@@ -114,7 +114,7 @@ fn the_next_step_is_the_one_that_helps() {
         port: "tcp".into(),
         protocol: "http:graphql".into(),
         state: state.into(),
-        carried: (0, 0),
+        carried: Some((0, 0)),
     };
     s.expose = vec![port("reachable")];
     assert!(next_step(&s).contains("curl http://127.0.0.1:9001/"), "{}", next_step(&s));
@@ -168,7 +168,7 @@ fn a_missing_import_or_export_is_the_next_step() {
         port: "tcp".into(),
         protocol: String::new(),
         state: "no route for this service".into(),
-        carried: (0, 0),
+        carried: Some((0, 0)),
     };
     s.expose = vec![port];
     assert!(

@@ -34,7 +34,7 @@ fn full() -> Status {
         port: "tcp".into(),
         protocol: "tcp".into(),
         state: "reachable".into(),
-        carried: (33, 44),
+        carried: Some((33, 44)),
     };
     s.version = "0 \"odd\\ \n".into();
     s.peers = vec![peer("up", "x:1", ""), peer("down", "y:1", "")];
