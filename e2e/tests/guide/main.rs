@@ -78,28 +78,24 @@ fn three_organisations() {
     page(&walk.home("acme"));
     let all = walk.walk(&blocks("routing.md", "Three organisations"));
     assert_eq!(said(&all, "curl"), "the first byte\n");
-    let plan = said(&all, "catalyst policy plan");
-    assert_eq!(plan, "newly exposed:\n  orders.acme.example -> gateway.initech.example  ('resell')\n");
     let explained: Vec<&String> = all
         .iter()
         .filter(|(line, _)| line.starts_with("catalyst route explain"))
         .map(|(_, said)| said)
         .collect();
     let [at_globex, at_initech] = explained[..] else { panic!("{explained:?}") };
-    assert!(
-        at_globex.contains("-> announced to gateway.initech.example (export rule 'resell')"),
-        "{at_globex}"
-    );
     let shown = fs::read_to_string(format!("{}/../docs/routing.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let blocks: Vec<&str> =
         shown.split("```text\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
-    let [.., shown, drain, watched] = blocks[..] else { panic!("{blocks:?}") };
+    let [.., planned, shown_at_globex, shown, drain, watched] = blocks[..] else { panic!("{blocks:?}") };
+    assert_eq!(said(&all, "catalyst policy plan"), planned);
     // The page shows what was printed, but for the opaque origin.
     let without_origin = |text: &str| -> Vec<String> {
         text.lines()
             .map(|l| if l.starts_with("origin ") { "origin".to_string() } else { l.to_string() })
             .collect()
     };
+    assert_eq!(without_origin(at_globex), without_origin(shown_at_globex));
     assert_eq!(without_origin(at_initech), without_origin(shown));
     let ends = |text: &str| {
         let lines: Vec<String> = text.lines().map(ToString::to_string).collect();
