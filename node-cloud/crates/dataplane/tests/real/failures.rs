@@ -37,6 +37,10 @@ fn twice() -> Twice {
     a.tell();
     b.tell();
     [&a, &b].iter().for_each(|node| lab.settled(node));
+    // Until b's mesh port has answered for the first time, what is here is the better way.
+    let healthy =
+        || lab.stats(&a, r"^cluster\.peer\|b\.acme\.example\.membership_healthy$").values().sum::<u64>();
+    until("b's mesh port answers", || healthy() == 1);
     Twice { lab, a, b, _services: services }
 }
 
