@@ -285,7 +285,7 @@ impl<S: Store> Core<S> {
         let (rule, out) = element(state, state.exports(), &kind, key, (&attrs, pref), &mut buf);
         let rule = named(state.exports(), rule);
         let why = match out {
-            Err(Kept::TooLong) => Some("its path is as long as a path may be".to_string()),
+            Err(Kept::TooLong) => Some("its path or its tags would be longer than they may be".to_string()),
             Err(Kept::Refused(refused)) if refused.rule.is_some() => {
                 Some(alloc::format!("rejected by '{rule}'"))
             }

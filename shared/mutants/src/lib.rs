@@ -96,6 +96,7 @@ mutants! {
     AttributesUntold, Export, "Other attributes of the same best path are not told.";
     ImportSetUntold, Export, "What an import rule sets of cost and tags is not told inside.";
     InnerOriginLeaves, Export, "The origin id inside is told across the border.";
+    AddedTagsCut, Export, "Tags that rules add are left out where a neighbour has sent as many as there may be.";
     LastRuleWins, Export, "The last rule that speaks of a route decides, not the first.";
     LeakToPeers, Export, "What is for customers only goes to peers too.";
     LocalPrefLeaves, Export, "local_pref is told across the border.";

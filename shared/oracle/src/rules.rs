@@ -10,6 +10,8 @@ use crate::table::Candidate;
 pub const OWN: u32 = 400;
 /// No path of more organisations is passed on: it could not be written down.
 pub const LONGEST: usize = 16;
+/// Tags that a route may carry.
+pub const MOST_TAGS: usize = 32;
 
 /// The two ends of a border, as one of them sees it.
 #[derive(Clone, Copy, Debug)]
@@ -79,8 +81,8 @@ fn first<'r>(
     rules.iter().find(speaks).filter(|rule| rule.action == Action::Accept)
 }
 
-/// What a rule makes of tags.
-fn tags(rule: &Rule, tags: &[String]) -> Vec<String> {
+/// What a rule makes of tags, if there is room for them.
+fn tags(rule: &Rule, tags: &[String]) -> Option<Vec<String>> {
     let goes = |tag: &String| match &rule.set.del_tags {
         DelTags::None => false,
         DelTags::All => true,
@@ -92,7 +94,7 @@ fn tags(rule: &Rule, tags: &[String]) -> Vec<String> {
             left.push(tag.as_str().to_owned());
         }
     }
-    left
+    (left.len() <= MOST_TAGS).then_some(left)
 }
 
 /// What the other party is to `own`, and nothing if the agreement is not theirs.
@@ -132,7 +134,7 @@ pub fn exported(
     let rule = first(rules, border, border.own, service, (route, &route.tags_inside))?;
     let downwards = matches!(role, Role::Customer | Role::Peer);
     let mark = mark.or(downwards.then(|| border.own.to_owned()));
-    Some((rule.set.cost.unwrap_or(route.rank.cost), tags(rule, &route.tags_inside), mark))
+    Some((rule.set.cost.unwrap_or(route.rank.cost), tags(rule, &route.tags_inside)?, mark))
 }
 
 /// What import makes of a route of a neighbour that has this role: local_pref, cost and tags, if it may be used at all.
@@ -155,7 +157,7 @@ pub fn imported(
     }
     let rule = first(rules, border, border.org, service, (route, &route.tags))?;
     let pref = rule.set.local_pref.unwrap_or(local_pref(role));
-    Some((pref, rule.set.cost.unwrap_or(route.cost), tags(rule, &route.tags)))
+    Some((pref, rule.set.cost.unwrap_or(route.cost), tags(rule, &route.tags)?))
 }
 
 /// local_pref of a route that its sender may be about to stop serving.

@@ -83,6 +83,8 @@ pub enum Denied {
     Rejected,
     /// As many better ways to the service as one organisation is told of are told.
     Crowded,
+    /// With the tags that the rule adds it would have more than a route may carry.
+    TooLong,
 }
 
 impl fmt::Display for Denied {
@@ -102,6 +104,7 @@ impl fmt::Display for Denied {
             Denied::NotImported => "not imported: no entry of 'imports' names it",
             Denied::Rejected => "a rule rejects it",
             Denied::Crowded => "better ways to it are announced there, as many as may be",
+            Denied::TooLong => "there is no room for the tags that the rule adds",
         })
     }
 }

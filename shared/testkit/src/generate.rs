@@ -76,6 +76,13 @@ fn finish(
         let most = chance.one_of([1, 1, 2, 3]);
         nodes.iter_mut().for_each(|node| node.limits.origins = most);
     }
+    // As many tags as there may be, so that what rules add has no room. The fixed store has none for so many.
+    if chance.percent(15) && nodes.iter().all(|node| node.store == StoreKind::Heap) {
+        for service in nodes.iter_mut().flat_map(|node| &mut node.services).filter(|_| chance.percent(60)) {
+            let count = chance.one_of([31, 32, 32]);
+            service.tags = (0..count).map(|n| format!("o.x:{n}")).collect();
+        }
+    }
     let tight = links.len() < 20 && rng.percent(7);
     if tight {
         limit(rng, &mut nodes, &mut links);

@@ -2,16 +2,17 @@
 
 use alloc::borrow::Cow;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use catalyst_names::{NodeName, Protocol};
-use catalyst_policy::{Denied, Refused, Relation, RuleList};
+use catalyst_policy::{Accepted, Denied, Refused, Relation, RuleList};
 use catalyst_route_table::{Rank, Store, Sym};
 use catalyst_wire::{Announced, Attrs, Frame, FrameType, RouteEntry, Update, Withdrawn};
 
 use crate::delta::{Count, Delta, Write};
 use crate::event::Event;
 use crate::plugin::RouteTablePlugin;
-use crate::plugins::overlay::facts;
+use crate::plugins::overlay::{changed, facts};
 use crate::state::{Peer, State};
 
 /// Takes routes in.
@@ -76,6 +77,11 @@ pub(crate) fn judge_by<S: Store>(
     let decision = match catalyst_policy::import(rules, &facts(state, peer, service, attrs), attrs.local_pref)
     {
         Ok(_) if looped => Err(Denied::Looped.into()),
+        Ok(Accepted { rule: Some((_, rule)), .. })
+            if !rule.set.add_tags.is_empty() && changed(&rule.set, *attrs, &mut Vec::new()).is_none() =>
+        {
+            Err(Denied::TooLong.into())
+        }
         other => other,
     };
     match decision {

@@ -56,31 +56,33 @@ pub(crate) fn imported_by<'a, S: Store>(
     let attrs = Attrs { only_to_customer: mark, ..attrs };
     match catalyst_policy::import(rules, &facts, None) {
         Ok(accepted) => match accepted.rule {
-            Some((_, rule)) if !mutant!(ImportSetUntold) => changed(&rule.set, attrs, scratch),
+            Some((_, rule)) if !mutant!(ImportSetUntold) => {
+                changed(&rule.set, attrs, scratch).unwrap_or(attrs)
+            }
             Some(_) | None => attrs,
         },
         Err(_) => attrs,
     }
 }
 
-/// Attributes with what a rule sets. Tags beyond what a route may carry are left out.
-pub(crate) fn changed<'a>(set: &Set, attrs: Attrs<'a>, scratch: &'a mut Vec<u8>) -> Attrs<'a> {
+/// Attributes with what a rule sets. Nothing when the tags would be more than a route may carry: whoever sends as many as
+/// there may be must not keep off what a later rule asks for.
+pub(crate) fn changed<'a>(set: &Set, attrs: Attrs<'a>, scratch: &'a mut Vec<u8>) -> Option<Attrs<'a>> {
     let attrs = Attrs { cost: set.cost.unwrap_or(attrs.cost), ..attrs };
     let kept = attrs.tags.iter().filter(|tag| !set.del_tags.takes(tag));
     let mut tags: Vec<&str> = kept.collect();
     if set.add_tags.is_empty() && tags.len() == attrs.tags.len() {
-        return attrs;
+        return Some(attrs);
     }
     for tag in &set.add_tags {
         if !tags.contains(&tag.as_str()) {
             tags.push(tag.as_str());
         }
     }
-    tags.truncate(WireLimits::TAGS);
-    match path(&tags, scratch) {
-        Some(tags) => Attrs { tags, ..attrs },
-        None => attrs,
+    if mutant!(AddedTagsCut) {
+        tags.truncate(WireLimits::TAGS);
     }
+    Some(Attrs { tags: path(&tags, scratch)?, ..attrs })
 }
 
 /// Texts as a list of the wire.

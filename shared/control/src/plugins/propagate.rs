@@ -130,7 +130,9 @@ pub(crate) fn element<'b, S: Store>(
             }
             let mut scratch = Vec::new();
             let set = accepted.rule.map(|(_, rule)| &rule.set);
-            let out = set.map_or(*attrs, |set| changed(set, *attrs, &mut scratch));
+            let Some(out) = set.map_or(Some(*attrs), |set| changed(set, *attrs, &mut scratch)) else {
+                return (rule, Err(Kept::TooLong));
+            };
             let out = Attrs {
                 org_path: out.org_path.prepend(own.org()),
                 node_path: Path::EMPTY,

@@ -127,7 +127,7 @@ fn origins_stand_in_the_order_of_use() {
 /// Everything that can keep a route from somebody has words of its own, and each of them reaches whoever asks.
 #[test]
 fn each_refusal_is_said() {
-    const ALL: [Denied; 10] = [
+    const ALL: [Denied; 11] = [
         Denied::NoAgreement,
         Denied::Looped,
         Denied::ForgedPath,
@@ -138,6 +138,7 @@ fn each_refusal_is_said() {
         Denied::NotImported,
         Denied::Rejected,
         Denied::Crowded,
+        Denied::TooLong,
     ];
     const HOOLI: &str = "gw.hooli.example";
     let reject = |service: &str, who: &str| Rule {
@@ -205,8 +206,8 @@ fn each_refusal_is_said() {
                 assert_eq!(way("bad.globex.example", GLOBEX), "not used: rejected by 'imports/0'");
                 denied.to_string()
             }
-            // `tests/crowd.rs` has the sentence.
-            Denied::Crowded => denied.to_string(),
+            // `tests/crowd.rs` and `tests/transit.rs` have the sentence.
+            Denied::Crowded | Denied::TooLong => denied.to_string(),
         };
         assert!(said.contains(&denied.to_string()), "{denied:?}: {said}");
         assert!(words.insert(denied.to_string()) && denied.to_string().len() > 10, "{denied:?}");

@@ -94,7 +94,7 @@ pub(super) fn rules(texts: &[&str]) -> Event {
 
 /// A path of the wire; tests leak a few bytes for it.
 pub(super) fn path(names: &[&str]) -> Path<'static> {
-    let mut buf = [0u8; 1024];
+    let mut buf = [0u8; 8192];
     let mut out = catalyst_wire::Writer::new(&mut buf);
     out.u64(names.len() as u64).unwrap();
     names.iter().for_each(|n| out.text(n).unwrap());

@@ -1,5 +1,6 @@
 //! Services of a third organisation: passed on under rules and roles, with what rules set, and never as a leak.
 
+use std::string::String;
 use std::vec::Vec;
 
 use catalyst_policy::{Direction, Neighbour, Pattern, Role, Rule, RuleList, Set};
@@ -143,6 +144,55 @@ fn what_rules_set_is_heard_inside_and_over_the_next_border() {
     bench.feed(rules(ALL));
     let beyond = attrs_at(&bench, 2, STOCK).unwrap();
     assert!(beyond.tags.iter().eq(["initech.example:raw"]) && beyond.cost == 3);
+    bench.check();
+}
+
+#[test]
+fn a_neighbour_with_many_tags_keeps_off_none_of_ours() {
+    let mut bench = between(Role::Customer, Role::Customer, &[]);
+    bench.internal(3, "b.acme.example");
+    let ours: catalyst_policy::Tag =
+        "acme.example:for-those-inside-and-for-nobody-beyond-the-border-at-all".parse().unwrap();
+    let other = "acme.example:so-that-what-is-added-is-longer-than-there-is-room".parse().unwrap();
+    let set = Set { add_tags: [ours.clone(), other].into(), ..Set::default() };
+    let imports = [Rule { set: set.clone(), ..rule("*", "initech.example") }];
+    let reject = Rule {
+        tag: Some(ours.clone()),
+        action: catalyst_policy::Action::Reject,
+        ..rule("*.*", "globex.example")
+    };
+    let exports = [reject, Rule { set, ..rule("*.*", "globex.example") }];
+    bench.feed(Event::PolicyChanged { exports: exports.into(), imports: imports.clone().into() });
+    let org = alloc::format!("{}.{}.example", "a".repeat(60), "b".repeat(31));
+    let tags = |count: usize, len: usize| -> Vec<String> {
+        let org = if len > 2 { &org } else { "t.example" };
+        (0..count).map(|n| alloc::format!("{org}:{n:0>len$}")).collect()
+    };
+    let announce = |bench: &mut Bench, tags: &[String]| {
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        let came = Attrs { tags: path(&tags), ..across("initech.example") };
+        bench.announce(1, &[(STOCK, "o1", came)]);
+    };
+    announce(&mut bench, &tags(30, 2));
+    let inside = attrs_at(&bench, 3, STOCK).unwrap();
+    assert!(inside.tags.len() == 32 && inside.tags.contains(ours.as_str()));
+    assert!(attrs_at(&bench, 2, STOCK).is_none(), "the rule that looks at our tag rejects it");
+    // With as many as there may be, or with as long ones, ours has no room: the route is of no use.
+    for full in [tags(31, 2), tags(30, 31)] {
+        announce(&mut bench, &full);
+        assert_eq!(bench.rows()[0].2, "ineligible");
+        assert!(attrs_at(&bench, 2, STOCK).is_none() && attrs_at(&bench, 3, STOCK).is_none());
+    }
+    assert_eq!(bench.peer(A).denied, 2);
+    let row = bench.core.explain(STOCK, None);
+    assert!(alloc::format!("{row:?}").contains("no room for the tags"), "{row:?}");
+    // Where import adds none, export may: what it cannot add keeps the route in.
+    let plain = [rule("*", "initech.example")];
+    let adds = bench.core.state().exports().rules()[1].clone();
+    bench.feed(Event::PolicyChanged { exports: [adds].into(), imports: plain.into() });
+    assert!(attrs_at(&bench, 3, STOCK).is_some() && attrs_at(&bench, 2, STOCK).is_none());
+    announce(&mut bench, &tags(30, 2));
+    assert!(attrs_at(&bench, 2, STOCK).unwrap().tags.contains(ours.as_str()));
     bench.check();
 }
 
