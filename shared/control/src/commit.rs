@@ -257,7 +257,7 @@ impl<S: Store> State<S> {
             let Some(peer) = self.peer_by_sym(neighbour) else { return };
             let Some(route) = self.table.route(key, neighbour) else { continue };
             let Ok(attrs) = Attrs::read(route.attrs.as_ref()) else { continue };
-            let verdict = plugins::judge(self, peer, self.table.text(key.service), &attrs);
+            let verdict = plugins::judge(self, peer, self.texts(key), &attrs);
             let (rule, dropped) = (verdict.rule(), matches!(verdict, plugins::Verdict::Drop(_)));
             let kept = match verdict {
                 plugins::Verdict::Keep { rank, .. } => {
@@ -278,6 +278,10 @@ impl<S: Store> State<S> {
                 }
             }
         }
+    }
+
+    fn texts(&self, key: RouteKey) -> (&str, &str) {
+        (self.table.text(key.service), self.table.text(key.origin))
     }
 
     fn count(&mut self, neighbour: Sym, count: Count, effects: &mut Vec<Effect>) {

@@ -169,7 +169,7 @@ impl<S: Store> State<S> {
         let attrs = Attrs::read(self.table.route(key, sym)?.attrs.as_ref()).ok()?;
         let peer = self.peer_by_sym(sym);
         let service = self.table.text(key.service);
-        let verdict = peer.map(|peer| judge(self, peer, service, &attrs));
+        let verdict = peer.map(|peer| judge(self, peer, (service, self.table.text(key.origin)), &attrs));
         let rule = named(self.imports(), verdict.as_ref().and_then(Verdict::rule));
         let (best, second) = ends;
         let against = |better: &Rank, worse: (Sym, &Rank)| {

@@ -194,9 +194,9 @@ impl<S: Store> Run<'_, S> {
         };
         let Some(route) = state.table.route(key, sym) else { return *now };
         let Ok(attrs) = Attrs::read(route.attrs.as_ref()) else { return *now };
-        let service = state.table.text(key.service);
-        let before = judge_by(state.imports(), state, peer, service, &attrs);
-        let after = judge_by(&self.planning.imports, state, peer, service, &attrs);
+        let names = (state.table.text(key.service), state.table.text(key.origin));
+        let before = judge_by(state.imports(), state, peer, names, &attrs);
+        let after = judge_by(&self.planning.imports, state, peer, names, &attrs);
         match (before, after) {
             (Verdict::Keep { rank: before, .. }, Verdict::Keep { rank: after, .. }) => Rank {
                 // What is not for rules to say stays as it is.

@@ -179,9 +179,9 @@ impl<S: Store> Core<S> {
     }
 
     /// Why a route of a neighbour is not used.
-    fn unused(&self, peer: &Peer, service: &str, attrs: &[u8]) -> String {
+    fn unused(&self, peer: &Peer, key: (&str, &str), attrs: &[u8]) -> String {
         let Ok(attrs) = Attrs::read(attrs) else { return String::new() };
-        match plugins::judge(self.state(), peer, service, &attrs) {
+        match plugins::judge(self.state(), peer, key, &attrs) {
             Verdict::Keep { refused: Some(refused), .. } => in_words(refused, self.state().imports()),
             _ if attrs.health != Health::Up => "unhealthy: its check fails".to_string(),
             _ => "no usable way to it".to_string(),
@@ -204,7 +204,7 @@ impl<S: Store> Core<S> {
             let why = if route.rank.eligible {
                 String::new()
             } else {
-                self.unused(peer, service, route.attrs.as_ref())
+                self.unused(peer, (service, state.table().text(key.origin)), route.attrs.as_ref())
             };
             let entry = seen.entry(service).or_insert_with(|| why.clone());
             if why.is_empty() {

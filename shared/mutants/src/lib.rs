@@ -90,6 +90,7 @@ mutants! {
     HealthIgnored, Decision, "A route to a service that fails its checks may be used.";
     HighestNeighbour, Decision, "Of equal paths the neighbour of the highest name has the best.";
     IneligibleChosen, Decision, "What may not be used is the best where there is nothing else.";
+    InnerPrefUnbounded, Decision, "A neighbour inside the organisation may rank its routes above a node's own services.";
     NextForgotten, Decision, "The path that was best so far is not the next best when a better one is found.";
     StaleMarkUnread, Decision, "What a neighbour marks as long-lived stale ranks as if it were fresh.";
 

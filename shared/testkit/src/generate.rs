@@ -78,7 +78,10 @@ fn finish(
     }
     // As many tags as there may be, so that what rules add has no room. The fixed store has none for so many.
     if chance.percent(15) && nodes.iter().all(|node| node.store == StoreKind::Heap) {
-        for service in nodes.iter_mut().flat_map(|node| &mut node.services).filter(|_| chance.percent(60)) {
+        for service in nodes.iter_mut().flat_map(|node| &mut node.services) {
+            if chance.percent(40) {
+                continue;
+            }
             let count = chance.one_of([31, 32, 32]);
             service.tags = (0..count).map(|n| format!("o.x:{n}")).collect();
         }

@@ -180,7 +180,16 @@ impl Net {
             (Lie::HighPref, false) => {
                 vec![entry(&ours, "lie", &[l], &[], |a| a.local_pref = Some(5_000))]
             }
-            (Lie::HighPref, true) => one(&theirs, &[], &[n, "far"]),
+            (Lie::HighPref, true) => {
+                let high = |service: &str, origin: &str, orgs: &[&str]| {
+                    entry(service, origin, orgs, &[n, "far"], |a| a.local_pref = Some(5_000))
+                };
+                vec![
+                    high(&theirs, "lie", &[]),
+                    high(&theirs, listener.node(), &[]),
+                    high(third, "lie", &["third.example"]),
+                ]
+            }
             (Lie::Flood, false) => (0..self.room_for(link, side))
                 .map(|i| entry(&ours, &format!("f{i}"), &[l], &[], plain))
                 .collect(),
@@ -227,7 +236,7 @@ impl Net {
             }
             for ((service, origin), rows) in &seen.adj_in {
                 let Some(row) = rows.get(liar.name().as_str()).filter(|row| row.eligible) else { continue };
-                if let Some(what) = must_not(row, service, (liar.name(), listener.name())) {
+                if let Some(what) = must_not(row, (service, origin), (liar.name(), listener.name())) {
                     return Err(format!(
                         "{}: uses {service} of {origin} from {}, {what}: {row:?}",
                         listener.name(),
@@ -254,7 +263,7 @@ impl Net {
 /// Why a route of this neighbour must not be used, whatever the rules say.
 fn must_not(
     row: &SeenRoute,
-    service: &str,
+    (service, origin): (&str, &str),
     (liar, listener): (&catalyst_names::NodeName, &catalyst_names::NodeName),
 ) -> Option<&'static str> {
     let home = service.split_once('.').map_or("", |(_, org)| org);
@@ -269,7 +278,14 @@ fn must_not(
     if inside {
         let own = row.node_path.iter().any(|node| node == listener.node());
         let first = row.node_path.first().map(String::as_str) != Some(liar.node());
-        return (own || first).then_some("whose path of nodes cannot be");
+        if own || first {
+            return Some("whose path of nodes cannot be");
+        }
+        if row.org_path.is_empty() && origin == listener.node() {
+            return Some("which begins at this very node");
+        }
+        let most = if row.org_path.is_empty() { 400 } else { 399 };
+        return (row.local_pref > most).then_some("that ranks above its own");
     }
     if row.org_path.first().map(String::as_str) != Some(liar.org()) {
         return Some("whose path does not begin with the neighbour");

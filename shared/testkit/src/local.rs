@@ -90,8 +90,11 @@ impl Net {
         route.eligible &= lives == home && !passed;
         if own.org() == their.org() {
             let pref = Attrs::read(&row.attrs).ok().and_then(|attrs| attrs.local_pref);
-            route.rank.local_pref.0 = pref.unwrap_or(rules::OWN);
-            route.eligible &= !row.node_path.iter().any(|passed| passed == own.node());
+            let own_org = row.org_path.is_empty();
+            let most = if own_org { rules::OWN } else { rules::OWN - 1 };
+            route.rank.local_pref.0 = pref.unwrap_or(rules::OWN).min(most);
+            let passed = row.node_path.iter().any(|passed| passed == own.node());
+            route.eligible &= !(passed || own_org && key.1 == own.node());
         } else {
             route.eligible &= row.org_path.first().map(String::as_str) == Some(their.org());
             let role = self.agreement(node, peer).and_then(|a| rules::role(a, own.org(), their.org()));

@@ -47,8 +47,13 @@ impl Verdict {
 
 /// Import: may the route stay, and how does it rank? Pure, so that a change of policy can ask again. What is well-formed
 /// stays in Adj-RIB-In even if it may not be used: a later rule finds it there, and so does who asks why.
-pub(crate) fn judge<S: Store>(state: &State<S>, peer: &Peer, service: &str, attrs: &Attrs<'_>) -> Verdict {
-    judge_by(&state.imports.list, state, peer, service, attrs)
+pub(crate) fn judge<S: Store>(
+    state: &State<S>,
+    peer: &Peer,
+    key: (&str, &str),
+    attrs: &Attrs<'_>,
+) -> Verdict {
+    judge_by(&state.imports.list, state, peer, key, attrs)
 }
 
 /// The same under other rules.
@@ -56,7 +61,7 @@ pub(crate) fn judge_by<S: Store>(
     rules: &RuleList,
     state: &State<S>,
     peer: &Peer,
-    service: &str,
+    (service, origin): (&str, &str),
     attrs: &Attrs<'_>,
 ) -> Verdict {
     let own = &state.settings.name;
@@ -73,7 +78,9 @@ pub(crate) fn judge_by<S: Store>(
     } else {
         attrs.node_path.contains(own.node())
     };
-    let looped = internal && passed && !mutant!(NoInnerLoopCheck);
+    // Nobody else can offer what begins here. Beyond a border an id says nothing.
+    let ours = attrs.org_path.is_empty() && origin == own.node();
+    let looped = internal && (passed || ours) && !mutant!(NoInnerLoopCheck);
     let decision = match catalyst_policy::import(rules, &facts(state, peer, service, attrs), attrs.local_pref)
     {
         Ok(_) if looped => Err(Denied::Looped.into()),
@@ -120,7 +127,7 @@ fn update<'e, S: Store>(state: &State<S>, peer: &Peer, update: &Update<'e>, delt
     for element in update.announced() {
         match element {
             Announced::Route(entry) => {
-                let verdict = judge(state, peer, entry.service, &entry.attrs);
+                let verdict = judge(state, peer, (entry.service, entry.origin), &entry.attrs);
                 if let Some(rule) = verdict.rule() {
                     delta.matched(rule);
                 }

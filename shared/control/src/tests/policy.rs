@@ -170,3 +170,39 @@ fn local_pref_of_another_organisation_is_not_believed() {
     let row = bench.core.state().route_rows().pop().unwrap();
     assert_eq!(row.local_pref, LocalPref::of(Role::Customer));
 }
+
+#[test]
+fn a_neighbour_inside_outranks_no_service_of_the_node_itself() {
+    let mut bench = Bench::new();
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "c.acme.example");
+    bench.offer("orders");
+    let orders = "orders.acme.example";
+    let high =
+        |nodes: &[&str]| Attrs { local_pref: Some(u32::MAX), node_path: path(nodes), ..Attrs::default() };
+    bench.announce(1, &[(orders, "x", high(&["b", "x"])), (orders, "a", high(&["b"]))]);
+    let of = |bench: &Bench, origin: &str, via: &str| {
+        let rows = bench.core.state().route_rows();
+        let row = rows.into_iter().find(|r| r.origin == origin && r.via == via).unwrap();
+        (row.local_pref, row.standing)
+    };
+    assert_eq!(of(&bench, "x", "b.acme.example").0, LocalPref::OWN);
+    assert_eq!(of(&bench, "a", "b.acme.example").1, "ineligible");
+    assert_eq!(bench.remote(2).table.len(), 2, "what is told on is bounded, too");
+    for raw in bench.remote(2).table.values() {
+        assert_eq!(Attrs::read(raw).unwrap().local_pref, None);
+    }
+    let ways = bench.core.explain(orders, None).unwrap();
+    assert_eq!(
+        (ways.origins[0].origin.as_str(), ways.origins[0].candidates[0].route.via.as_str()),
+        ("a", "a.acme.example"),
+        "its own first"
+    );
+    assert_eq!(bench.peer("b.acme.example").looped, 1, "nobody else can offer what begins here");
+    // What came over a border ranks below all services of the organisation.
+    let beyond = Attrs { org_path: path(&["initech.example"]), ..high(&["b"]) };
+    bench.announce(1, &[("stock.initech.example", "x", beyond)]);
+    let rows = bench.core.state().route_rows();
+    assert_eq!(rows.iter().find(|r| r.service == "stock.initech.example").unwrap().local_pref, 399);
+    bench.check();
+}

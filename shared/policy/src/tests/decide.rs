@@ -240,8 +240,14 @@ fn no_export_stays_and_inside_everything_is_shared() {
     assert!(export(&RuleList::empty(Direction::Export), &inside.facts(), true).is_ok());
     let inside = Came { path: vec![0], ..inside };
     let none = RuleList::empty(Direction::Import);
-    let pref = |carried| import(&none, &inside.facts(), carried).map(|a| a.local_pref).map_err(|r| r.why);
-    assert_eq!((pref(None), pref(Some(150))), (Ok(400), Ok(150)));
+    let pref =
+        |came: &Came, carried| import(&none, &came.facts(), carried).map(|a| a.local_pref).map_err(|r| r.why);
+    assert_eq!((pref(&inside, None), pref(&inside, Some(150))), (Ok(400), Ok(150)));
+    assert_eq!(pref(&inside, Some(u32::MAX)), Ok(400), "beside what a node has itself");
+    let beyond = came(Role::Customer, "stock.initech.example", &["initech.example"]);
+    let beyond = Came { relation: Some(Relation::Internal), ..beyond };
+    assert_eq!((pref(&beyond, None), pref(&beyond, Some(u32::MAX))), (Ok(399), Ok(399)));
+    assert_eq!(pref(&beyond, Some(150)), Ok(150));
 }
 
 #[test]
