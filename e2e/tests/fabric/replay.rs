@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use catalyst_e2e::process::{both, output};
@@ -189,8 +190,9 @@ fn a_node_in_the_middle_of_all_that_happens_replays_to_the_state_that_it_was_in(
     net.hub.stop();
     let told = net.replay(&recording);
     let events = told["events"].as_u64().unwrap();
-    assert!(events > 300, "{told}");
-    assert!(told["checkpoints"].as_u64().unwrap() >= 4, "{told}");
+    assert!(events > 100, "{told}");
+    // Two belong to the stop.
+    assert!(told["checkpoints"].as_u64().unwrap() >= 3, "{told}");
     assert_eq!((&told["checked"], &told["whole"]), (&told["events"], &json!(true)), "{told}");
     let text = fs::read_to_string(&recording).unwrap();
     assert_eq!(text.lines().last().unwrap(), format!("{{\"digest\":{}}}", told["digest"]));
@@ -208,8 +210,15 @@ fn a_node_in_the_middle_of_all_that_happens_replays_to_the_state_that_it_was_in(
 #[test]
 fn a_recording_that_a_kill_has_cut_replays_to_what_is_whole() {
     let (mut net, recording) = Net::start(false);
-    // At rest: what is recorded is the whole state.
-    churn(&net.hub, &net.left, 20);
+    // At rest: what is recorded is the whole state. It is noted now and then, the sooner the more happens.
+    let noted = || fs::read_to_string(&recording).unwrap().contains("{\"digest\"");
+    for _ in 0..20 {
+        churn(&net.hub, &net.left, 10);
+        if noted() {
+            break;
+        }
+    }
+    assert!(noted(), "the state was never noted");
     let live = lines(&net.hub.cli(&["route", "ls"]).stdout);
     assert!(live.iter().any(|line| line.contains("web.acme.example")), "{live:?}");
     net.hub.kill();
@@ -223,18 +232,26 @@ fn a_recording_that_a_kill_has_cut_replays_to_what_is_whole() {
     for other in [&net.left, &net.right, &net.gate] {
         net.hub.wait_up(other);
     }
+    let killed = &AtomicBool::new(false);
     std::thread::scope(|scope| {
         let (left, hub) = (&net.left, &mut net.hub);
         let target = "127.0.0.1:9".parse().unwrap();
         scope.spawn(move || {
-            for turn in 0..2000 {
+            let mut turn = 0;
+            while !killed.load(Ordering::Relaxed) {
+                turn += 1;
                 left.add(&format!("passing-{}", turn % 50), target);
                 left.add_service(json!({ "name": "swings", "target": "127.0.0.1:9", "cost": turn }));
             }
         });
-        let grown = || fs::metadata(&again).unwrap().len() > 100_000;
-        wait::until("it has recorded", Duration::from_secs(30), || grown().then_some(()));
+        let recorded = || {
+            let text = fs::read_to_string(&again).unwrap();
+            text.contains("{\"digest\"") && text.lines().count() > 150
+        };
+        let enough = wait::poll(Duration::from_secs(30), || recorded().then_some(()));
         hub.kill();
+        killed.store(true, Ordering::Relaxed);
+        assert!(enough.is_some(), "it has not recorded so much");
     });
     let told = net.replay(&again);
     assert!(told["events"].as_u64().unwrap() > 100, "{told}");
