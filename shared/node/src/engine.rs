@@ -292,33 +292,44 @@ impl<S: RouteStore> Engine<S> {
                 self.transport.close(Link(session.0), last);
             }
             Effect::Trust { peer, frame } => self.trust_heard(&peer, &frame),
-            Effect::Notice(notice @ Notice::PeerUp(..)) => {
-                if let Notice::PeerUp(peer, _) = &notice {
-                    #[cfg(feature = "mesh")]
-                    self.facts.disagreements.remove(peer);
-                    self.tell_neighbour(peer);
-                    self.remembered.changed();
-                }
-                log(notice);
+            Effect::Notice(notice) => self.noticed(notice),
+        }
+    }
+
+    /// Does what a notice asks for, and gives it a line of the log, unless its neighbour has caused too many.
+    fn noticed(&mut self, notice: Notice) {
+        let orderly = self.is_orderly(&notice);
+        match &notice {
+            Notice::PeerUp(peer, _) => {
+                #[cfg(feature = "mesh")]
+                self.facts.disagreements.remove(peer);
+                self.tell_neighbour(peer);
+                self.remembered.changed();
             }
             #[cfg(feature = "mesh")]
-            Effect::Notice(Notice::NotifiedBy(peer, code, reason, document)) if !document.is_empty() => {
-                self.disagrees(&peer, &document);
-                let difference = self.facts.disagreements.get(&peer).cloned().unwrap_or_default();
-                warn!(%peer, %code, reason, difference, theirs = document, "the peer ended the session");
+            Notice::NotifiedBy(peer, _, _, document) if !document.is_empty() => {
+                self.disagrees(peer, document);
             }
-            Effect::Notice(notice) if self.is_orderly(&notice) => info!("{}", orderly(&notice)),
-            Effect::Notice(notice) => {
-                if let Some(left_out) = self.facts.talk.may(&notice, self.clocks.now().mono) {
-                    if left_out > 0 {
-                        warn!(
-                            left_out,
-                            "lines about the peer of the next one were left out: it caused too many"
-                        );
-                    }
-                    log(notice);
-                }
-            }
+            _ => {}
+        }
+        let Some(left_out) = self.facts.talk.may(&notice, self.clocks.now().mono) else { return };
+        if left_out > 0 {
+            warn!(left_out, "lines about the peer of the next one were left out: it caused too many");
+        }
+        #[cfg(feature = "mesh")]
+        if let Notice::NotifiedBy(peer, code, reason, document) = &notice
+            && !document.is_empty()
+        {
+            let difference = self.facts.disagreements.get(peer).cloned().unwrap_or_default();
+            // Its own words may be long, and what counts of them is the difference.
+            let theirs: String = document.chars().take(Limits::LOGGED).collect();
+            warn!(%peer, %code, reason, difference, theirs, "the peer ended the session");
+            return;
+        }
+        if orderly {
+            info!("{}", self::orderly(&notice));
+        } else {
+            log(notice);
         }
     }
 }

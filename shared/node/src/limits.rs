@@ -70,6 +70,11 @@ impl Limits {
     pub const PEER_LINES: u32 = 16;
     /// That time, in milliseconds.
     pub const PEER_LINES_MS: u64 = 60_000;
+    /// Characters of a neighbour's agreement in a line of the log. When more: the rest is left out.
+    #[cfg(feature = "mesh")]
+    pub const LOGGED: usize = 512;
+    /// Neighbours whose lines are counted at a time. When full: the first of them is forgotten.
+    pub const TALKERS: usize = 1_024;
     /// How long the engine works on a plan before others have their turn.
     #[cfg(feature = "mesh")]
     pub const PLANNING: Duration = Duration::from_millis(10);

@@ -19,10 +19,14 @@ pub(crate) struct Talk {
     of: Vec<(NodeName, Lines)>,
 }
 
-/// Who causes a notice at will, by what it sends in an established session.
+/// Who causes a notice at will: by what it sends in a session, or by connecting and going again.
 fn causer(notice: &Notice) -> Option<&NodeName> {
     match notice {
-        Notice::MalformedRoute(peer, _)
+        Notice::PeerUp(peer, _)
+        | Notice::PeerDown(peer, _)
+        | Notice::SessionEnded(peer, ..)
+        | Notice::NotifiedBy(peer, ..)
+        | Notice::MalformedRoute(peer, _)
         | Notice::RefusedBy(peer, ..)
         | Notice::Refusing(peer, _)
         | Notice::NearLimit(peer) => Some(peer),
@@ -39,6 +43,9 @@ impl Talk {
         let known = self.of.iter().position(|(name, _)| name == peer);
         let place = known.unwrap_or_else(|| {
             self.of.retain(|(_, lines)| mono < lines.until);
+            if self.of.len() >= Limits::TALKERS {
+                self.of.remove(0);
+            }
             self.of.push((peer.clone(), Lines::default()));
             self.of.len() - 1
         });
@@ -76,6 +83,21 @@ mod tests {
         assert_eq!(talk.may(&refused, later - 1), None);
         assert_eq!(talk.may(&refused, later), Some(1_000 - Limits::PEER_LINES + 2));
         assert_eq!(talk.may(&refused, later), Some(0));
+        // Nor is a connection that comes only to be ended.
+        let ended = Notice::NotifiedBy(
+            "e.acme.example".parse().unwrap(),
+            catalyst_wire::NotifyCode(4),
+            "so".into(),
+            String::new(),
+        );
+        let said = (0..1_000).filter(|_| talk.may(&ended, later).is_some()).count();
+        assert_eq!(said, Limits::PEER_LINES as usize);
+        let ended = Notice::SessionEnded(
+            "e.acme.example".parse().unwrap(),
+            catalyst_wire::NotifyCode(4),
+            "so".into(),
+        );
+        assert_eq!(talk.may(&ended, later), None);
         // Who is silent is forgotten.
         assert!(talk.may(&malformed("d.acme.example"), later * 10).is_some());
         assert_eq!(talk.of.len(), 1);
