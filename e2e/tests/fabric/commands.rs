@@ -278,7 +278,7 @@ fn rules_of_hundreds_of_kilobytes_are_planned_and_too_many_are_refused_in_words(
             json!({ "name": format!("r{n}"), "service": format!("s{n}"), "to": "*",
                 "set": { "add_tags": (0..tags).map(tag).collect::<Vec<_>>() } })
         };
-        let text = json!({ "exports": (0..rules).map(rule).collect::<Vec<_>>() }).to_string();
+        let text = json!({ "exports": (0..rules).map(rule).collect::<Vec<_>>(), "imports": [] }).to_string();
         std::fs::write(&file, &text).unwrap();
         let out = node.cli(&["policy", "plan", file.to_str().unwrap()]);
         (text.len(), out.status.code(), both(&out))

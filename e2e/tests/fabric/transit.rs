@@ -130,7 +130,7 @@ fn a_service_is_used_across_an_organisation_in_between_until_its_rule_goes() {
 
     // A plan without the rule says who is cut; it changes nothing.
     let file = globex.config_file().with_file_name("rules.json");
-    let none = json!({ "imports": [{ "service": "*", "from": "acme.example" }] });
+    let none = json!({ "exports": [], "imports": [{ "service": "*", "from": "acme.example" }] });
     std::fs::write(&file, none.to_string()).unwrap();
     let output = globex.cli(&["policy", "plan", file.to_str().unwrap(), "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

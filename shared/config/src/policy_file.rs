@@ -7,7 +7,7 @@ use catalyst_policy::{Direction, Rule};
 use crate::check::Checker;
 use crate::compiled::{Build, Compiled};
 use crate::complete::complete;
-use crate::error::{ConfigErrors, Report};
+use crate::error::{ConfigErrors, Report, Wrong};
 use crate::limits::Limits;
 use crate::load::text_of;
 use crate::policy;
@@ -23,7 +23,8 @@ pub struct PolicyFile {
     pub imports: Vec<Rule>,
 }
 
-/// Reads a file of rules: an object with `exports` and `imports`; the one that is left out is empty.
+/// Reads a file of rules: an object with `exports` and `imports`. One that is left out is an error: it would take all
+/// rules of that direction away, which is to be said in so many words.
 ///
 /// # Errors
 /// Everything that is wrong, each with its place.
@@ -46,6 +47,15 @@ pub fn parse(text: &str, source: &str) -> Result<PolicyFile, ConfigErrors> {
     };
     let (build, compiled) = (Build::Cloud, Compiled::CLOUD);
     Checker { build, compiled: &compiled, report: &mut report, root: POLICY }.document(&tree);
+    for direction in [Direction::Export, Direction::Import].map(Direction::list) {
+        if report.is_empty() && tree.get(direction).is_none() {
+            let help = format!(
+                "write \"{direction}\": [] where no such rule is to stand, or copy those of 'policy ls'"
+            );
+            let wrong = Wrong::new("'exports' and 'imports'", format!("no '{direction}'"), help);
+            report.add(&tree.at.clone(), Some(format!("/{direction}")), wrong);
+        }
+    }
     complete(&mut tree, POLICY, build, &compiled);
     let list = |direction: Direction, report: &mut Report<'_>| {
         let Some(list) = tree.get(direction.list()) else { return Vec::new() };
@@ -63,4 +73,24 @@ pub fn parse(text: &str, source: &str) -> Result<PolicyFile, ConfigErrors> {
     let imports = list(Direction::Import, &mut report);
     report.finish()?;
     Ok(PolicyFile { exports, imports })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_left_out_is_asked_for_and_an_empty_one_is_taken() {
+        for (text, missing) in [
+            (r#"{ "exports": [] }"#, "'imports'"),
+            (r#"{ "imports": [{ "service": "*", "from": "globex.example" }] }"#, "'exports'"),
+            ("{}", "'exports'"),
+        ] {
+            let said = parse(text, "rules.json").unwrap_err().to_string();
+            assert!(said.contains(&format!("no {missing}")), "{said}");
+        }
+        let text = r#"{ "exports": [], "imports": [{ "service": "*", "from": "globex.example" }] }"#;
+        let read = parse(text, "rules.json").unwrap();
+        assert_eq!((read.exports.len(), read.imports.len()), (0, 1));
+    }
 }
