@@ -70,6 +70,9 @@ pub fn execute(
     }
 }
 
+/// Bytes of attributes for which a draft has room, for each service: a path and some tags.
+const BYTES_OF_A_SERVICE: u32 = 256;
+
 fn draft(own: &OrgId, with: &OrgId, role: &str, max: u32, bundles: &[PathBuf]) -> Result<String, NodeError> {
     let theirs = match role {
         "peer" => "peer",
@@ -90,8 +93,10 @@ fn draft(own: &OrgId, with: &OrgId, role: &str, max: u32, bundles: &[PathBuf]) -
         };
         party.2 = bundle.fingerprints().map(|f| f.to_string()).collect();
     }
+    // Room for that many, or the bytes would be reached long before.
+    let bytes = max.saturating_mul(BYTES_OF_A_SERVICE).max(65_536);
     let party = |(org, role, pins): &(&OrgId, &str, Vec<String>)| -> Value {
-        let mut party = json!({ "org": org.as_str(), "role": role, "max_services": max });
+        let mut party = json!({ "org": org.as_str(), "role": role, "max_services": max, "max_bytes": bytes });
         if !pins.is_empty() {
             party["bundle"] = json!(pins);
         }
@@ -102,4 +107,20 @@ fn draft(own: &OrgId, with: &OrgId, role: &str, max: u32, bundles: &[PathBuf]) -
         .map_err(|e| NodeError::Failed(format!("cannot write the agreement: {e}")))?;
     agreement::parse(&text, "the draft", Some((own, with)))?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draft_has_room_for_as_many_services_as_it_names() {
+        let [own, with] = ["acme.example", "globex.example"].map(|org| OrgId::parse(org).unwrap());
+        for (services, bytes) in [(10, 65_536), (100_000, 25_600_000), (u32::MAX, u32::MAX)] {
+            let text = draft(&own, &with, "peer", services, &[]).unwrap();
+            let drafted = agreement::parse(&text, "the draft", Some((&own, &with))).unwrap();
+            let party = drafted.party(own.as_str()).unwrap();
+            assert_eq!((party.max_services, party.max_bytes), (services, bytes));
+        }
+    }
 }
