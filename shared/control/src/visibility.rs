@@ -35,8 +35,8 @@ struct Own<'a> {
     keys: Vec<RouteKey>,
     eligible: bool,
     unhealthy: bool,
-    /// Of the first of its routes.
-    attrs: Option<Attrs<'a>>,
+    /// Of each of its routes.
+    attrs: Vec<Attrs<'a>>,
 }
 
 impl<S: Store> Core<S> {
@@ -129,7 +129,7 @@ impl<S: Store> Core<S> {
                 entry.keys.push(key);
                 entry.eligible |= route.rank.eligible;
                 entry.unhealthy |= attrs.health != Health::Up;
-                entry.attrs.get_or_insert(attrs);
+                entry.attrs.push(attrs);
             }
         }
         all
@@ -144,11 +144,24 @@ impl<S: Store> Core<S> {
         announced: &BTreeSet<RouteKey>,
     ) -> Option<String> {
         let state = self.state();
-        let attrs = own.attrs.unwrap_or_default();
-        let facts = plugins::facts(state, peer, service, &attrs);
-        let no_export = attrs.well_known.has(WellKnown::NO_EXPORT);
-        if let Err(refused) = catalyst_policy::export(state.exports(), &facts, no_export) {
-            return Some(in_words(refused, state.exports()));
+        let asked = peer.session.is_some_and(|session| self.groups().wants(session, service));
+        let refused = peer.refused_names_by_peer.contains(service);
+        // What it was told counts more than what the rules say of one of the ways.
+        if asked && !refused && own.keys.iter().any(|key| announced.contains(key)) {
+            return None;
+        }
+        let without = [Attrs::default()];
+        let ways = if own.attrs.is_empty() { &without } else { &*own.attrs };
+        let refusals = ways.iter().map(|attrs| {
+            let facts = plugins::facts(state, peer, service, attrs);
+            let no_export = attrs.well_known.has(WellKnown::NO_EXPORT);
+            catalyst_policy::export(state.exports(), &facts, no_export).err()
+        });
+        // Only where the rules let none of the ways out, they are the reason: that of the first.
+        if let Some(all) = refusals.collect::<Option<Vec<Refused>>>()
+            && let Some(first) = all.first()
+        {
+            return Some(in_words(*first, state.exports()));
         }
         if !own.eligible {
             let why = if own.unhealthy { "unhealthy: its check fails" } else { "no usable way to it" };
@@ -162,7 +175,7 @@ impl<S: Store> Core<S> {
                 alloc::format!("no session: {end}")
             });
         }
-        if peer.refused_names_by_peer.contains(service) {
+        if refused {
             return Some(alloc::format!(
                 "refused by limit: {} says: {}",
                 peer.config.name,

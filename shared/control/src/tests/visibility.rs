@@ -39,6 +39,21 @@ fn ours_has_a_reason_at_every_stage() {
 }
 
 #[test]
+fn one_way_that_goes_out_is_enough_whatever_the_others_are() {
+    let mut bench = bench(10);
+    bench.internal(2, "b.acme.example");
+    let kept =
+        Attrs { well_known: catalyst_wire::WellKnown(catalyst_wire::WellKnown::NO_EXPORT), ..through("b") };
+    bench.announce(2, &[("inventory.acme.example", "b", kept)]);
+    assert_eq!(why(&bench, "inventory.acme.example"), "no session", "it would go out");
+    bench.up(1, P);
+    assert!(bench.remote(1).services().contains(&"inventory.acme.example"));
+    assert_eq!(why(&bench, "inventory.acme.example"), "");
+    bench.stop_offering("inventory");
+    assert!(why(&bench, "inventory.acme.example").contains("no-export"));
+}
+
+#[test]
 fn without_an_agreement_that_is_the_reason() {
     let mut bench = Bench::new();
     bench.offer("inventory");
