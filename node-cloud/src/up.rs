@@ -51,7 +51,8 @@ fn up(common: &Common, record: Option<PathBuf>, envoy: Option<&Path>) -> Result<
     let services = launch(&prepared.config, true)?;
     // Before the sandbox: inside it no program is started, and no file of another folder is read.
     let mesh = catalyst_mesh::prepare(&prepared.config, envoy).map_err(failed)?;
-    let record = record.map(|path| Recorder::create(&path, &prepared.settings)).transpose()?;
+    let holds = Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD };
+    let record = record.map(|path| Recorder::create(&path, &prepared.settings, holds)).transpose()?;
     let threads = runtime::threads();
     let sandbox = confine(&prepared)?;
     runtime::large(threads)?.block_on(async {
@@ -68,7 +69,7 @@ fn up(common: &Common, record: Option<PathBuf>, envoy: Option<&Path>) -> Result<
         let told = mesh.clone().map(|mesh| Told::new(mesh)).unwrap_or_default();
         let ready = Box::new(|socket: &str| aside(&format!("ready; admin socket {socket}")));
         let stop = Stop { stop, record, prefer_chacha: false, ready, services, sandbox, mesh: told };
-        let table = Heap::new(Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD });
+        let table = Heap::new(holds);
         // On a task of its own: the main thread only waits.
         let node = tokio::spawn(run(shell::Tokio, prepared, table, routes, stop));
         let ended =

@@ -15,7 +15,7 @@ use catalyst_node::confine::confine;
 use catalyst_node::services::launch;
 use catalyst_node::{NodeError, Prepared, Recorder, Stop, mesh, panics, printed, run};
 use catalyst_reactor::OneThread;
-use catalyst_route_table::Fixed;
+use catalyst_route_table::{Fixed, Limits};
 use clap::{Parser, Subcommand};
 
 use crate::shell::Edge;
@@ -128,7 +128,8 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     let routes = config.limits.routes as usize;
     let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::EDGE)?;
     let services = launch(&prepared.config, false)?;
-    let record = record.map(|path| Recorder::create(&path, &prepared.settings)).transpose()?;
+    let holds = Limits { routes, names: 1536, attrs: 128 };
+    let record = record.map(|path| Recorder::create(&path, &prepared.settings, holds)).transpose()?;
     let sandbox = confine(&prepared)?;
     let (stopper, stop) = bounded(1);
     let runtime = runtime()?;

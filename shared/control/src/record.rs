@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use catalyst_route_table::{Refusal, Store};
+use catalyst_route_table::{Limits, Refusal, Store};
 
 use crate::config::Settings;
 use crate::core::Core;
@@ -22,6 +22,32 @@ pub struct Header {
     pub schema: u32,
     /// The settings of the node, without its secrets.
     pub settings: Settings,
+    /// How much its route table holds; recordings of before do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<Table>,
+}
+
+/// How much a route table holds: what it refuses is part of what is replayed. See `catalyst_route_table::Limits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Table {
+    /// Routes.
+    pub routes: usize,
+    /// Distinct names.
+    pub names: usize,
+    /// Bytes of attributes of one route.
+    pub attrs: usize,
+}
+
+impl From<Limits> for Table {
+    fn from(of: Limits) -> Self {
+        Table { routes: of.routes, names: of.names, attrs: of.attrs }
+    }
+}
+
+impl From<Table> for Limits {
+    fn from(of: Table) -> Self {
+        Limits { routes: of.routes, names: of.names, attrs: of.attrs }
+    }
 }
 
 /// Takes no other version than ours.
@@ -57,7 +83,7 @@ impl Recording {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let settings = Settings { border_secret: [0; 32], ..settings.clone() };
-        Recording { header: Header { schema: SCHEMA, settings }, records: Vec::new() }
+        Recording { header: Header { schema: SCHEMA, settings, table: None }, records: Vec::new() }
     }
 
     /// Runs a fresh core through it, draining what comes out as a shell would.

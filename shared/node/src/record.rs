@@ -5,8 +5,9 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use catalyst_control::record::{Record, Recording};
+use catalyst_control::record::{Header, Record, Recording};
 use catalyst_control::{Event, Now, Settings};
+use catalyst_route_table::Limits as TableLimits;
 
 use crate::error::NodeError;
 use crate::limits::Limits;
@@ -31,11 +32,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a recording; an existing file is not overwritten. Before the sandbox is entered, which has no place for it.
+    /// Begins a recording of a node with such a route table; an existing file is not overwritten. Before the sandbox is entered, which has no place for it.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(path: &Path, settings: &Settings) -> Result<Self, NodeError> {
+    pub fn create(path: &Path, settings: &Settings, table: TableLimits) -> Result<Self, NodeError> {
         // It holds no secret, but it does hold what partners offer.
         let file = File::options()
             .write(true)
@@ -50,7 +51,8 @@ impl Recorder {
             #[cfg(feature = "mesh")]
             since: 0,
         };
-        recorder.line(&Recording::new(settings).header);
+        let header = Recording::new(settings).header;
+        recorder.line(&Header { table: Some(table.into()), ..header });
         Ok(recorder)
     }
 

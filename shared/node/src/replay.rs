@@ -67,8 +67,9 @@ pub fn replay(file: &Path, json: bool) -> Result<(), NodeError> {
 fn run(path: &Path) -> Result<(Core<Heap>, Outcome), NodeError> {
     let mut lines = Lines::open(path)?;
     let header = lines.header()?;
-    let mut core = Core::new(header.settings, Heap::new(TableLimits::CLOUD))
-        .map_err(|e| NodeError::Failed(e.to_string()))?;
+    let table = header.table.map_or(TableLimits::CLOUD, TableLimits::from);
+    let mut core =
+        Core::new(header.settings, Heap::new(table)).map_err(|e| NodeError::Failed(e.to_string()))?;
     let mut outcome = Outcome { events: 0, checkpoints: 0, checked: 0, whole: true, digest: String::new() };
     while let Some(line) = lines.next()? {
         match line {
@@ -230,10 +231,18 @@ mod tests {
 
     /// A recording of so many services that come up, with a checkpoint after each of these numbers of them.
     fn recorded(services: usize, checkpoints: &[usize]) -> (tempfile::TempDir, PathBuf) {
+        recorded_of(TableLimits::CLOUD, services, checkpoints)
+    }
+
+    fn recorded_of(
+        table: TableLimits,
+        services: usize,
+        checkpoints: &[usize],
+    ) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("recording.jsonl");
-        let mut recorder = Recorder::create(&path, &settings()).unwrap();
-        let mut core = Core::new(settings(), Heap::new(TableLimits::CLOUD)).unwrap();
+        let mut recorder = Recorder::create(&path, &settings(), table).unwrap();
+        let mut core = Core::new(settings(), Heap::new(table)).unwrap();
         for n in 1..=services {
             let now = Now::mono(n as u64);
             recorder.event(&service(n), now);
@@ -268,6 +277,19 @@ mod tests {
         let (exit, said) = refused(&path);
         assert!(said.contains(":4: after 2 events the state was"), "{said}");
         assert_eq!(exit, Exit::Failed);
+    }
+
+    #[test]
+    fn what_a_full_table_refused_is_refused_again() {
+        let (_dir, path) = recorded_of(TableLimits { routes: 4, ..TableLimits::CLOUD }, 6, &[6]);
+        let (core, outcome) = run(&path).unwrap();
+        assert_eq!((outcome.checkpoints, core.state().route_rows().len()), (1, 4));
+        // A recording that does not say it is one of a table that holds as much as any.
+        edited(&path, |text| {
+            let (head, rest) = text.split_once(",\"table\":").unwrap();
+            format!("{head}{}", rest.split_once('}').unwrap().1)
+        });
+        assert!(refused(&path).1.contains("after 6 events the state was"));
     }
 
     #[test]
@@ -351,7 +373,7 @@ mod tests {
     fn a_recording_says_what_the_state_is_now_and_then() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("recording.jsonl");
-        let mut recorder = Recorder::create(&path, &settings()).unwrap();
+        let mut recorder = Recorder::create(&path, &settings(), TableLimits::CLOUD).unwrap();
         let mut core = Core::new(settings(), Heap::new(TableLimits::CLOUD)).unwrap();
         for n in 1..=2000 {
             let now = Now::mono(n as u64);
