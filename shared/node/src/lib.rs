@@ -44,7 +44,8 @@ pub mod envoy_row;
 mod error;
 mod exposes;
 mod exposing;
-#[cfg(all(test, feature = "mesh"))]
+#[cfg(feature = "mesh")]
+#[cfg(test)]
 mod garbage;
 mod gate;
 mod http;
