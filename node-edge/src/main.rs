@@ -131,8 +131,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     let holds = Limits { routes, names: 1536, attrs: 128 };
     let record = record.map(|path| Recorder::create(&path, &prepared.settings, holds)).transpose()?;
     let sandbox = confine(&prepared)?;
-    let (stopper, stop) = bounded(1);
-    let runtime = runtime()?;
+    let ((stopper, stop), runtime) = (bounded(1), runtime()?);
     let signals =
         StopSignals::new(&runtime).map_err(|e| NodeError::Failed(format!("cannot wait for signals: {e}")))?;
     runtime.block_on(async {
