@@ -99,7 +99,8 @@ impl<S: Store> State<S> {
         // What was told before the last end of a session is nothing yet that it tells.
         let known = old.filter(|r| r.generation == generation).map(|r| r.attrs.as_ref().len());
         let stands = old.map(|r| r.attrs.as_ref().len());
-        if let Some(why) = self.over_limit(put.neighbour, put.attrs.len(), known, stands) {
+        let over = self.over_limit(put.neighbour, put.attrs.len(), known, stands);
+        if let Some(why) = over.or_else(|| self.crowded(put.neighbour, put.names.0, key)) {
             if let Some(key) = key.filter(|_| !mutant!(RefusedStays)) {
                 // What stands there is no longer what the neighbour announces.
                 self.take(put.neighbour, key, changes);
@@ -174,6 +175,17 @@ impl<S: Store> State<S> {
             return Some(alloc::format!("the limit of {max_bytes} bytes of routes for this peer is reached"));
         }
         None
+    }
+
+    /// What speaks against one more origin of a service, if the key is new: each change of a service looks at all of them.
+    fn crowded(&self, neighbour: Sym, service: &str, key: Option<RouteKey>) -> Option<String> {
+        if neighbour == self.own || key.is_some_and(|key| self.table.best(key).is_some()) {
+            return None;
+        }
+        let most = crate::Limits::ORIGINS_OF_SERVICE;
+        let service = self.table.store().find(service)?;
+        let full = self.table.store().bests_of(service).nth(most - 1).is_some();
+        full.then(|| alloc::format!("the limit of {most} origins of one service is reached"))
     }
 
     fn refuse(&mut self, neighbour: Sym, put: &Put<'_>, why: String, effects: &mut Vec<Effect>) {

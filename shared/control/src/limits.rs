@@ -38,6 +38,9 @@ impl Limits {
     /// Announcements, each for one export group, that are looked at in one step when a node begins or ends to drain. When
     /// there are more: the next step is due at once.
     pub const MARKED: usize = 1_024;
+    /// Usable origins of one service, a node's own besides: with each change of one of them all are put in order. When full:
+    /// further ones are refused, those that are there stay.
+    pub const ORIGINS_OF_SERVICE: usize = 4_096;
     /// Patterns of a neighbour's interest in an explanation. When there are more: their number is told.
     pub const PATTERNS: usize = 8;
     /// Rows of one event for those that watch. When full: further ones are counted, and the watchers get every route again.

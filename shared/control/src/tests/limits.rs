@@ -2,6 +2,7 @@
 
 use std::boxed::Box;
 use std::format;
+use std::string::String;
 use std::vec::Vec;
 
 use catalyst_policy::Role;
@@ -345,4 +346,31 @@ fn tellings_without_an_end_take_twice_the_limit_at_most() {
     assert!(bench.peer(P).routes <= 3);
     bench.check();
     bench.give_all_back();
+}
+
+#[test]
+fn a_service_has_so_many_origins_and_no_more() {
+    let mut bench = Bench::new();
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "c.acme.example");
+    let most = Limits::ORIGINS_OF_SERVICE;
+    let orders = "orders.acme.example";
+    let origins: Vec<String> = (0..=most).map(|n| format!("o{n}")).collect();
+    let all: Vec<_> = origins.iter().map(|origin| (orders, origin.as_str(), through("b"))).collect();
+    bench.announce(1, &all);
+    let full = |bench: &Bench, name: &str| (bench.peer(name).routes, bench.peer(name).refused);
+    assert_eq!(full(&bench, "b.acme.example"), (most, 1));
+    assert!(bench.peer("b.acme.example").refused_why.as_ref().unwrap().contains("origins of one service"));
+    // Nobody else has room, but for what is there already; other services have.
+    let by = |node| Attrs { cost: 9, ..through(node) };
+    bench.announce(2, &[(orders, "o0", by("c")), (orders, "c", by("c")), ("web.acme.example", "c", by("c"))]);
+    assert_eq!(full(&bench, "c.acme.example"), (2, 1));
+    bench.announce(1, &[(orders, "o0", by("b"))]);
+    assert_eq!(full(&bench, "b.acme.example"), (most, 1), "what is there may change");
+    // The node's own service always has, and so has another when one goes.
+    bench.offer("orders");
+    assert!(bench.rows().iter().any(|row| row.0 == orders && row.1 == "a.acme.example" && row.2 == "best"));
+    bench.withdraw(1, &[(orders, "o1"), (orders, "o2")]);
+    bench.announce(2, &[(orders, "c", by("c"))]);
+    assert_eq!(full(&bench, "c.acme.example"), (3, 1));
 }
