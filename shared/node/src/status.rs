@@ -40,10 +40,17 @@ fn stale(peer: &Peer, now: u64) -> String {
     let in_s = |at: u64| at.saturating_sub(now).div_ceil(1000);
     let ago = now.saturating_sub(stale.since) / 1000;
     let next = in_s(stale.next());
+    if peer.routes == 0 {
+        return format!("lost {ago} s ago; no route of it is left");
+    }
     let fate = match (stale.phase, stale.sweep_at) {
         (Phase::Swept, _) => "going".to_string(),
         (Phase::Kept, Some(_)) => format!("kept until it has told its table, at most {next} s"),
-        (Phase::Kept, None) => format!("stale: kept for {next} s, gone in {} s", in_s(stale.until)),
+        (Phase::Kept, None) => {
+            let sooner =
+                if stale.path_lost { "; those that need its tunnel go then, others are" } else { "," };
+            format!("stale: kept for {next} s{sooner} gone in {} s", in_s(stale.until))
+        }
         (Phase::LongLived, _) => format!("long-lived stale: gone in {next} s"),
     };
     format!("lost {ago} s ago; its routes are {fate}")
