@@ -2,7 +2,7 @@
 //!
 //! A tree that is filled in ascending order, as journals and new keys are, stays half empty. Here a run that is full
 //! stays full when the next key comes behind it. A change costs a search and the move of half a run; when a run is split
-//! or dropped, the list of runs moves up: 24 bytes and a key for every run of [`RUN`], some microseconds for a million keys.
+//! or dropped, the list of runs moves up: 24 bytes for every run of [`RUN`], some microseconds for a million keys.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -13,8 +13,6 @@ const RUN: usize = 128;
 /// Keys and values in the order of the keys. Bounded by its owner.
 #[derive(Clone, Debug)]
 pub struct DenseMap<K, V> {
-    /// The first key of each run, side by side: a search among the runs looks into none of them.
-    heads: Vec<K>,
     /// None of them is empty.
     runs: Vec<Vec<(K, V)>>,
     len: usize,
@@ -30,7 +28,7 @@ impl<K, V> DenseMap<K, V> {
     /// Without entries.
     #[must_use]
     pub const fn new() -> Self {
-        DenseMap { heads: Vec::new(), runs: Vec::new(), len: 0 }
+        DenseMap { runs: Vec::new(), len: 0 }
     }
 
     /// How many entries.
@@ -63,10 +61,11 @@ impl<K, V> DenseMap<K, V> {
 
 /// The same where the order of the keys is known only to the caller: `order` says how a key of the map stands to the one
 /// that is meant.
-impl<K: Copy, V> DenseMap<K, V> {
+impl<K, V> DenseMap<K, V> {
     /// The run of a key and its place in it, or the place where it would stand.
     fn find_by(&self, order: impl Fn(&K) -> Ordering) -> (usize, Result<usize, usize>) {
-        let at = self.heads.partition_point(|k| order(k).is_le()).saturating_sub(1);
+        let not_behind = |run: &Vec<(K, V)>| run.first().is_some_and(|(k, _)| order(k).is_le());
+        let at = self.runs.partition_point(not_behind).saturating_sub(1);
         let place = self.runs.get(at).map_or(Err(0), |run| run.binary_search_by(|(k, _)| order(k)));
         (at, place)
     }
@@ -94,10 +93,8 @@ impl<K: Copy, V> DenseMap<K, V> {
                 run = if self.runs.is_empty() { 0 } else { run + 1 };
                 at = 0;
                 self.runs.insert(run, Vec::new());
-                self.heads.insert(run, key);
             } else if let Some(full) = self.runs.get_mut(run) {
                 let upper = full.split_off(RUN / 2);
-                self.heads.insert(run + 1, upper.first().map_or(key, |(k, _)| *k));
                 self.runs.insert(run + 1, upper);
                 if at > RUN / 2 {
                     (run, at) = (run + 1, at - RUN / 2);
@@ -107,7 +104,6 @@ impl<K: Copy, V> DenseMap<K, V> {
         if let Some(r) = self.runs.get_mut(run) {
             r.insert(at, (key, value));
         }
-        self.lead(run, at);
         None
     }
 
@@ -120,24 +116,10 @@ impl<K: Copy, V> DenseMap<K, V> {
         let left = this.len();
         if left == 0 {
             self.runs.remove(run);
-            self.heads.remove(run);
-        } else {
-            self.lead(run, at);
-            if left < RUN / 4 {
-                self.merge(run);
-            }
+        } else if left < RUN / 4 {
+            self.merge(run);
         }
         Some(value)
-    }
-
-    /// The first place of a run may have another key now.
-    fn lead(&mut self, run: usize, at: usize) {
-        if at == 0
-            && let Some((first, _)) = self.runs.get(run).and_then(|r| r.first())
-            && let Some(head) = self.heads.get_mut(run)
-        {
-            *head = *first;
-        }
     }
 
     /// Puts a run that has become short together with the one behind it or before it, if both fill no more than half of one.
@@ -148,7 +130,6 @@ impl<K: Copy, V> DenseMap<K, V> {
             return;
         };
         let mut next = self.runs.remove(at + 1);
-        self.heads.remove(at + 1);
         if let Some(this) = self.runs.get_mut(at) {
             this.append(&mut next);
         }
@@ -216,7 +197,6 @@ mod tests {
         assert_eq!(dense.len(), model.len());
         assert!(dense.iter().eq(model.iter()));
         assert!(dense.runs.iter().all(|run| !run.is_empty() && run.len() <= RUN));
-        assert!(dense.heads.iter().eq(dense.runs.iter().map(|run| &run[0].0)));
     }
 
     #[test]
