@@ -90,14 +90,12 @@ mutants! {
     HealthIgnored, Decision, "A route to a service that fails its checks may be used.";
     HighestNeighbour, Decision, "Of equal paths the neighbour of the highest name has the best.";
     IneligibleChosen, Decision, "What may not be used is the best where there is nothing else.";
-    InnerPrefUnbounded, Decision, "A neighbour inside the organisation may rank its routes above a node's own services.";
     NextForgotten, Decision, "The path that was best so far is not the next best when a better one is found.";
     StaleMarkUnread, Decision, "What a neighbour marks as long-lived stale ranks as if it were fresh.";
 
     AttributesUntold, Export, "Other attributes of the same best path are not told.";
     ImportSetUntold, Export, "What an import rule sets of cost and tags is not told inside.";
     InnerOriginLeaves, Export, "The origin id inside is told across the border.";
-    AddedTagsCut, Export, "Tags that rules add are left out where a neighbour has sent as many as there may be.";
     LastRuleWins, Export, "The last rule that speaks of a route decides, not the first.";
     LeakToPeers, Export, "What is for customers only goes to peers too.";
     LocalPrefLeaves, Export, "local_pref is told across the border.";

@@ -163,7 +163,6 @@ pub fn import<'r>(
         // A node of our own may pass on what came from elsewhere; the rules were applied where it came in.
         // Nothing that it may say ranks above a node's own services, and nothing of others beside them.
         let most = LocalPref::OWN - u32::from(!facts.org_path.is_empty());
-        let most = if mutant!(InnerPrefUnbounded) { u32::MAX } else { most };
         return Ok(Accepted { rule: None, local_pref: local_pref.unwrap_or(LocalPref::OWN).min(most) });
     };
     if facts.org_path.first() != Some(facts.neighbour_org) {

@@ -79,9 +79,6 @@ pub(crate) fn changed<'a>(set: &Set, attrs: Attrs<'a>, scratch: &'a mut Vec<u8>)
             tags.push(tag.as_str());
         }
     }
-    if mutant!(AddedTagsCut) {
-        tags.truncate(WireLimits::TAGS);
-    }
     Some(Attrs { tags: path(&tags, scratch)?, ..attrs })
 }
 
