@@ -44,6 +44,13 @@ impl<S: Store> State<S> {
                         self.take(neighbour, key, &mut changes);
                     }
                 }
+                Write::Overtaken { service, origin, node, seqno } => {
+                    let key = self.table.key(&service, &origin);
+                    if let Some(change) = key.and_then(|key| self.table.overtake(key, &node, seqno)) {
+                        changes.routes.push(change);
+                        self.learn(change.key, &node, seqno);
+                    }
+                }
                 Write::Rest => self.rest(&mut changes),
                 Write::Flush(neighbour) => self.flush(neighbour, &mut changes),
                 Write::Reimport(neighbour) => self.reimport(neighbour, &mut changes),
@@ -62,6 +69,7 @@ impl<S: Store> State<S> {
                 }
             }
         }
+        self.silenced(&changes.routes);
         changes
     }
 
@@ -117,6 +125,7 @@ impl<S: Store> State<S> {
         let difference = self.difference(put.neighbour, key, put.names, Some(&put.attrs));
         match self.table.announce_in(generation, put.neighbour, put.names, rank, put.data, &put.attrs) {
             Ok(outcome) => {
+                self.heard(&put.attrs, outcome.change.as_ref());
                 changes.routes.extend(outcome.change);
                 self.recount(put.neighbour, difference);
                 #[cfg(feature = "watch")]

@@ -237,6 +237,7 @@ impl<S: Store> Core<S> {
         }
         effects.into_iter().for_each(|e| self.push_effect(e));
         self.propagate(&changes, None);
+        self.state.news.clear();
     }
 
     /// What the changes mean for all export groups, or for one.
@@ -261,7 +262,7 @@ impl<S: Store> Core<S> {
         let mut grants: BTreeMap<(GroupId, Sym), (bool, bool)> = BTreeMap::new();
         for mark in list {
             let group = mark.group;
-            let (changed, grant) = self.groups.apply(mark, most, &mut self.state.table);
+            let (changed, grant) = self.groups.apply(mark, most, &self.state.news, &mut self.state.table);
             if changed {
                 touched.insert(group);
             }

@@ -10,6 +10,7 @@ use core::fmt;
 use catalyst_names::{NodeName, Protocol, ServiceLabel};
 use catalyst_policy::Rule;
 use catalyst_route_table::{Rank, Sym};
+use catalyst_wire::Seqno;
 
 use crate::config::{LocalService, PeerConfig};
 
@@ -52,6 +53,17 @@ pub enum Write<'e> {
         service: Cow<'e, str>,
         /// The origin id.
         origin: Cow<'e, str>,
+    },
+    /// What a node of the organisation said of a key before this is overtaken, whoever still announces it.
+    Overtaken {
+        /// The service's full name.
+        service: Cow<'e, str>,
+        /// The origin id.
+        origin: Cow<'e, str>,
+        /// The node.
+        node: Cow<'e, str>,
+        /// Its newest word.
+        seqno: Seqno,
     },
     /// Take all routes of a neighbour out.
     Flush(Sym),
@@ -175,7 +187,7 @@ impl<'e> Delta<'e> {
                 Write::SetPeer(peer) => Some(Subject::Peer(peer.name.as_str())),
                 Write::RemovePeer(name) => Some(Subject::Peer(name.as_str())),
                 Write::SetPolicy { .. } => Some(Subject::Policy),
-                Write::Rest | Write::Count(..) => None,
+                Write::Overtaken { .. } | Write::Rest | Write::Count(..) => None,
             })
             .collect()
     }

@@ -4,7 +4,7 @@
 //! The table is not copied, and no step takes long: the marks go through the export groups as any change does, so many
 //! keys a step. What changes meanwhile, and what a new session is told, has the mark anyway.
 
-use catalyst_route_table::Store;
+use catalyst_route_table::{RouteKey, Store};
 
 use crate::core::Core;
 use crate::event::SessionId;
@@ -28,8 +28,19 @@ impl<S: Store> Core<S> {
         if due <= now.mono {
             // Each key is encoded for each group.
             let most = (Limits::MARKED / self.groups.infos().len().max(1)).max(1);
-            self.marking = self.rebuild_some(after, None, most).map(|last| (Some(last), now.mono));
+            self.marking = self.mark_some(after, most).map(|last| (Some(last), now.mono));
         }
+    }
+
+    /// Marks the next keys. What this node says of them is newer than what others pass on of before.
+    fn mark_some(&mut self, after: Option<RouteKey>, most: usize) -> Option<RouteKey> {
+        let mut last = after;
+        for _ in 0..most {
+            let Some((key, _)) = self.state.table.store().best_after(last) else { break };
+            self.state.table.touch(key);
+            last = Some(key);
+        }
+        self.rebuild_some(after, None, most)
     }
 
     /// Whether every neighbour with a session was sent all that this node has to say, as far as its credit lets this be

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use catalyst_names::NodeName;
 use catalyst_policy::{Denied, Relation, RuleList};
-use catalyst_route_table::{Rank, RouteKey, Store, Sym};
+use catalyst_route_table::{Rank, Route, RouteKey, Store, Sym};
 use catalyst_wire::{Attrs, Health, Limits as WireLimits};
 
 use crate::core::Core;
@@ -148,7 +148,11 @@ impl<S: Store> State<S> {
     }
 
     fn candidates(&self, key: RouteKey) -> Vec<CandidateRow> {
-        let mut ways: Vec<(Sym, Rank)> = self.table.candidates(key).map(|(sym, r)| (sym, r.rank)).collect();
+        let rank = |route: &Route<S::Attrs>| {
+            let eligible = route.rank.eligible && !self.table.is_overtaken(key, route);
+            Rank { eligible, ..route.rank }
+        };
+        let mut ways: Vec<(Sym, Rank)> = self.table.candidates(key).map(|(sym, r)| (sym, rank(r))).collect();
         ways.sort_by(|a, b| {
             catalyst_route_table::rank::better((&a.1, self.table.text(a.0)), (&b.1, self.table.text(b.0)))
         });
@@ -187,6 +191,8 @@ impl<S: Store> State<S> {
             }
         } else if attrs.health != Health::Up {
             "not used: unhealthy, its check fails".to_string()
+        } else if self.table.route(key, sym).is_some_and(|route| self.table.is_overtaken(key, route)) {
+            "not used: a node of its path has said something newer".to_string()
         } else if !rank.eligible && route.stale.is_empty() {
             "not used: no way to it".to_string()
         } else if !rank.eligible {

@@ -39,6 +39,7 @@ mod flapping;
 mod interest;
 mod limits;
 mod link;
+mod news;
 mod now;
 #[cfg(feature = "watch")]
 pub mod observe;

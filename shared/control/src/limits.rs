@@ -45,6 +45,11 @@ impl Limits {
     pub const PATTERNS: usize = 8;
     /// Rows of one event for those that watch. When full: further ones are counted, and the watchers get every route again.
     pub const OBSERVED: usize = 4_096;
+    /// Entries of an export group with news of what is overtaken, while some session has yet to read them. When full: the
+    /// oldest is forgotten, and who has not read it may try old paths before it finds that none is left.
+    pub const NEWS: usize = 1_024;
+    /// Nodes whose newest words go along with one such entry. When full: further ones are left out, as above.
+    pub const NEWS_OF: usize = 8;
     /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: the one that
     /// has been at rest for longest is forgotten, and ranks as before.
     pub const FLAPS: usize = 1_024;

@@ -14,6 +14,7 @@ use crate::compared::Compared;
 use crate::config::{LocalService, PeerConfig, Settings};
 use crate::event::SessionId;
 use crate::flap::Flaps;
+use crate::news::NewsOf;
 use crate::stale::Stale;
 
 /// A neighbour, its session and what it sent.
@@ -228,6 +229,8 @@ pub struct State<S> {
     /// What changed of routes, while somebody watches.
     #[cfg(feature = "watch")]
     pub(crate) observed: Option<alloc::boxed::Box<crate::watch_row::Observed>>,
+    /// What is new in the step that is being taken.
+    pub(crate) news: NewsOf,
     /// Routes that have changed of late.
     pub(crate) flaps: Flaps,
     /// The moment of the event that is being dealt with, by the monotonic clock.
@@ -253,6 +256,7 @@ impl<S: Store> State<S> {
             draining: false,
             #[cfg(feature = "watch")]
             observed: None,
+            news: NewsOf::new(),
             flaps: Flaps::default(),
             now: 0,
         })

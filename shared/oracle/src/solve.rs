@@ -121,6 +121,7 @@ fn own(home: usize, node: &Node, service: &Service) -> (Key, Candidate) {
     let route = Candidate {
         rank,
         eligible: service.healthy,
+        overtaken: false,
         org_path: Vec::new(),
         node_path: Vec::new(),
         protocol: service.protocol,

@@ -53,6 +53,8 @@ pub struct Candidate {
     pub rank: Rank,
     /// Health and import allow its use.
     pub eligible: bool,
+    /// There is newer word of it than this. Never so at rest.
+    pub overtaken: bool,
     /// Organisations passed, nearest first.
     pub org_path: Vec<OrgId>,
     /// Nodes of this organisation passed, nearest first.
@@ -102,7 +104,8 @@ impl Table {
     /// Ranks Adj-RIB-In into Loc-RIB.
     pub fn elect(&mut self) {
         for (key, candidates) in &self.adj_in {
-            let mut usable: Vec<&Candidate> = candidates.values().filter(|c| c.eligible).collect();
+            let mut usable: Vec<&Candidate> =
+                candidates.values().filter(|c| c.eligible && !c.overtaken).collect();
             usable.sort_by(|a, b| a.rank.cmp(&b.rank));
             let mut usable = usable.into_iter();
             let Some(best) = usable.next() else { continue };

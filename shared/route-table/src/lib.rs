@@ -23,6 +23,7 @@ mod heap;
 mod interner;
 mod key;
 mod limits;
+mod overtaken;
 pub mod rank;
 mod store;
 mod table;

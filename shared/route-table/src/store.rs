@@ -19,6 +19,8 @@ pub struct Route<A> {
     pub weight: u16,
     /// Which telling of its neighbour's table confirmed it last. Not part of what the route says.
     pub generation: u16,
+    /// A node of its path has said something newer, as news tells.
+    pub overtaken: bool,
     /// The attributes, encoded as in the entry.
     pub attrs: A,
 }
@@ -30,6 +32,8 @@ pub struct Best {
     pub best: Sym,
     /// The neighbour with the next best eligible path.
     pub next: Option<Sym>,
+    /// Grows with each change of the best of any key: which of this node's words on the key this is.
+    pub stamp: u32,
 }
 
 /// Keeps routes, bests and names. All walks are in the order of the keys.

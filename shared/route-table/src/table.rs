@@ -2,10 +2,14 @@
 
 use core::cmp::Ordering;
 
+use alloc::vec::Vec;
+
 use catalyst_names::Protocol;
+use catalyst_wire::{Seqno, words};
 
 use crate::error::Refusal;
 use crate::key::{RouteKey, Slot, Sym};
+use crate::overtaken::Newest;
 use crate::rank::{Rank, better};
 use crate::store::{Best, Route, Store};
 
@@ -35,12 +39,14 @@ pub struct Outcome {
 #[derive(Clone, Debug)]
 pub struct RouteTable<S> {
     store: S,
+    /// The last [`Best::stamp`] that was given. At its end no new ones are, and routes are not numbered any more.
+    stamp: u32,
 }
 
 impl<S: Store> RouteTable<S> {
     /// A table over an empty store.
     pub fn new(store: S) -> Self {
-        RouteTable { store }
+        RouteTable { store, stamp: 0 }
     }
 
     /// The store, to look at.
@@ -128,7 +134,7 @@ impl<S: Store> RouteTable<S> {
         };
         let key = RouteKey { service, origin };
         let slot = Slot { key, neighbour };
-        let route = Route { rank, protocol: data.0, weight: data.1, generation, attrs };
+        let route = Route { rank, protocol: data.0, weight: data.1, generation, overtaken: false, attrs };
         let old = match self.store.put(slot, route) {
             Ok(old) => old,
             Err(refusal) => {
@@ -141,6 +147,12 @@ impl<S: Store> RouteTable<S> {
         };
         // The slot already held its references.
         self.release(key);
+        if old.overtaken
+            && let Some(again) = self.store.route(slot).filter(|new| new.attrs == old.attrs).cloned()
+        {
+            // The same word once more is no newer than it was.
+            self.store.put(slot, Route { overtaken: true, ..again }).ok();
+        }
         let same = self.store.route(slot).is_some_and(|new| *new == Route { generation, ..old.clone() });
         if same && mutant!(SameUnconfirmed) {
             self.store.put(slot, old.clone()).ok();
@@ -167,6 +179,41 @@ impl<S: Store> RouteTable<S> {
         self.decide(key, Some(neighbour))
     }
 
+    /// What a node said of a key before `seqno` is overtaken: no such route is chosen any more, from whomever it came.
+    pub fn overtake(&mut self, key: RouteKey, node: &str, seqno: Seqno) -> Option<Change> {
+        let older = |route: &Route<S::Attrs>| {
+            words(route.attrs.as_ref()).any(|(who, said)| who == node && said.is_before(seqno))
+        };
+        let fresh = self.store.candidates(key).filter(|(_, route)| !route.overtaken && older(route));
+        let fresh: Vec<Sym> = fresh.map(|(neighbour, _)| neighbour).collect();
+        for neighbour in &fresh {
+            let slot = Slot { key, neighbour: *neighbour };
+            let Some(route) = self.store.route(slot).cloned() else { continue };
+            // Never refused: the slot is taken already.
+            self.store.put(slot, Route { overtaken: true, ..route }).ok();
+        }
+        if fresh.is_empty() { None } else { self.decide(key, None) }
+    }
+
+    /// Whether a route is overtaken, by news or by another candidate of its key.
+    pub fn is_overtaken(&self, key: RouteKey, route: &Route<S::Attrs>) -> bool {
+        route.overtaken || Newest::of(self.store.candidates(key).map(|(_, route)| route)).overtakes(route)
+    }
+
+    /// The best of a key is told anew without being another: with a newer number.
+    pub fn touch(&mut self, key: RouteKey) {
+        if let Some(best) = self.store.best(key) {
+            let stamp = self.next_stamp();
+            self.store.set_best(key, Some(Best { stamp, ..best }));
+        }
+    }
+
+    /// A number newer than all that were given.
+    pub fn next_stamp(&mut self) -> u32 {
+        self.stamp = self.stamp.saturating_add(1);
+        self.stamp
+    }
+
     /// The next key after `after` that this neighbour announced: to withdraw all of them one by one.
     pub fn next_of(&self, neighbour: Sym, after: Option<RouteKey>) -> Option<RouteKey> {
         self.store.of_neighbour(neighbour, after)
@@ -175,11 +222,15 @@ impl<S: Store> RouteTable<S> {
     /// Decides a key again; `touched` is a neighbour whose route has new content.
     fn decide(&mut self, key: RouteKey, touched: Option<Sym>) -> Option<Change> {
         let old_best = self.store.best(key);
-        let new_best = self.choose(key);
-        let content = new_best.is_some_and(|b| Some(b.best) == touched) && !mutant!(AttributesUntold);
-        let best_changed = content || old_best.map(|b| b.best) != new_best.map(|b| b.best);
-        let next_changed =
-            old_best != new_best || new_best.and_then(|b| b.next).is_some_and(|next| Some(next) == touched);
+        let chosen = self.choose(key);
+        let content = chosen.is_some_and(|(best, _)| Some(best) == touched) && !mutant!(AttributesUntold);
+        let best_changed = content || old_best.map(|b| b.best) != chosen.map(|(best, _)| best);
+        let next_changed = old_best.map(|b| (b.best, b.next)) != chosen
+            || chosen.and_then(|(_, next)| next).is_some_and(|next| Some(next) == touched);
+        let new_best = chosen.map(|(best, next)| {
+            let known = old_best.filter(|_| !best_changed).map(|old| old.stamp);
+            Best { best, next, stamp: known.unwrap_or_else(|| self.next_stamp()) }
+        });
         if !best_changed && !next_changed {
             return None;
         }
@@ -189,15 +240,23 @@ impl<S: Store> RouteTable<S> {
         Some(Change { key, old_best, new_best, best_changed })
     }
 
-    fn choose(&self, key: RouteKey) -> Option<Best> {
+    /// The neighbours with the best and the next best path.
+    fn choose(&self, key: RouteKey) -> Option<(Sym, Option<Sym>)> {
         let mut best: Option<(Sym, &Rank)> = None;
         let mut next: Option<(Sym, &Rank)> = None;
         let ahead = |a: (Sym, &Rank), b: Option<(Sym, &Rank)>| {
             b.is_none_or(|b| better((a.1, self.text(a.0)), (b.1, self.text(b.0))) == Ordering::Less)
         };
-        for (neighbour, route) in
-            self.store.candidates(key).filter(|(_, r)| r.rank.eligible || mutant!(IneligibleChosen))
-        {
+        let several = self.store.candidates(key).nth(1).is_some();
+        let all = self.store.candidates(key).filter(|_| several).map(|(_, route)| route);
+        let newest = Newest::of(all);
+        for (neighbour, route) in self.store.candidates(key) {
+            if !route.rank.eligible && !mutant!(IneligibleChosen) {
+                continue;
+            }
+            if route.overtaken || newest.overtakes(route) {
+                continue;
+            }
             let candidate = (neighbour, &route.rank);
             if ahead(candidate, best) {
                 next = if mutant!(NextForgotten) { None } else { best };
@@ -206,7 +265,7 @@ impl<S: Store> RouteTable<S> {
                 next = Some(candidate);
             }
         }
-        best.map(|(best, _)| Best { best, next: next.map(|n| n.0) })
+        best.map(|(best, _)| (best, next.map(|n| n.0)))
     }
 
     /// The best of a key with its route.

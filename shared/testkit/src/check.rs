@@ -194,6 +194,7 @@ fn differs(wanted: &Candidate, got: &SeenRoute) -> Option<&'static str> {
     let pref = !wanted.eligible && !wanted.rank.local.0 || wanted.rank.local_pref.0 == got.local_pref;
     [
         (wanted.eligible == got.eligible, "eligibility"),
+        (wanted.overtaken == got.overtaken, "age of the words of its path"),
         (pref, "local_pref"),
         (org_path == got.org_path, "org_path"),
         (wanted.node_path == got.node_path, "node_path"),

@@ -42,12 +42,14 @@ pub struct SeenRoute {
     pub stale: bool,
     /// Ranks behind for its changes.
     pub flapping: bool,
+    /// There is newer word of it.
+    pub overtaken: bool,
     /// The attributes as they came.
     pub attrs: Vec<u8>,
 }
 
 impl SeenRoute {
-    fn of<A: AsRef<[u8]>>(route: &Route<A>) -> Self {
+    fn of<A: AsRef<[u8]>>(route: &Route<A>, overtaken: bool) -> Self {
         let attrs = Attrs::read(route.attrs.as_ref()).unwrap_or_default();
         let texts = |path: catalyst_wire::Path<'_>| path.iter().map(str::to_owned).collect();
         SeenRoute {
@@ -64,6 +66,7 @@ impl SeenRoute {
             healthy: attrs.health == Health::Up,
             stale: route.rank.stale,
             flapping: route.rank.flapping,
+            overtaken,
             attrs: route.attrs.as_ref().to_vec(),
         }
     }
@@ -128,7 +131,7 @@ impl Look for See {
             while let Some(key) = table.next_of(sender, after) {
                 after = Some(key);
                 let Some(route) = table.route(key, sender) else { continue };
-                let row = SeenRoute::of(route);
+                let row = SeenRoute::of(route, table.is_overtaken(key, route));
                 seen.adj_in.entry(name(key)).or_default().insert(table.text(sender).to_owned(), row);
             }
         }
@@ -167,7 +170,11 @@ impl Look for RowsOf<'_> {
         while let Some(key) = table.next_of(sender, after) {
             after = Some(key);
             let name = (table.text(key.service).to_owned(), table.text(key.origin).to_owned());
-            rows.extend(table.route(key, sender).map(|route| (name, SeenRoute::of(route))));
+            rows.extend(
+                table
+                    .route(key, sender)
+                    .map(|route| (name, SeenRoute::of(route, table.is_overtaken(key, route)))),
+            );
         }
         Some(rows)
     }

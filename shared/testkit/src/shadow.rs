@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalyst_control::Flap;
-use catalyst_wire::{Announced, Attrs, NotifyCode, Update, WellKnown, Withdrawn};
+use catalyst_wire::{Announced, Attrs, NotifyCode, Overtaken, Update, WellKnown, Withdrawn};
 
 use crate::seen::Name;
 
@@ -36,6 +36,8 @@ pub(crate) struct Row {
     pub(crate) usable: Usable,
     /// It has changed too often.
     pub(crate) flapping: bool,
+    /// A node was heard to have said something newer of it.
+    pub(crate) overtaken: bool,
 }
 
 /// How a session was lost.
@@ -82,6 +84,13 @@ impl Lost {
         };
         turn.min(self.until)
     }
+}
+
+/// The nodes of a path, with the run and the count of their words.
+pub(crate) fn said(attrs: &[u8]) -> Vec<(String, u32, u32)> {
+    let Ok(attrs) = Attrs::read(attrs) else { return Vec::new() };
+    let numbered = attrs.node_path.iter().zip(attrs.seqnos.iter());
+    numbered.map(|(node, seqno)| (node.to_owned(), seqno.run, seqno.count)).collect()
 }
 
 /// What does not change: who holds whose routes, and under which terms.
@@ -253,8 +262,10 @@ impl Shadow {
                     }
                     let flapping = self.changes(&key, Some(entry.raw), now);
                     let (attrs, telling) = (entry.raw.to_vec(), self.telling);
-                    self.rows
-                        .insert(key, Row { attrs, telling, stale: false, usable: Usable::Yes, flapping });
+                    // The same word again is no newer than before.
+                    let overtaken = self.rows.get(&key).is_some_and(|r| r.overtaken && r.attrs == attrs);
+                    let (stale, usable) = (false, Usable::Yes);
+                    self.rows.insert(key, Row { attrs, telling, stale, usable, flapping, overtaken });
                     if !self.warned && self.fills(80) {
                         self.warned = true;
                         self.warnings += 1;
@@ -271,6 +282,15 @@ impl Shadow {
                 self.withdraw(&(service.to_owned(), origin.to_owned()), now);
             }
         }
+    }
+
+    /// What a node said of a key before this is overtaken.
+    pub(crate) fn overtake(&mut self, news: &Overtaken<'_>) {
+        let key = (news.service.to_owned(), news.origin.to_owned());
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        row.overtaken |= said(&row.attrs).iter().any(|(node, run, count)| {
+            node == news.node && *run == news.seqno.run && *count < news.seqno.count
+        });
     }
 
     /// Everything that this telling of the table did not confirm goes.

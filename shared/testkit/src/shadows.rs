@@ -3,7 +3,7 @@
 use catalyst_control::{Core, Event, Notice, SessionId};
 use catalyst_names::NodeName;
 use catalyst_route_table::Store;
-use catalyst_wire::{Frame, FrameType, Notify, NotifyCode, Open, Refresh, WellKnown};
+use catalyst_wire::{Frame, FrameType, Notify, NotifyCode, Open, Refresh, Update, WellKnown};
 
 use crate::any::{Look, StoreKind};
 use crate::conn::End;
@@ -127,6 +127,16 @@ impl Net {
         let Shadows { all, due, .. } = &mut self.shadows;
         let Some(shadow) = all.get_mut(&pair) else { return };
         let current = shadow.session == Some(session.0);
+        let inside = current && shadow.terms.inside;
+        if let (true, Ok(Some(FrameType::Update)), Ok(update)) =
+            (inside, frame.kind(), Update::read(frame.body))
+        {
+            let own = self.nodes[node].name().node();
+            for news in update.overtaken().filter(|news| news.node != own) {
+                all.range_mut((node, 0)..=(node, usize::MAX)).for_each(|(_, s)| s.overtake(&news));
+            }
+        }
+        let Some(shadow) = all.get_mut(&pair) else { return };
         match frame.kind() {
             Ok(Some(FrameType::Open)) => {
                 if let Ok(open) = Open::read(frame.body) {

@@ -77,11 +77,10 @@ impl Shape {
     /// The most nodes that a run can bear.
     pub(crate) fn most(self) -> usize {
         match self {
-            // Every node hears every route from every other, and tries paths one after the other.
-            Shape::Mesh => 7,
-            Shape::Grid => 24,
-            // Withdrawn routes are tried over every pair of the ring.
-            Shape::DualHomed => 32,
+            // Every node holds every route from every other.
+            Shape::Mesh => 24,
+            Shape::Grid => 60,
+            Shape::DualHomed => 100,
             // Paths of more than 32 nodes cannot be written down: beyond, nothing new is tried.
             Shape::Line | Shape::Ring => 60,
             _ => 200,

@@ -146,7 +146,7 @@ impl Watch {
             };
             let (what, attrs) = (format!("{} of {}", entry.service, entry.origin), &entry.attrs);
             if facts.external {
-                if !attrs.node_path.is_empty() || attrs.local_pref.is_some() {
+                if !attrs.node_path.is_empty() || attrs.local_pref.is_some() || !attrs.seqnos.is_empty() {
                     return Err(format!("let inner attributes of {what} cross the border"));
                 }
                 if let Some(why) = wrong_path(entry.service, attrs, facts) {
@@ -188,6 +188,15 @@ impl Watch {
                 self.sum.take(&key, &old);
             }
             self.said.insert(key);
+        }
+        for news in update.overtaken() {
+            let key = (news.service.to_owned(), news.origin.to_owned());
+            if facts.external {
+                return Err(format!("told another organisation of {}'s words", news.node));
+            }
+            if !here.contains(&key) {
+                return Err(format!("told news of {key:?} and nothing else of it"));
+            }
         }
         if here.is_empty() {
             return Err("sent an empty UPDATE".to_owned());

@@ -11,6 +11,7 @@ use crate::cursor::{Reader, Writer, varint_len};
 use crate::error::{FrameError, Full};
 use crate::limits::Limits;
 use crate::path::Path;
+use crate::seqno::{Seqno, Seqnos};
 
 /// A receiver that does not know the type ignores the attribute instead of the route.
 pub const OPTIONAL: u8 = 1;
@@ -43,8 +44,12 @@ pub mod kind {
     pub const SCHEMA_DIGEST: u16 = 11;
     /// Where proof of the route is found: bytes. Default: absent.
     pub const ATTESTATION: u16 = 12;
+    /// The numbers of the words that the nodes of node_path spoke: [`crate::Seqnos`]. Only inside an organisation. Optional, not transitive. Default: absent. The last number of one byte: 13 and 14 stand in golden
+    /// files as numbers that nobody knows.
+    pub const SEQNOS: u16 = 127;
 }
 
+/// The known types are those up to here, and [`kind::SEQNOS`].
 const LAST_KNOWN: u16 = kind::ATTESTATION;
 
 /// Whether the service answers.
@@ -104,20 +109,29 @@ impl fmt::Display for AttrError {
 
 impl core::error::Error for AttrError {}
 
-/// Attributes of types that this version does not know: read back one by one, or carried on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Attributes of types that this version does not know: read back one by one, or carried on. One that it knows may stand
+/// among them, by its number; it is none of these.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Unknown<'a>(&'a [u8]);
+
+impl PartialEq for Unknown<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Unknown<'_> {}
 
 impl<'a> Unknown<'a> {
     /// Type, flags and value of each.
     pub fn iter(&self) -> impl Iterator<Item = (u16, u8, &'a [u8])> + use<'a> {
         let mut reader = Reader::new(self.0);
-        core::iter::from_fn(move || next_attr(&mut reader).ok())
+        core::iter::from_fn(move || next_attr(&mut reader).ok()).filter(|(code, ..)| *code != kind::SEQNOS)
     }
 
-    fn write(&self, out: &mut Writer<'_>) -> Result<(), Full> {
+    fn write(&self, out: &mut Writer<'_>, which: impl Fn(u16) -> bool) -> Result<(), Full> {
         for (code, flags, value) in self.iter() {
-            if flags & TRANSITIVE != 0 {
+            if flags & TRANSITIVE != 0 && which(code) {
                 write_head(out, code, flags, value.len())?;
                 out.raw(value)?;
             }
@@ -153,6 +167,8 @@ pub struct Attrs<'a> {
     pub schema_digest: Option<[u8; 32]>,
     /// Where proof of the route is found.
     pub attestation: Option<&'a [u8]>,
+    /// Which of their words this is, of the nodes of node_path.
+    pub seqnos: Seqnos<'a>,
     /// Attributes of later versions.
     pub unknown: Unknown<'a>,
 }
@@ -175,6 +191,7 @@ impl Default for Attrs<'_> {
             only_to_customer: None,
             schema_digest: None,
             attestation: None,
+            seqnos: Seqnos::EMPTY,
             unknown: Unknown(&[]),
         }
     }
@@ -193,15 +210,21 @@ fn write_head(out: &mut Writer<'_>, code: u16, flags: u8, len: usize) -> Result<
     out.u64(len as u64)
 }
 
-fn read_unknown(bytes: &[u8]) -> Result<Unknown<'_>, AttrError> {
+fn read_unknown(bytes: &[u8]) -> Result<(Unknown<'_>, Seqnos<'_>), AttrError> {
+    let mut seqnos = Seqnos::EMPTY;
     let mut reader = Reader::new(bytes);
     let mut last = LAST_KNOWN;
     let mut carried = 0usize;
     while !reader.is_empty() {
         let before = reader.rest().len();
-        let (code, flags, _) = next_attr(&mut reader).map_err(|_| AttrError::Framing)?;
+        let (code, flags, value) = next_attr(&mut reader).map_err(|_| AttrError::Framing)?;
         if code <= last {
             return Err(AttrError::Order(code));
+        }
+        last = code;
+        if code == kind::SEQNOS {
+            seqnos = Seqnos::read(&mut Reader::new(value)).map_err(|_| AttrError::Value(code))?;
+            continue;
         }
         if flags & OPTIONAL == 0 {
             return Err(AttrError::Unknown(code));
@@ -212,9 +235,8 @@ fn read_unknown(bytes: &[u8]) -> Result<Unknown<'_>, AttrError> {
         if carried > Limits::UNKNOWN {
             return Err(AttrError::Value(code));
         }
-        last = code;
     }
-    Ok(Unknown(bytes))
+    Ok((Unknown(bytes), seqnos))
 }
 
 /// `org:tag`, where `org` is an organisation and `tag` a label.
@@ -229,6 +251,23 @@ fn is_org(text: &str) -> bool {
 
 fn is_node(text: &str) -> bool {
     check::label(text, "node_path").is_ok()
+}
+
+/// The nodes of a route's node_path with the numbers of their words, nearest first, as far as they are numbered. Looks at no
+/// other attribute, for it is asked for every candidate of a choice.
+pub fn words(bytes: &[u8]) -> impl Iterator<Item = (&str, Seqno)> {
+    let (mut path, mut seqnos) = (Path::EMPTY, Seqnos::EMPTY);
+    let mut reader = Reader::new(bytes);
+    while let Ok((code, _, value)) = next_attr(&mut reader) {
+        let mut value = Reader::new(value);
+        if code == kind::NODE_PATH {
+            path = Path::read(&mut value, Limits::NODE_PATH, NameLimits::LABEL, |_| true).unwrap_or_default();
+        }
+        if code == kind::SEQNOS {
+            seqnos = Seqnos::read(&mut value).unwrap_or_default();
+        }
+    }
+    path.iter().zip(seqnos.iter())
 }
 
 impl<'a> Attrs<'a> {
@@ -247,7 +286,7 @@ impl<'a> Attrs<'a> {
                 return Err(AttrError::Order(code));
             }
             if code > LAST_KNOWN {
-                attrs.unknown = read_unknown(before)?;
+                (attrs.unknown, attrs.seqnos) = read_unknown(before)?;
                 return Ok(attrs);
             }
             last = code;
@@ -348,7 +387,12 @@ impl<'a> Attrs<'a> {
             write_head(out, kind::ATTESTATION, 0, len)?;
             out.bytes(reference)?;
         }
-        self.unknown.write(out)
+        self.unknown.write(out, |code| code < kind::SEQNOS)?;
+        if !self.seqnos.is_empty() {
+            write_head(out, kind::SEQNOS, OPTIONAL, self.seqnos.encoded_len())?;
+            self.seqnos.write(out)?;
+        }
+        self.unknown.write(out, |code| code > kind::SEQNOS)
     }
 }
 

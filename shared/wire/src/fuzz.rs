@@ -13,7 +13,7 @@ use crate::open::Open;
 use crate::refresh::Refresh;
 use crate::small::{Keepalive, Refused};
 use crate::trust::{Revocations, Trust};
-use crate::update::{Announced, Update, UpdateWriter, Withdrawn, write_entry, write_key};
+use crate::update::{Announced, Update, UpdateWriter, Withdrawn, write_entry, write_key, write_overtaken};
 
 const FRAME: usize = HEADER + Limits::FRAME_BODY;
 
@@ -112,9 +112,12 @@ pub fn fuzz_update(body: &[u8]) {
     for (old, new) in keys().zip(again.withdrawn()) {
         assert_eq!(old, new);
     }
-    // The writer keeps room for the length of a second region, so only a crowded body may lose its end.
-    let (old, new) =
-        (routes().count() + keys().count(), again.announced().count() + again.withdrawn().count());
+    for (old, new) in update.overtaken().zip(again.overtaken()) {
+        assert_eq!(old, new);
+    }
+    // The writer keeps room for the lengths of later regions, so only a crowded body may lose its end.
+    let old = routes().count() + keys().count() + update.overtaken().count();
+    let new = again.announced().count() + again.withdrawn().count() + again.overtaken().count();
     assert!(new <= old, "elements came from nowhere");
     assert!(new == old || body.len() > Limits::FRAME_BODY - CROWDED, "elements were lost");
 }
@@ -155,6 +158,11 @@ fn rebuild<'b>(update: &Update<'_>, buf: &'b mut [u8]) -> Result<&'b [u8], Full>
         if let Withdrawn::Key { service, origin } = withdrawn
             && frame.withdraw(write_key(&mut element, service, origin)?).is_err()
         {
+            return frame.finish();
+        }
+    }
+    for news in update.overtaken() {
+        if frame.overtake(write_overtaken(&mut element, &news)?).is_err() {
             return frame.finish();
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! frame    type u8 | flags u8 | length u16, big endian | body
-//! UPDATE   length of announcements | entries | length of withdrawals | keys | (unknown tail)
+//! UPDATE   length of announcements | entries | length of withdrawals | keys | length of news | overtaken | (unknown tail)
 //! entry    length | service | origin | attributes
 //! attribute  type | flags u8 | length | value
 //! ```
@@ -27,11 +27,12 @@ pub mod notify;
 pub mod open;
 mod path;
 pub mod refresh;
+pub mod seqno;
 pub mod small;
 pub mod trust;
 pub mod update;
 
-pub use attr::{AttrError, Attrs, Health, Unknown, WellKnown};
+pub use attr::{AttrError, Attrs, Health, Unknown, WellKnown, words};
 pub use cursor::{Reader, Writer};
 pub use error::{FrameError, Full};
 pub use frame::{Frame, FrameType, HEADER};
@@ -41,9 +42,10 @@ pub use notify::{Notify, NotifyCode};
 pub use open::{Capabilities, Open};
 pub use path::Path;
 pub use refresh::Refresh;
+pub use seqno::{Seqno, Seqnos};
 pub use small::{Keepalive, Refused};
 pub use trust::{Revocations, Revoked, Trust};
-pub use update::{Announced, RouteEntry, Update, UpdateWriter, Withdrawn};
+pub use update::{Announced, Overtaken, RouteEntry, Update, UpdateWriter, Withdrawn};
 
 #[cfg(test)]
 #[macro_use]

@@ -1,4 +1,4 @@
-//! UPDATE: announcements, then withdrawals, applied as one.
+//! UPDATE: announcements, then withdrawals, then news of what is overtaken, applied as one.
 
 use catalyst_names::{Limits as NameLimits, check};
 
@@ -7,6 +7,7 @@ use crate::cursor::{Reader, Writer, varint_len};
 use crate::error::{FrameError, Full};
 use crate::frame::{FrameType, HEADER, Header};
 use crate::limits::Limits;
+use crate::seqno::Seqno;
 
 /// A decoded route entry, borrowed from the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +56,35 @@ pub enum Withdrawn<'a> {
     NoKey,
 }
 
-/// An UPDATE, borrowed from the frame. Its two regions are sound; the elements are checked as they are read.
+/// News that goes with a withdrawal, or with an announcement of another way: what `node` said before `seqno` of this key is
+/// overtaken, whoever still passes it on. Only inside an organisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overtaken<'a> {
+    /// The service's full name, checked.
+    pub service: &'a str,
+    /// The origin id, checked.
+    pub origin: &'a str,
+    /// A node of the organisation, checked.
+    pub node: &'a str,
+    /// Its newest word.
+    pub seqno: Seqno,
+}
+
+/// An UPDATE, borrowed from the frame. Its regions are sound; the elements are checked as they are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Update<'a> {
     announced: &'a [u8],
     withdrawn: &'a [u8],
+    overtaken: &'a [u8],
+}
+
+/// Whether a region is elements and nothing else.
+fn is_sound(region: &[u8]) -> Result<(), FrameError> {
+    let mut elements = Reader::new(region);
+    while !elements.is_empty() {
+        elements.bytes(Limits::FRAME_BODY)?;
+    }
+    Ok(())
 }
 
 fn key<'a>(reader: &mut Reader<'a>) -> Option<(&'a str, &'a str)> {
@@ -71,7 +96,8 @@ fn key<'a>(reader: &mut Reader<'a>) -> Option<(&'a str, &'a str)> {
 }
 
 impl<'a> Update<'a> {
-    /// Reads the two regions. A tail after them belongs to a later version and is skipped.
+    /// Reads the regions. A tail after them belongs to a later version and is skipped. News that cannot be read is
+    /// passed over: without it more is said until a network is at rest, and nothing else is different.
     ///
     /// # Errors
     /// [`FrameError`] when a region or an element's length does not fit: then nothing after it can be trusted.
@@ -79,13 +105,23 @@ impl<'a> Update<'a> {
         let mut reader = Reader::new(body);
         let announced = reader.bytes(Limits::FRAME_BODY)?;
         let withdrawn = if reader.is_empty() { &[][..] } else { reader.bytes(Limits::FRAME_BODY)? };
-        for region in [announced, withdrawn] {
-            let mut elements = Reader::new(region);
-            while !elements.is_empty() {
-                elements.bytes(Limits::FRAME_BODY)?;
-            }
-        }
-        Ok(Update { announced, withdrawn })
+        is_sound(announced)?;
+        is_sound(withdrawn)?;
+        let overtaken = reader.bytes(Limits::FRAME_BODY).ok().filter(|region| is_sound(region).is_ok());
+        Ok(Update { announced, withdrawn, overtaken: overtaken.unwrap_or(&[]) })
+    }
+
+    /// The news of what is overtaken, in order; what cannot be read is passed over.
+    pub fn overtaken(&self) -> impl Iterator<Item = Overtaken<'a>> + use<'a> {
+        let mut region = Reader::new(self.overtaken);
+        core::iter::from_fn(move || region.bytes(Limits::FRAME_BODY).ok()).filter_map(|element| {
+            let mut reader = Reader::new(element);
+            let (service, origin) = key(&mut reader)?;
+            let node = reader.text(NameLimits::LABEL).ok()?;
+            check::label(node, "node").ok()?;
+            let seqno = Seqno::read(&mut reader).ok()?;
+            Some(Overtaken { service, origin, node, seqno })
+        })
     }
 
     /// The announcements, in order.
@@ -146,6 +182,19 @@ pub fn write_key<'b>(buf: &'b mut [u8], service: &str, origin: &str) -> Result<&
     })
 }
 
+/// Writes one element of the news: length, key, node, number. Returns its bytes in `buf`.
+///
+/// # Errors
+/// [`Full`].
+pub fn write_overtaken<'b>(buf: &'b mut [u8], news: &Overtaken<'_>) -> Result<&'b [u8], Full> {
+    write_element(buf, |out| {
+        out.text(news.service)?;
+        out.text(news.origin)?;
+        out.text(news.node)?;
+        news.seqno.write(out)
+    })
+}
+
 /// Leaves two bytes for the length, writes, then puts the length right in front of what was written.
 fn write_element(
     buf: &mut [u8],
@@ -166,12 +215,15 @@ fn write_element(
     buf.get(start..ROOM + len).ok_or(Full)
 }
 
-/// Builds an UPDATE frame from elements that are already encoded: first all announcements, then all withdrawals.
+/// Builds an UPDATE frame from elements that are already encoded: first all announcements, then all withdrawals, then all
+/// news.
 #[derive(Debug)]
 pub struct UpdateWriter<'a> {
     buf: &'a mut [u8],
     at: usize,
-    announced: Option<usize>,
+    /// The region that is being filled, from 0, and where the room for its length begins.
+    region: u8,
+    start: usize,
     count: usize,
 }
 
@@ -189,7 +241,7 @@ impl<'a> UpdateWriter<'a> {
         if buf.len() < HEADER + 2 * REGION {
             return Err(Full);
         }
-        Ok(UpdateWriter { buf, at: HEADER + REGION, announced: None, count: 0 })
+        Ok(UpdateWriter { buf, at: HEADER + REGION, region: 0, start: HEADER, count: 0 })
     }
 
     /// How many elements were added.
@@ -203,10 +255,7 @@ impl<'a> UpdateWriter<'a> {
     /// # Errors
     /// [`Full`]: finish this frame and start another. Also after the first withdrawal.
     pub fn announce(&mut self, element: &[u8]) -> Result<(), Full> {
-        if self.announced.is_some() {
-            return Err(Full);
-        }
-        self.push(element)
+        self.push(0, element)
     }
 
     /// Adds a withdrawal: the bytes that [`write_key`] returned. No announcement can follow, even after an error.
@@ -214,14 +263,29 @@ impl<'a> UpdateWriter<'a> {
     /// # Errors
     /// [`Full`]: finish this frame and start another.
     pub fn withdraw(&mut self, element: &[u8]) -> Result<(), Full> {
-        self.close_announced()?;
-        self.push(element)
+        self.push(1, element)
     }
 
-    fn push(&mut self, element: &[u8]) -> Result<(), Full> {
+    /// Adds news: the bytes that [`write_overtaken`] returned. Nothing else can follow, even after an error.
+    ///
+    /// # Errors
+    /// [`Full`]: leave it out, or say it in another frame.
+    pub fn overtake(&mut self, element: &[u8]) -> Result<(), Full> {
+        self.push(2, element)
+    }
+
+    /// How far the frame may be filled.
+    fn end(&self) -> usize {
+        self.buf.len().min(HEADER + Limits::FRAME_BODY)
+    }
+
+    fn push(&mut self, region: u8, element: &[u8]) -> Result<(), Full> {
+        while self.region < region {
+            self.open_next()?;
+        }
         let end = self.at.saturating_add(element.len());
-        // The second region's length must still fit.
-        if end.saturating_add(REGION) > self.buf.len().min(HEADER + Limits::FRAME_BODY) {
+        // The next region's length must still fit.
+        if self.region > region || end.saturating_add(REGION) > self.end() {
             return Err(Full);
         }
         self.buf.get_mut(self.at..end).ok_or(Full)?.copy_from_slice(element);
@@ -241,25 +305,23 @@ impl<'a> UpdateWriter<'a> {
         Ok(())
     }
 
-    fn close_announced(&mut self) -> Result<(), Full> {
-        if self.announced.is_none() {
-            self.seal(HEADER)?;
-            self.announced = Some(self.at);
-            self.at += REGION;
-        }
-        Ok(())
+    fn open_next(&mut self) -> Result<(), Full> {
+        self.seal(self.start)?;
+        (self.region, self.start) = (self.region + 1, self.at);
+        self.at += REGION;
+        if self.at > self.end() { Err(Full) } else { Ok(()) }
     }
 
-    /// Ends the frame and returns its bytes, header included. Withdrawals are left out when there are none.
+    /// Ends the frame and returns its bytes, header included. Regions at the end are left out when they are empty.
     ///
     /// # Errors
     /// [`Full`] cannot happen after a successful [`UpdateWriter::new`].
     pub fn finish(mut self) -> Result<&'a [u8], Full> {
-        match self.announced {
-            None => self.seal(HEADER)?,
-            // Opened for a withdrawal that did not fit.
-            Some(start) if self.at == start + REGION => self.at = start,
-            Some(start) => self.seal(start)?,
+        if self.region > 0 && self.at == self.start + REGION {
+            // Opened for an element that did not fit.
+            self.at = self.start;
+        } else {
+            self.seal(self.start)?;
         }
         let header = Header::write(FrameType::Update, self.at - HEADER).map_err(|_| Full)?;
         self.buf.get_mut(..HEADER).ok_or(Full)?.copy_from_slice(&header);

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use catalyst_route_table::Sym;
-use catalyst_wire::{Full, Limits as WireLimits, Reader, Refresh, UpdateWriter, Writer};
+use catalyst_wire::{Attrs, Full, Limits as WireLimits, Reader, Refresh, UpdateWriter, Writer};
 
 /// One key of a group.
 #[derive(Clone, Debug)]
@@ -34,6 +34,26 @@ pub(crate) enum Fill {
     Idle,
 }
 
+/// Service, origin and attributes of an announcement element; of a withdrawal element without attributes.
+pub(super) fn parts(element: &[u8]) -> Option<(&str, &str, &[u8])> {
+    let mut inner = Reader::new(Reader::new(element).bytes(WireLimits::ENTRY).ok()?);
+    let service = inner.text(WireLimits::ENTRY).ok()?;
+    let origin = inner.text(WireLimits::ENTRY).ok()?;
+    Some((service, origin, inner.rest()))
+}
+
+/// Whether two announcements of one key say the same, whatever number this node gave to them: one that is only numbered
+/// anew is no news.
+pub(super) fn alike(old: &[u8], new: &[u8]) -> bool {
+    let read = |element| parts(element).and_then(|(_, _, attrs)| Attrs::read(attrs).ok());
+    old == new
+        || old.len().abs_diff(new.len()) <= 4
+            && read(old).zip(read(new)).is_some_and(|(old, new)| {
+                let passed_on = old.seqnos.iter().skip(1).eq(new.seqnos.iter().skip(1));
+                passed_on && Attrs { seqnos: new.seqnos, ..old } == new
+            })
+}
+
 /// The withdrawal element of an announcement element: its two leading texts with a length of their own.
 pub(super) fn key_element(announcement: &[u8]) -> Option<Box<[u8]>> {
     let mut outer = Reader::new(announcement);
@@ -49,7 +69,12 @@ pub(super) fn key_element(announcement: &[u8]) -> Option<Box<[u8]>> {
 }
 
 /// Writes an UPDATE; returns its length.
-pub(super) fn write(announced: &[&[u8]], withdrawn: &[&[u8]], buf: &mut [u8]) -> Result<usize, Full> {
+pub(super) fn write(
+    announced: &[&[u8]],
+    withdrawn: &[&[u8]],
+    news: &[&[u8]],
+    buf: &mut [u8],
+) -> Result<usize, Full> {
     let mut out = UpdateWriter::new(buf)?;
     announced.iter().try_for_each(|e| out.announce(e))?;
     for element in withdrawn {
@@ -59,5 +84,6 @@ pub(super) fn write(announced: &[&[u8]], withdrawn: &[&[u8]], buf: &mut [u8]) ->
             None => out.withdraw(element)?,
         }
     }
+    news.iter().try_for_each(|element| out.overtake(element))?;
     Ok(out.finish()?.len())
 }

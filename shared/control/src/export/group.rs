@@ -12,10 +12,12 @@ use catalyst_wire::{HEADER, Limits as WireLimits};
 use crate::event::SessionId;
 #[cfg(feature = "transit")]
 use crate::export::crowd::Crowds;
-use crate::export::entry::{Entry, Fill, key_element, write};
+use crate::export::entry::{Entry, Fill, alike, key_element, write};
 use crate::export::selective::Selective;
 use crate::export::sums::Sums;
+use crate::export::told::Told;
 use crate::export::walk::Walk;
+use crate::news::News;
 use crate::sum::Sum;
 
 /// What the peers of a group have in common.
@@ -68,6 +70,7 @@ pub(crate) struct Group {
     /// Members whose session was lost and is expected back: they have no cursor, but what they may use they may use.
     absent: BTreeSet<Sym>,
     sums: Sums,
+    pub(super) told: Told,
     pub(super) selective: Selective,
     #[cfg(feature = "transit")]
     pub(super) crowds: Crowds,
@@ -86,6 +89,7 @@ impl Group {
             of_peer: BTreeMap::new(),
             absent: BTreeSet::new(),
             sums: Sums::default(),
+            told: Told::default(),
             selective: Selective::default(),
             #[cfg(feature = "transit")]
             crowds: Crowds::default(),
@@ -223,6 +227,7 @@ impl Group {
     fn stamp(&mut self, key: RouteKey, old: Option<u64>) -> u64 {
         if let Some(old) = old {
             self.journal.remove(&old);
+            self.told.remove(old);
             self.tombstones.remove(&old);
         }
         self.head += 1;
@@ -243,10 +248,17 @@ impl Group {
         !(cursor.at >= old.version && (old.withdrawn || old.source == source))
     }
 
-    /// Puts an announcement into the table. Returns whether the key is new, and whether anything changed.
-    pub(crate) fn announce(&mut self, key: RouteKey, source: Sym, element: Box<[u8]>) -> (bool, bool) {
+    /// Puts an announcement into the table, and what is overtaken by it. Returns whether the key is new, and whether
+    /// anything changed.
+    pub(crate) fn announce(
+        &mut self,
+        key: RouteKey,
+        source: Sym,
+        element: Box<[u8]>,
+        news: &[News],
+    ) -> (bool, bool) {
         let old = self.entries.get(&key);
-        if old.is_some_and(|e| !e.withdrawn && e.source == source && e.element == element) {
+        if old.is_some_and(|e| !e.withdrawn && e.source == source && alike(&e.element, &element)) {
             return (false, false);
         }
         let moved = old.is_some_and(|e| self.may_hold(source, e));
@@ -257,6 +269,7 @@ impl Group {
         let (fresh, born, old_version) = (old.is_none(), old.map(|e| e.born), old.map(|e| e.version));
         let version = self.stamp(key, old_version);
         let born = born.unwrap_or(version);
+        self.told.put(version, &element, news);
         self.selective.changed(key, &element);
         self.entries.insert(key, Entry { version, born, source, moved, withdrawn: false, element });
         self.measure();
@@ -264,7 +277,7 @@ impl Group {
     }
 
     /// Turns an announcement into a tombstone. Returns whether anything changed.
-    pub(crate) fn withdraw(&mut self, key: RouteKey) -> bool {
+    pub(crate) fn withdraw(&mut self, key: RouteKey, news: &[News]) -> bool {
         let Some(entry) = self.entries.get(&key).filter(|e| !e.withdrawn) else { return false };
         let (old, born, source) = (entry.version, entry.born, entry.source);
         let moved = self.may_hold(source, entry);
@@ -273,6 +286,7 @@ impl Group {
         let element = key_element(&entry.element).unwrap_or_else(|| Box::from(&[0u8][..]));
         let version = self.stamp(key, Some(old));
         self.tombstones.insert(version);
+        self.told.put(version, &element, news);
         let unread = mutant!(CoalescedLost) && self.cursors.values().all(|cursor| cursor.at < old);
         // As if it had been forgotten and came anew: nobody is told.
         let born = if unread || mutant!(WithdrawalUnheard) { version } else { born };
@@ -286,6 +300,9 @@ impl Group {
         let mut gone = Vec::new();
         let places = || self.under_way().map(|(_, at)| at);
         let passed = if mutant!(FastestSweeps) { places().max() } else { places().min() }.unwrap_or(u64::MAX);
+        if !self.selective.is_behind() {
+            self.told.passed(passed);
+        }
         while let Some(version) = self.tombstones.first().copied().filter(|v| *v <= passed) {
             if self.journal.get(&version).is_some_and(|key| self.selective.is_pending(*key)) {
                 break;
@@ -351,21 +368,25 @@ impl Group {
         }
         let Some(cursor) = self.cursors.get(&session).copied() else { return (Fill::Idle, false) };
         let room = max.min(HEADER + WireLimits::FRAME_BODY).min(buf.len());
-        // The lengths of both regions, three bytes each.
-        let mut used = HEADER + 6;
+        // The lengths of the regions, three bytes each.
+        let mut used = HEADER + 9;
         let mut at = cursor.at;
         let mut announced: Vec<&[u8]> = Vec::new();
         let mut withdrawn: Vec<&[u8]> = Vec::new();
+        let mut news: Vec<&[u8]> = Vec::new();
         let mut blocked = false;
         for (version, key) in self.journal.after(Some(&cursor.at)) {
             let Some(entry) = self.entries.get(key) else { continue };
             if let Some(withdrawal) = Self::speak(&cursor, entry) {
-                if used + entry.element.len() > room {
+                let told = self.told.get(*version);
+                let needed = entry.element.len() + told.iter().map(|news| news.len()).sum::<usize>();
+                if used + needed > room {
                     blocked = true;
                     at = if mutant!(FullFrameSkips) { *version } else { at };
                     break;
                 }
-                used += entry.element.len();
+                used += needed;
+                news.extend(told.iter().map(|news| &**news));
                 if withdrawal { withdrawn.push(&entry.element) } else { announced.push(&entry.element) }
             }
             at = *version;
@@ -376,7 +397,7 @@ impl Group {
         let written = if announced.is_empty() && withdrawn.is_empty() {
             Ok(0)
         } else {
-            write(&announced, &withdrawn, buf)
+            write(&announced, &withdrawn, &news, buf)
         };
         let Ok(len) = written else { return (Fill::Blocked, false) };
         let sweep = self.may_sweep(cursor.at, at);

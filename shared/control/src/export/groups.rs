@@ -12,6 +12,7 @@ use crate::export::group::{Group, GroupKind};
 use crate::export::info::{GroupId, GroupInfo};
 use crate::export::interest::{Asked, Interest};
 use crate::export::marks::Mark;
+use crate::news::{News, NewsOf};
 use crate::sum::Sum;
 
 /// A service that a group of another organisation may use from now on, or no longer.
@@ -234,11 +235,13 @@ impl Groups {
         &mut self,
         mark: Mark,
         most: usize,
+        news: &NewsOf,
         table: &mut RouteTable<S>,
     ) -> (bool, Option<GrantChange>) {
         let Some(group) = self.groups.get_mut(&mark.group) else { return (false, None) };
         if !matches!(group.kind, GroupKind::External { .. }) {
-            return self.apply_one(mark, table);
+            let news = news.get(&mark.key).map_or(&[][..], Vec::as_slice);
+            return self.apply_one(mark, news, table);
         }
         let count = self.grants.get(&(mark.group, mark.key.service)).map_or(0, |count| *count as usize);
         let id = mark.group;
@@ -246,7 +249,7 @@ impl Groups {
         let chosen = group.crowds.choose(wish, (count, most), &group.entries, table);
         let mut result = (false, None);
         for (key, announce) in chosen {
-            let (changed, grant) = self.apply_one(Mark { group: id, key, announce }, table);
+            let (changed, grant) = self.apply_one(Mark { group: id, key, announce }, &[], table);
             result = (result.0 || changed, grant.or(result.1));
         }
         result
@@ -258,29 +261,38 @@ impl Groups {
         &mut self,
         mark: Mark,
         _most: usize,
+        news: &NewsOf,
         table: &mut RouteTable<S>,
     ) -> (bool, Option<GrantChange>) {
-        self.apply_one(mark, table)
+        let news = news.get(&mark.key).map_or(&[][..], Vec::as_slice);
+        self.apply_one(mark, news, table)
     }
 
     /// Applies one mark to its key alone.
-    fn apply_one<S: Store>(&mut self, mark: Mark, table: &mut RouteTable<S>) -> (bool, Option<GrantChange>) {
+    fn apply_one<S: Store>(
+        &mut self,
+        mark: Mark,
+        news: &[News],
+        table: &mut RouteTable<S>,
+    ) -> (bool, Option<GrantChange>) {
         let Some(group) = self.groups.get_mut(&mark.group) else { return (false, None) };
         let was = group.is_announced(mark.key);
+        let internal = group.kind == GroupKind::Internal;
+        // Other organisations hear nothing of the nodes of this one.
+        let news = if internal { news } else { &[] };
         let changed = match mark.announce {
             Some((source, element)) => {
-                let (fresh, changed) = group.announce(mark.key, source, element);
+                let (fresh, changed) = group.announce(mark.key, source, element, news);
                 if fresh {
                     table.retain(mark.key);
                 }
                 changed
             }
-            None => group.withdraw(mark.key),
+            None => group.withdraw(mark.key, news),
         };
         self.excess = self.excess.max(group.excess());
         let is = group.is_announced(mark.key);
-        let external = matches!(group.kind, GroupKind::External { .. });
-        if was == is || !external {
+        if was == is || internal {
             return (changed, None);
         }
         let service = mark.key.service;

@@ -15,6 +15,7 @@ mod refresh;
 mod selected;
 mod selective;
 mod sums;
+mod told;
 mod walk;
 
 pub(crate) use entry::Fill;

@@ -79,7 +79,7 @@ impl Group {
             }
             return Fill::Refresh(Refresh::END);
         }
-        let Ok(len) = write(&announced, &[], buf) else { return Fill::Blocked };
+        let Ok(len) = write(&announced, &[], &[], buf) else { return Fill::Blocked };
         if let Some(walk) = self.cursors.get_mut(&session).and_then(|c| c.walk.as_mut()) {
             walk.after = after;
         }

@@ -98,9 +98,10 @@ impl Group {
         let mut sweep = false;
         loop {
             let Some(cursor) = self.selective.cursors.get_mut(&session) else { return (Fill::Idle, sweep) };
-            let mut used = HEADER + 6;
+            let mut used = HEADER + 9;
             let mut passed: Vec<(RouteKey, Option<Sum>)> = Vec::new();
             let (mut announced, mut withdrawn): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
+            let mut told: Vec<&[u8]> = Vec::new();
             let mut full = false;
             let low = cursor.after.map_or(Bound::Unbounded, Bound::Excluded);
             for key in cursor.dirty.range((low, Bound::Unbounded)) {
@@ -108,17 +109,20 @@ impl Group {
                 let element = entry.map_or(&[][..], |entry| &entry.element);
                 let sum = entry.filter(|entry| cursor.wants(entry)).map(|_| Sum::of_element(element));
                 if sum.as_ref() != cursor.held.get(key) {
-                    if used + element.len() > room {
+                    let news = entry.map_or(&[][..], |entry| self.told.get(entry.version));
+                    let needed = element.len() + news.iter().map(|news| news.len()).sum::<usize>();
+                    if used + needed > room {
                         full = true;
                         break;
                     }
-                    used += element.len();
+                    used += needed;
+                    told.extend(news.iter().map(|news| &**news));
                     if sum.is_some() { announced.push(element) } else { withdrawn.push(element) }
                 }
                 passed.push((*key, sum));
             }
             let news = !announced.is_empty() || !withdrawn.is_empty();
-            let written = if news { write(&announced, &withdrawn, buf) } else { Ok(0) };
+            let written = if news { write(&announced, &withdrawn, &told, buf) } else { Ok(0) };
             let Ok(len) = written else { return (Fill::Blocked, sweep) };
             for (key, sum) in &passed {
                 cursor.hold(*key, *sum);

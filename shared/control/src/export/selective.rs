@@ -106,6 +106,11 @@ impl Selective {
         self.pending.contains_key(&key)
     }
 
+    /// Whether a cursor has yet to hear of something.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// What a cursor holds.
     pub(super) fn held(&self, session: SessionId) -> Option<impl Iterator<Item = RouteKey>> {
         self.cursors.get(&session).map(|cursor| cursor.held.keys().copied())

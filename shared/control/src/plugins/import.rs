@@ -124,6 +124,18 @@ fn announce<'e>(neighbour: Sym, entry: &RouteEntry<'e>, rank: Rank, protocol: Pr
 
 fn update<'e, S: Store>(state: &State<S>, peer: &Peer, update: &Update<'e>, delta: &mut Delta<'e>) {
     let sym = peer.sym;
+    // First, so that nothing overtaken is chosen in between. Only neighbours of this organisation know its nodes.
+    let internal = peer.relation == Some(Relation::Internal);
+    for news in update.overtaken().filter(|_| internal) {
+        if news.node != state.settings.name.node() {
+            delta.push(Write::Overtaken {
+                service: Cow::Borrowed(news.service),
+                origin: Cow::Borrowed(news.origin),
+                node: Cow::Borrowed(news.node),
+                seqno: news.seqno,
+            });
+        }
+    }
     for element in update.announced() {
         match element {
             Announced::Route(entry) => {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use catalyst_names::{NodeName, OrgId, OriginId};
 use catalyst_policy::{Facts, Refused, Relation, RuleList, border_origin, mark_on_export};
 use catalyst_route_table::{RouteKey, Store};
-use catalyst_wire::{Attrs, Limits as WireLimits, Path, WellKnown, update::write_entry};
+use catalyst_wire::{Attrs, Limits as WireLimits, Path, Seqnos, WellKnown, update::write_entry};
 
 use crate::changes::Changes;
 use crate::export::{GroupKind, Marks};
@@ -51,6 +51,7 @@ fn one<S: Store>(state: &State<S>, key: RouteKey, marks: &mut Marks<'_>, buf: &m
     let mut scratch = Vec::new();
     let service = state.table.text(key.service);
     let attrs = imported(state, state.peer_by_sym(best.best), service, attrs, &mut scratch);
+    let attrs = Attrs { seqnos: state.numbered(attrs.seqnos, best.stamp), ..attrs };
     let pref = route.rank.local_pref;
     for group in marks.groups() {
         // Split horizon leaves nobody to hear a route of the only member.
@@ -136,6 +137,7 @@ pub(crate) fn element<'b, S: Store>(
             let out = Attrs {
                 org_path: out.org_path.prepend(own.org()),
                 node_path: Path::EMPTY,
+                seqnos: Seqnos::EMPTY,
                 local_pref: if mutant!(LocalPrefLeaves) { Some(pref) } else { None },
                 only_to_customer: mark_on_export(Some(*relation), own.org(), out.only_to_customer),
                 ..out

@@ -47,6 +47,7 @@ fn the_registries() {
         (kind::ONLY_TO_CUSTOMER, "only_to_customer"),
         (kind::SCHEMA_DIGEST, "schema_digest"),
         (kind::ATTESTATION, "attestation"),
+        (kind::SEQNOS, "seqnos"),
     ] {
         row(&code.to_string(), name);
     }

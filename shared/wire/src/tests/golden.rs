@@ -9,10 +9,10 @@ use std::vec::Vec;
 
 use super::vectors::{Content, Element, all};
 use crate::small::write_end_of_rib;
-use crate::update::{write_entry, write_key};
+use crate::update::{write_entry, write_key, write_overtaken};
 use crate::{
-    Announced, Frame, FrameType, HEADER, Interest, Keepalive, Limits, Notify, Open, Refresh, Refused,
-    Revocations, Trust, Update, UpdateWriter, Withdrawn,
+    Announced, Frame, FrameType, HEADER, Interest, Keepalive, Limits, Notify, Open, Overtaken, Refresh,
+    Refused, Revocations, Trust, Update, UpdateWriter, Withdrawn,
 };
 
 fn folder() -> PathBuf {
@@ -81,21 +81,32 @@ pub fn write(content: &Content) -> Vec<u8> {
         }
         Content::Bare(FrameType::EndOfRib) => write_end_of_rib(&mut buf).unwrap().to_vec(),
         Content::Bare(kind) => crate::open::write_frame(&mut buf, *kind, |_| Ok(())).unwrap().to_vec(),
-        Content::Update(announced, withdrawn) => {
-            let mut element = [0; Limits::ENTRY + 2];
-            let mut writer = UpdateWriter::new(&mut buf).unwrap();
-            for route in announced {
-                if let Element::Route(service, origin, attrs) = route {
-                    writer.announce(write_entry(&mut element, service, origin, attrs).unwrap()).unwrap();
-                }
-            }
-            for (service, origin) in withdrawn {
-                writer.withdraw(write_key(&mut element, service, origin).unwrap()).unwrap();
-            }
-            writer.finish().unwrap().to_vec()
-        }
+        Content::Update(announced, withdrawn) => write_update(&mut buf, announced, withdrawn, &[]),
+        Content::News(announced, withdrawn, news) => write_update(&mut buf, announced, withdrawn, news),
         Content::Skipped(_) => Vec::new(),
     }
+}
+
+fn write_update(
+    buf: &mut [u8],
+    announced: &[Element],
+    withdrawn: &[(&str, &str)],
+    news: &[Overtaken<'_>],
+) -> Vec<u8> {
+    let mut element = [0; Limits::ENTRY + 2];
+    let mut writer = UpdateWriter::new(buf).unwrap();
+    for route in announced {
+        if let Element::Route(service, origin, attrs) = route {
+            writer.announce(write_entry(&mut element, service, origin, attrs).unwrap()).unwrap();
+        }
+    }
+    for (service, origin) in withdrawn {
+        writer.withdraw(write_key(&mut element, service, origin).unwrap()).unwrap();
+    }
+    for overtaken in news {
+        writer.overtake(write_overtaken(&mut element, overtaken).unwrap()).unwrap();
+    }
+    writer.finish().unwrap().to_vec()
 }
 
 /// Asserts that the frame says what it should.
@@ -144,16 +155,31 @@ fn check(file: &str, bytes: &[u8], content: &Content) {
         }
         Content::Update(announced, withdrawn) => {
             assert_eq!(kind, Ok(Some(FrameType::Update)), "{file}");
-            let update = Update::read(body).unwrap();
-            let got: Vec<_> = update.announced().collect();
-            assert_eq!(got.len(), announced.len(), "{file}");
-            for (got, want) in got.iter().zip(announced) {
-                check_element(file, got, want);
-            }
-            let keys = withdrawn.iter().map(|(service, origin)| Withdrawn::Key { service, origin });
-            assert!(update.withdrawn().eq(keys), "{file}");
+            check_update(file, body, announced, withdrawn, &[]);
+        }
+        Content::News(announced, withdrawn, news) => {
+            assert_eq!(kind, Ok(Some(FrameType::Update)), "{file}");
+            check_update(file, body, announced, withdrawn, news);
         }
     }
+}
+
+fn check_update(
+    file: &str,
+    body: &[u8],
+    announced: &[Element],
+    withdrawn: &[(&str, &str)],
+    news: &[Overtaken<'_>],
+) {
+    let update = Update::read(body).unwrap();
+    let got: Vec<_> = update.announced().collect();
+    assert_eq!(got.len(), announced.len(), "{file}");
+    for (got, want) in got.iter().zip(announced) {
+        check_element(file, got, want);
+    }
+    let keys = withdrawn.iter().map(|(service, origin)| Withdrawn::Key { service, origin });
+    assert!(update.withdrawn().eq(keys), "{file}");
+    assert!(update.overtaken().eq(news.iter().copied()), "{file}");
 }
 
 fn check_element(file: &str, got: &Announced<'_>, want: &Element) {
@@ -222,7 +248,7 @@ fn every_golden_file_is_read_and_says_what_it_is() {
 fn a_changed_byte_of_a_golden_file_is_noticed() {
     for vector in all() {
         // Where bytes may change without a change of meaning: tails, and the flags of known attributes.
-        if vector.foreign.is_some() || matches!(vector.content, Content::Update(..)) {
+        if vector.foreign.is_some() || matches!(vector.content, Content::Update(..) | Content::News(..)) {
             continue;
         }
         let bytes = read_file(vector.file);

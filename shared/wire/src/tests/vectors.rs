@@ -8,8 +8,8 @@ use super::kit::{attr, body, entry, frame, frame_of, names, path, post};
 use crate::attr::{OPTIONAL, TRANSITIVE, kind};
 use crate::frame as env;
 use crate::{
-    AttrError, Attrs, FrameType, HEADER, Health, Keepalive, Limits, Notify, NotifyCode, Open, Path, Refresh,
-    Refused, Revoked, WellKnown,
+    AttrError, Attrs, FrameType, HEADER, Health, Keepalive, Limits, Notify, NotifyCode, Open, Overtaken,
+    Path, Refresh, Refused, Revoked, Seqno, Seqnos, WellKnown,
 };
 
 /// A golden file.
@@ -28,6 +28,8 @@ pub struct Vector {
 pub enum Content {
     Open(Open<'static>),
     Update(Vec<Element>, Vec<(&'static str, &'static str)>),
+    /// An UPDATE that also says what is overtaken.
+    News(Vec<Element>, Vec<(&'static str, &'static str)>, Vec<Overtaken<'static>>),
     Keepalive(Keepalive),
     Refused(Refused<'static>),
     Notify(Notify<'static>),
@@ -84,6 +86,14 @@ const KEEPALIVE: Keepalive =
 
 fn one_route() -> Attrs<'static> {
     Attrs { protocol: Protocol::Http, node_path: Path::one(NODE), ..Attrs::default() }
+}
+
+const SEQNO: Seqno = Seqno { run: 0x00c0_ffee, count: 300 };
+const OVERTAKEN: Overtaken<'static> =
+    Overtaken { service: SERVICE, origin: NODE, node: "hub-1", seqno: SEQNO };
+
+fn numbered() -> Attrs<'static> {
+    Attrs { seqnos: Seqnos::EMPTY.prepend(SEQNO), ..one_route() }
 }
 
 fn everything() -> Attrs<'static> {
@@ -281,6 +291,12 @@ fn updates() -> Vec<Vector> {
         attr(kind::HEALTH, 0, &[0]),
     ];
     vec![
+        route("update-seqnos", "UPDATE: a route with the number of its node's word", numbered()),
+        vector(
+            "update-overtaken",
+            "UPDATE: a withdrawal, and what is overtaken by it",
+            Content::News(vec![], vec![(SERVICE, NODE)], vec![OVERTAKEN]),
+        ),
         vector("update-empty", "UPDATE with nothing in it", Content::Update(vec![], vec![])),
         route("update-one", "UPDATE: inventory.acme.example, http, from edge-1", one_route()),
         route("update-defaults", "UPDATE: a route with every default takes its key alone", Attrs::default()),
