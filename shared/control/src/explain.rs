@@ -149,7 +149,7 @@ impl<S: Store> State<S> {
 
     fn candidates(&self, key: RouteKey) -> Vec<CandidateRow> {
         let rank = |route: &Route<S::Attrs>| {
-            let eligible = route.rank.eligible && !self.table.is_overtaken(key, route);
+            let eligible = route.rank.eligible && !route.overtaken;
             Rank { eligible, ..route.rank }
         };
         let mut ways: Vec<(Sym, Rank)> = self.table.candidates(key).map(|(sym, r)| (sym, rank(r))).collect();
@@ -191,7 +191,7 @@ impl<S: Store> State<S> {
             }
         } else if attrs.health != Health::Up {
             "not used: unhealthy, its check fails".to_string()
-        } else if self.table.route(key, sym).is_some_and(|route| self.table.is_overtaken(key, route)) {
+        } else if self.table.route(key, sym).is_some_and(|route| route.overtaken) {
             "not used: a node of its path has said something newer".to_string()
         } else if !rank.eligible && route.stale.is_empty() {
             "not used: no way to it".to_string()

@@ -90,6 +90,7 @@ mutants! {
     HealthIgnored, Decision, "A route to a service that fails its checks may be used.";
     HighestNeighbour, Decision, "Of equal paths the neighbour of the highest name has the best.";
     IneligibleChosen, Decision, "What may not be used is the best where there is nothing else.";
+    OvertakenChosen, Decision, "A path that one of its nodes has given up may be the best.";
     NextForgotten, Decision, "The path that was best so far is not the next best when a better one is found.";
     StaleMarkUnread, Decision, "What a neighbour marks as long-lived stale ranks as if it were fresh.";
 
@@ -110,6 +111,9 @@ mutants! {
     OnlyHomeLoops, LoopCheck, "Only at its home does a route count as looped.";
     OwnOrgTaken, LoopCheck, "What has passed this organisation is taken in all the same.";
 
+    NewsUntold, Withdraw, "Neighbours are not told whose words are overtaken.";
+    NewsUnheard, Withdraw, "News of what is overtaken is not listened to.";
+    WordsStay, Export, "A node says something else under the number of its word before.";
     GrantStays, Withdraw, "Another organisation may go on using what it was told and is told no more.";
     LastPathUntold, Withdraw, "When the last path of a key is gone nobody is told.";
     MalformedStays, Withdraw, "Attributes that cannot be read leave in place what was told before.";

@@ -9,7 +9,7 @@ use catalyst_wire::{Seqno, words};
 
 use crate::error::Refusal;
 use crate::key::{RouteKey, Slot, Sym};
-use crate::overtaken::Newest;
+use crate::overtaken::is_older;
 use crate::rank::{Rank, better};
 use crate::store::{Best, Route, Store};
 
@@ -143,6 +143,7 @@ impl<S: Store> RouteTable<S> {
             }
         };
         let Some(old) = old else {
+            self.compare_words(slot);
             return Ok(Outcome { old_len: None, change: self.decide(key, Some(neighbour)) });
         };
         // The slot already held its references.
@@ -156,6 +157,9 @@ impl<S: Store> RouteTable<S> {
         let same = self.store.route(slot).is_some_and(|new| *new == Route { generation, ..old.clone() });
         if same && mutant!(SameUnconfirmed) {
             self.store.put(slot, old.clone()).ok();
+        }
+        if !same {
+            self.compare_words(slot);
         }
         let change = if same { None } else { self.decide(key, Some(neighbour)) };
         Ok(Outcome { old_len: Some(old.attrs.as_ref().len()), change })
@@ -186,18 +190,29 @@ impl<S: Store> RouteTable<S> {
         };
         let fresh = self.store.candidates(key).filter(|(_, route)| !route.overtaken && older(route));
         let fresh: Vec<Sym> = fresh.map(|(neighbour, _)| neighbour).collect();
-        for neighbour in &fresh {
-            let slot = Slot { key, neighbour: *neighbour };
-            let Some(route) = self.store.route(slot).cloned() else { continue };
-            // Never refused: the slot is taken already.
-            self.store.put(slot, Route { overtaken: true, ..route }).ok();
-        }
+        fresh.iter().for_each(|neighbour| self.give_up(Slot { key, neighbour: *neighbour }));
         if fresh.is_empty() { None } else { self.decide(key, None) }
     }
 
-    /// Whether a route is overtaken, by news or by another candidate of its key.
-    pub fn is_overtaken(&self, key: RouteKey, route: &Route<S::Attrs>) -> bool {
-        route.overtaken || Newest::of(self.store.candidates(key).map(|(_, route)| route)).overtakes(route)
+    /// A route is overtaken.
+    fn give_up(&mut self, slot: Slot) {
+        if let Some(route) = self.store.route(slot).cloned() {
+            // Never refused: the slot is taken already.
+            self.store.put(slot, Route { overtaken: true, ..route }).ok();
+        }
+    }
+
+    /// What came anew overtakes others of its key, or is overtaken by them.
+    fn compare_words(&mut self, slot: Slot) {
+        let Some(new) = self.store.route(slot) else { return };
+        let others = || self.store.candidates(slot.key).filter(|(neighbour, _)| *neighbour != slot.neighbour);
+        let late = others().any(|(_, route)| is_older(new, route));
+        let old = others().filter(|(_, route)| !route.overtaken && is_older(route, new));
+        let old: Vec<Sym> = old.map(|(neighbour, _)| neighbour).collect();
+        old.into_iter().for_each(|neighbour| self.give_up(Slot { neighbour, ..slot }));
+        if late {
+            self.give_up(slot);
+        }
     }
 
     /// The best of a key is told anew without being another: with a newer number.
@@ -228,7 +243,7 @@ impl<S: Store> RouteTable<S> {
         let next_changed = old_best.map(|b| (b.best, b.next)) != chosen
             || chosen.and_then(|(_, next)| next).is_some_and(|next| Some(next) == touched);
         let new_best = chosen.map(|(best, next)| {
-            let known = old_best.filter(|_| !best_changed).map(|old| old.stamp);
+            let known = old_best.filter(|_| !best_changed || mutant!(WordsStay)).map(|old| old.stamp);
             Best { best, next, stamp: known.unwrap_or_else(|| self.next_stamp()) }
         });
         if !best_changed && !next_changed {
@@ -247,14 +262,11 @@ impl<S: Store> RouteTable<S> {
         let ahead = |a: (Sym, &Rank), b: Option<(Sym, &Rank)>| {
             b.is_none_or(|b| better((a.1, self.text(a.0)), (b.1, self.text(b.0))) == Ordering::Less)
         };
-        let several = self.store.candidates(key).nth(1).is_some();
-        let all = self.store.candidates(key).filter(|_| several).map(|(_, route)| route);
-        let newest = Newest::of(all);
         for (neighbour, route) in self.store.candidates(key) {
             if !route.rank.eligible && !mutant!(IneligibleChosen) {
                 continue;
             }
-            if route.overtaken || newest.overtakes(route) {
+            if route.overtaken && !mutant!(OvertakenChosen) {
                 continue;
             }
             let candidate = (neighbour, &route.rank);

@@ -5,6 +5,7 @@ use catalyst_names::{NodeName, OrgId};
 use catalyst_policy::{Agreement, Party, Role};
 
 use crate::any::StoreKind;
+use crate::fault::Fault;
 use crate::hierarchy::hierarchy;
 use crate::link::{LinkPlan, Side};
 use crate::pieces::{LABELS, hold, interest, rules, service};
@@ -36,7 +37,11 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     let count = size(&mut rng).clamp(orgs.len().max(2), shape.most());
     // Every way to a service of a third organisation is a route of its own: in a dense network there are too many.
     let transit = orgs.len() > 2 && count <= 8 && shape != Shape::Mesh && rng.percent(60);
-    let nodes = nodes(&mut rng, &orgs, count, transit);
+    let mut nodes = nodes(&mut rng, &orgs, count, transit);
+    if count > shape.most_that_die() {
+        // Everyone holds a route of everyone: more than fits.
+        nodes.iter_mut().for_each(|node| node.store = StoreKind::Heap);
+    }
     let edges = shape.edges(&mut rng, count);
     let agreements = agreements(&mut rng, &orgs, count <= 12 && !transit);
     let mut links: Vec<LinkPlan> = Vec::new();
@@ -47,7 +52,11 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
         links.push(link(&mut rng, ends, &choice));
     }
     let words = format!("{} of {count} nodes, {} organisations", shape.name(), orgs.len());
-    finish(&mut rng, seed, words, &orgs, (nodes, links), transit)
+    let mut plan = finish(&mut rng, seed, words, &orgs, (nodes, links), transit);
+    if count > shape.most_that_die() {
+        plan.epochs.iter_mut().for_each(|epoch| epoch.retain(|(_, fault)| !matches!(fault, Fault::Down(..))));
+    }
+    plan
 }
 
 fn finish(

@@ -88,6 +88,12 @@ impl Net {
         self.gaps.open.iter().all(|gap| self.is_healed(gap))
     }
 
+    /// Forgets what was healed: what is under way later is no part of it.
+    pub(crate) fn forget_healed(&mut self) {
+        let open = std::mem::take(&mut self.gaps.open);
+        self.gaps.open = open.into_iter().filter(|gap| !self.is_healed(gap)).collect();
+    }
+
     /// The first lost UPDATE that was not healed in time: within two KEEPALIVEs and what a refresh takes.
     pub(crate) fn overdue_gap(&self) -> Option<String> {
         let overdue = |gap: &&Gap| {

@@ -18,7 +18,7 @@ use catalyst_wire::{Attrs, Limits as WireLimits, WellKnown};
 use crate::check;
 use crate::net::Net;
 use crate::seen::{Name, See, Seen, SeenRoute};
-use crate::shadow::{Pair, Usable, said};
+use crate::shadow::{Pair, Usable};
 
 /// Where a route leads, as the wire has it: what a neighbour must have been told.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,14 +70,6 @@ fn plain(via: &NodeName, row: &SeenRoute) -> Candidate {
         mark_inside: row.mark.clone(),
         home: 0,
     }
-}
-
-/// Whether one path has an older word of a node than another path has of the same run.
-fn said_before(one: &[u8], other: &[u8]) -> bool {
-    let other = said(other);
-    said(one)
-        .iter()
-        .any(|(node, run, count)| other.iter().any(|(n, r, c)| (n, r) == (node, run) && c > count))
 }
 
 impl Net {
@@ -162,15 +154,6 @@ impl Net {
                     }
                 };
                 held.insert(via, route);
-            }
-            // Of what a node said in one of its runs, only its newest word may be relied on.
-            for (via, row) in rows {
-                let newer = |other: &&SeenRoute| said_before(&row.attrs, &other.attrs);
-                if let Some(route) = NodeName::parse(via).ok().and_then(|via| held.get_mut(&via))
-                    && rows.values().any(|other| newer(&other))
-                {
-                    route.overtaken = true;
-                }
             }
             table.adj_in.insert(Key { service, origin }, held);
         }

@@ -108,6 +108,7 @@ impl Net {
             if let Some(first) = self.violations.first() {
                 return Err(first.clone());
             }
+            self.forget_healed();
             if let Some(overdue) = self.overdue_gap() {
                 return Err(overdue);
             }

@@ -131,7 +131,7 @@ impl Look for See {
             while let Some(key) = table.next_of(sender, after) {
                 after = Some(key);
                 let Some(route) = table.route(key, sender) else { continue };
-                let row = SeenRoute::of(route, table.is_overtaken(key, route));
+                let row = SeenRoute::of(route, route.overtaken);
                 seen.adj_in.entry(name(key)).or_default().insert(table.text(sender).to_owned(), row);
             }
         }
@@ -170,11 +170,7 @@ impl Look for RowsOf<'_> {
         while let Some(key) = table.next_of(sender, after) {
             after = Some(key);
             let name = (table.text(key.service).to_owned(), table.text(key.origin).to_owned());
-            rows.extend(
-                table
-                    .route(key, sender)
-                    .map(|route| (name, SeenRoute::of(route, table.is_overtaken(key, route)))),
-            );
+            rows.extend(table.route(key, sender).map(|route| (name, SeenRoute::of(route, route.overtaken))));
         }
         Some(rows)
     }

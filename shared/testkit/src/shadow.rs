@@ -93,6 +93,14 @@ pub(crate) fn said(attrs: &[u8]) -> Vec<(String, u32, u32)> {
     numbered.map(|(node, seqno)| (node.to_owned(), seqno.run, seqno.count)).collect()
 }
 
+/// Whether one path has an older word of a node than another path has of the same run.
+pub(crate) fn said_before(one: &[u8], other: &[u8]) -> bool {
+    let other = said(other);
+    said(one)
+        .iter()
+        .any(|(node, run, count)| other.iter().any(|(n, r, c)| (n, r) == (node, run) && c > count))
+}
+
 /// What does not change: who holds whose routes, and under which terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {

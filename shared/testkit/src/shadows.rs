@@ -1,15 +1,17 @@
 //! Keeps a [`Shadow`] of every neighbour of every node, and compares it with what the node holds.
 
+use std::collections::BTreeMap;
+
 use catalyst_control::{Core, Event, Notice, SessionId};
 use catalyst_names::NodeName;
 use catalyst_route_table::Store;
-use catalyst_wire::{Frame, FrameType, Notify, NotifyCode, Open, Refresh, Update, WellKnown};
+use catalyst_wire::{Announced, Frame, FrameType, Notify, NotifyCode, Open, Refresh, Update, WellKnown};
 
 use crate::any::{Look, StoreKind};
 use crate::conn::End;
 use crate::net::Net;
-use crate::seen::RowsOf;
-use crate::shadow::{Loss, Pair, Shadows, Terms, Usable, meaning};
+use crate::seen::{Name, RowsOf};
+use crate::shadow::{Loss, Pair, Shadow, Shadows, Terms, Usable, meaning, said_before};
 
 /// The counters of a neighbour's routes.
 struct Counts<'a>(&'a NodeName);
@@ -47,6 +49,16 @@ impl Look for Restless {
 fn code(last: &[u8]) -> Option<NotifyCode> {
     let frame = Frame::whole(last).ok().filter(|f| f.kind() == Ok(Some(FrameType::Notify)))?;
     Notify::read(frame.body).ok().map(|said| said.code)
+}
+
+/// The keys that an UPDATE announces.
+fn announced(body: &[u8]) -> Vec<Name> {
+    let Ok(update) = Update::read(body) else { return Vec::new() };
+    let key = |element| match element {
+        Announced::Route(entry) => Some((entry.service.to_owned(), entry.origin.to_owned())),
+        Announced::Malformed { .. } | Announced::NoKey => None,
+    };
+    update.announced().filter_map(key).collect()
 }
 
 impl Net {
@@ -120,6 +132,22 @@ impl Net {
         }
     }
 
+    /// A route that came anew overtakes others of its key at this node, or is overtaken by them.
+    fn compare_words(all: &mut BTreeMap<Pair, Shadow>, pair: Pair, name: &Name) {
+        let Some(new) = all.get(&pair).and_then(|s| s.rows.get(name)).map(|row| row.attrs.clone()) else {
+            return;
+        };
+        let mut late = false;
+        for (other, shadow) in all.range_mut((pair.0, 0)..=(pair.0, usize::MAX)) {
+            let Some(row) = shadow.rows.get_mut(name).filter(|_| *other != pair) else { continue };
+            row.overtaken |= said_before(&row.attrs, &new);
+            late |= said_before(&new, &row.attrs);
+        }
+        if let Some(row) = all.get_mut(&pair).and_then(|s| s.rows.get_mut(name)) {
+            row.overtaken |= late;
+        }
+    }
+
     fn shadow_frame(&mut self, node: usize, session: SessionId, frame: &[u8]) {
         let Some((pair, ..)) = self.pair_of(node, session) else { return };
         let Ok(frame) = Frame::whole(frame) else { return };
@@ -150,6 +178,9 @@ impl Net {
             }
             Ok(Some(FrameType::Update)) if current => {
                 shadow.update(frame.body, room, now);
+                for name in announced(frame.body) {
+                    Self::compare_words(all, pair, &name);
+                }
                 self.shadow_counted(pair);
             }
             Ok(Some(FrameType::EndOfRib)) if current => {

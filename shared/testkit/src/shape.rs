@@ -87,6 +87,17 @@ impl Shape {
         }
     }
 
+    /// The most nodes of a network in which nodes die. Where more of them have many ways to each other, each tries those
+    /// of the others that have not noticed yet: a run would take minutes.
+    pub(crate) fn most_that_die(self) -> usize {
+        match self {
+            Shape::Mesh => 8,
+            Shape::Grid => 24,
+            Shape::DualHomed => 32,
+            _ => usize::MAX,
+        }
+    }
+
     /// Its links between so many nodes, each pair at most once.
     pub(crate) fn edges(self, rng: &mut Rng, count: usize) -> Vec<[usize; 2]> {
         let line = || (1..count).map(|i| [i - 1, i]);
