@@ -22,7 +22,7 @@ use crate::shell::Edge;
 use crate::signals::StopSignals;
 
 /// Routes, names, bytes of names and bytes of attributes a route: all there from the start.
-type Table = Fixed<1024, 1536, 40_960, 128>;
+type Table = Fixed<1024, 1536, 40_960, 160>;
 
 const PROGRAM: Program = Program {
     name: "catalyst-edge",
@@ -128,7 +128,7 @@ fn up(common: &Common, record: Option<PathBuf>) -> Result<(), NodeError> {
     let routes = config.limits.routes as usize;
     let prepared = Prepared::new(config, PROGRAM.build.as_str(), catalyst_control::Limits::EDGE)?;
     let services = launch(&prepared.config, false)?;
-    let holds = Limits { routes, names: 1536, attrs: 128 };
+    let holds = Limits { routes, names: 1536, attrs: 160 };
     let record = record.map(|path| Recorder::create(&path, &prepared.settings, holds)).transpose()?;
     let sandbox = confine(&prepared)?;
     let ((stopper, stop), runtime) = (bounded(1), runtime()?);

@@ -45,6 +45,7 @@ impl<S: Store> State<S> {
                     }
                 }
                 Write::Overtaken { service, origin, node, seqno } => {
+                    self.words.learn((&service, &origin), &node, seqno);
                     let key = self.table.key(&service, &origin);
                     if let Some(change) = key.and_then(|key| self.table.overtake(key, &node, seqno)) {
                         changes.routes.push(change);
@@ -127,6 +128,7 @@ impl<S: Store> State<S> {
             Ok(outcome) => {
                 self.heard(&put.attrs, outcome.change.as_ref());
                 changes.routes.extend(outcome.change);
+                self.still_under_way(put.names, changes);
                 self.recount(put.neighbour, difference);
                 #[cfg(feature = "watch")]
                 if self.observed.is_some() {

@@ -57,6 +57,7 @@ pub mod view;
 pub mod visibility;
 #[cfg(feature = "watch")]
 mod watch_row;
+mod words;
 
 pub use crate::core::{Core, LOST};
 pub use changes::Changes;

@@ -48,6 +48,9 @@ impl Limits {
     /// Entries of an export group with news of what is overtaken, while some session has yet to read them. When full: the
     /// oldest is forgotten, and who has not read it may try old paths before it finds that none is left.
     pub const NEWS: usize = 1_024;
+    /// Keys of which news told of late, to know what is still under way for old. When full: the oldest is forgotten, as
+    /// above.
+    pub const WORDS: usize = 512;
     /// Nodes whose newest words go along with one such entry. When full: further ones are left out, as above.
     pub const NEWS_OF: usize = 8;
     /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: the one that

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use catalyst_route_table::{Change, RouteKey, Store};
 use catalyst_wire::{Seqno, Seqnos, words};
 
+use crate::changes::Changes;
 use crate::limits::Limits;
 use crate::state::State;
 
@@ -54,6 +55,15 @@ impl<S: Store> State<S> {
         let told = change.filter(|change| change.best_changed && change.old_best.is_some());
         if let Some(change) = told {
             words(attrs).for_each(|(node, seqno)| self.learn(change.key, node, seqno));
+        }
+    }
+
+    /// What came may be older than what news has told.
+    pub(crate) fn still_under_way(&mut self, names: (&str, &str), changes: &mut Changes) {
+        let told = self.words.of(names);
+        if let Some(key) = self.table.key(names.0, names.1).filter(|_| !told.is_empty()) {
+            let overtaken = told.iter().filter_map(|news| self.table.overtake(key, &news.node, news.seqno));
+            changes.routes.extend(overtaken);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::event::SessionId;
 use crate::flap::Flaps;
 use crate::news::NewsOf;
 use crate::stale::Stale;
+use crate::words::Words;
 
 /// A neighbour, its session and what it sent.
 #[derive(Clone, Debug)]
@@ -229,6 +230,8 @@ pub struct State<S> {
     /// What changed of routes, while somebody watches.
     #[cfg(feature = "watch")]
     pub(crate) observed: Option<alloc::boxed::Box<crate::watch_row::Observed>>,
+    /// What news told of late.
+    pub(crate) words: Words,
     /// What is new in the step that is being taken.
     pub(crate) news: NewsOf,
     /// Routes that have changed of late.
@@ -256,6 +259,7 @@ impl<S: Store> State<S> {
             draining: false,
             #[cfg(feature = "watch")]
             observed: None,
+            words: Words::default(),
             news: NewsOf::new(),
             flaps: Flaps::default(),
             now: 0,

@@ -5,7 +5,7 @@ use catalyst_control::{Core, Effect, Event, Now, SessionId, Settings, State};
 use catalyst_route_table::{Fixed, Heap, Limits as TableLimits, Refusal, Store};
 
 /// The fixed store of simulated edge nodes.
-pub type Small = Fixed<512, 512, 16_384, 512>;
+pub type Small = Fixed<512, 512, 16_384, 250>;
 
 /// Which store a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,12 +34,12 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
         return finish(&mut rng, seed, words, &orgs, (nodes, links), true);
     }
     let orgs: Vec<OrgId> = (0..rng.one_of([1, 1, 1, 2, 2, 3, 4])).filter_map(org).collect();
-    let count = size(&mut rng).clamp(orgs.len().max(2), shape.most());
+    let count = size(&mut rng).clamp(orgs.len().max(2), shape.most(orgs.len()));
     // Every way to a service of a third organisation is a route of its own: in a dense network there are too many.
     let transit = orgs.len() > 2 && count <= 8 && shape != Shape::Mesh && rng.percent(60);
     let mut nodes = nodes(&mut rng, &orgs, count, transit);
-    if count > shape.most_that_die() {
-        // Everyone holds a route of everyone: more than fits.
+    if count > 16 {
+        // Everyone holds a route of everyone, or of a long path: more than fits.
         nodes.iter_mut().for_each(|node| node.store = StoreKind::Heap);
     }
     let edges = shape.edges(&mut rng, count);
@@ -53,6 +53,10 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     }
     let words = format!("{} of {count} nodes, {} organisations", shape.name(), orgs.len());
     let mut plan = finish(&mut rng, seed, words, &orgs, (nodes, links), transit);
+    if count > 16 {
+        // A route of a long path must fit.
+        plan.links.iter_mut().for_each(|link| link.window = link.window.max(1_024));
+    }
     if count > shape.most_that_die() {
         plan.epochs.iter_mut().for_each(|epoch| epoch.retain(|(_, fault)| !matches!(fault, Fault::Down(..))));
     }

@@ -88,10 +88,13 @@ impl Net {
         self.gaps.open.iter().all(|gap| self.is_healed(gap))
     }
 
-    /// Forgets what was healed: what is under way later is no part of it.
+    /// Forgets what was healed: what is under way later is no part of it. Not too early: where the lost UPDATE was part of
+    /// a refresh, nothing is missing before that has come to its end.
     pub(crate) fn forget_healed(&mut self) {
-        let open = std::mem::take(&mut self.gaps.open);
-        self.gaps.open = open.into_iter().filter(|gap| !self.is_healed(gap)).collect();
+        let early = |gap: &Gap| self.now() < gap.since + 10 * self.links[gap.link].plan.delay.1 + 1_000;
+        let open: Vec<Gap> =
+            self.gaps.open.iter().filter(|gap| early(gap) || !self.is_healed(gap)).copied().collect();
+        self.gaps.open = open;
     }
 
     /// The first lost UPDATE that was not healed in time: within two KEEPALIVEs and what a refresh takes.

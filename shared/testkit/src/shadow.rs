@@ -430,6 +430,8 @@ pub(crate) type Pair = (usize, usize);
 pub(crate) struct Shadows {
     pub(crate) all: BTreeMap<Pair, Shadow>,
     pub(crate) due: BTreeSet<Pair>,
+    /// The newest words that news told each node of a key: of a node in one of its runs.
+    pub(crate) words: BTreeMap<(usize, Name), BTreeMap<(String, u32), u32>>,
     /// Warnings of limits that were given.
     pub(crate) warnings: BTreeMap<Pair, u64>,
 }
@@ -438,6 +440,7 @@ impl Shadows {
     /// A node is gone, and with it what it held.
     pub(crate) fn forget(&mut self, node: usize) {
         self.all.retain(|(holder, _), _| *holder != node);
+        self.words.retain(|(holder, _), _| *holder != node);
         self.warnings.retain(|(holder, _), _| *holder != node);
     }
 }

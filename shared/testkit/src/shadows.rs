@@ -11,7 +11,7 @@ use crate::any::{Look, StoreKind};
 use crate::conn::End;
 use crate::net::Net;
 use crate::seen::{Name, RowsOf};
-use crate::shadow::{Loss, Pair, Shadow, Shadows, Terms, Usable, meaning, said_before};
+use crate::shadow::{Loss, Pair, Shadow, Shadows, Terms, Usable, meaning, said, said_before};
 
 /// The counters of a neighbour's routes.
 struct Counts<'a>(&'a NodeName);
@@ -133,11 +133,17 @@ impl Net {
     }
 
     /// A route that came anew overtakes others of its key at this node, or is overtaken by them.
-    fn compare_words(all: &mut BTreeMap<Pair, Shadow>, pair: Pair, name: &Name) {
+    fn compare_words(
+        all: &mut BTreeMap<Pair, Shadow>,
+        pair: Pair,
+        name: &Name,
+        told: &BTreeMap<(String, u32), u32>,
+    ) {
         let Some(new) = all.get(&pair).and_then(|s| s.rows.get(name)).map(|row| row.attrs.clone()) else {
             return;
         };
-        let mut late = false;
+        let old = |(node, run, count)| told.get(&(node, run)).is_some_and(|newest| count < *newest);
+        let mut late = said(&new).into_iter().any(old);
         for (other, shadow) in all.range_mut((pair.0, 0)..=(pair.0, usize::MAX)) {
             let Some(row) = shadow.rows.get_mut(name).filter(|_| *other != pair) else { continue };
             row.overtaken |= said_before(&row.attrs, &new);
@@ -152,7 +158,7 @@ impl Net {
         let Some((pair, ..)) = self.pair_of(node, session) else { return };
         let Ok(frame) = Frame::whole(frame) else { return };
         let (room, now) = (self.room(pair), self.clock.now());
-        let Shadows { all, due, .. } = &mut self.shadows;
+        let Shadows { all, due, words, .. } = &mut self.shadows;
         let Some(shadow) = all.get_mut(&pair) else { return };
         let current = shadow.session == Some(session.0);
         let inside = current && shadow.terms.inside;
@@ -162,6 +168,10 @@ impl Net {
             let own = self.nodes[node].name().node();
             for news in update.overtaken().filter(|news| news.node != own) {
                 all.range_mut((node, 0)..=(node, usize::MAX)).for_each(|(_, s)| s.overtake(&news));
+                let name = (news.service.to_owned(), news.origin.to_owned());
+                let told = words.entry((node, name)).or_default();
+                let newest = told.entry((news.node.to_owned(), news.seqno.run)).or_default();
+                *newest = news.seqno.count.max(*newest);
             }
         }
         let Some(shadow) = all.get_mut(&pair) else { return };
@@ -179,7 +189,8 @@ impl Net {
             Ok(Some(FrameType::Update)) if current => {
                 shadow.update(frame.body, room, now);
                 for name in announced(frame.body) {
-                    Self::compare_words(all, pair, &name);
+                    let told = words.get(&(pair.0, name.clone()));
+                    Self::compare_words(all, pair, &name, told.unwrap_or(&BTreeMap::new()));
                 }
                 self.shadow_counted(pair);
             }

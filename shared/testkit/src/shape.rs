@@ -74,13 +74,15 @@ impl Shape {
         matches!(self, Shape::Hierarchy | Shape::Siblings | Shape::WrongRoles)
     }
 
-    /// The most nodes that a run can bear.
-    pub(crate) fn most(self) -> usize {
+    /// The most nodes that a run of so many organisations can bear.
+    pub(crate) fn most(self, orgs: usize) -> usize {
         match self {
             // Every node holds every route from every other.
-            Shape::Mesh => 24,
-            Shape::Grid => 60,
-            Shape::DualHomed => 100,
+            Shape::Mesh if orgs == 1 => 12,
+            // Each of them hears of each way over the border, and loses it at another moment than the others do.
+            Shape::Mesh => 8,
+            Shape::Grid => 40,
+            Shape::DualHomed => 60,
             // Paths of more than 32 nodes cannot be written down: beyond, nothing new is tried.
             Shape::Line | Shape::Ring => 60,
             _ => 200,

@@ -56,6 +56,9 @@ pub(super) struct Cursor {
     pub(super) walk: Option<Walk>,
 }
 
+/// What a frame needs for itself: the lengths of its regions, three bytes each.
+pub(super) const START: usize = HEADER + 9;
+
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) kind: GroupKind,
@@ -368,8 +371,7 @@ impl Group {
         }
         let Some(cursor) = self.cursors.get(&session).copied() else { return (Fill::Idle, false) };
         let room = max.min(HEADER + WireLimits::FRAME_BODY).min(buf.len());
-        // The lengths of the regions, three bytes each.
-        let mut used = HEADER + 9;
+        let mut used = START;
         let mut at = cursor.at;
         let mut announced: Vec<&[u8]> = Vec::new();
         let mut withdrawn: Vec<&[u8]> = Vec::new();
@@ -378,8 +380,8 @@ impl Group {
         for (version, key) in self.journal.after(Some(&cursor.at)) {
             let Some(entry) = self.entries.get(key) else { continue };
             if let Some(withdrawal) = Self::speak(&cursor, entry) {
-                let told = self.told.get(*version);
-                let needed = entry.element.len() + told.iter().map(|news| news.len()).sum::<usize>();
+                let most = room.saturating_sub(START);
+                let (told, needed) = self.told.beside(*version, entry.element.len(), most);
                 if used + needed > room {
                     blocked = true;
                     at = if mutant!(FullFrameSkips) { *version } else { at };

@@ -8,7 +8,7 @@ use catalyst_wire::{HEADER, Limits as WireLimits, Refresh};
 
 use crate::event::SessionId;
 use crate::export::entry::{Fill, write};
-use crate::export::group::{Cursor, Group};
+use crate::export::group::{Cursor, Group, START};
 use crate::export::interest::{Asked, Interest};
 use crate::export::selective::{Due, Selected};
 use crate::export::walk::Walk;
@@ -98,7 +98,7 @@ impl Group {
         let mut sweep = false;
         loop {
             let Some(cursor) = self.selective.cursors.get_mut(&session) else { return (Fill::Idle, sweep) };
-            let mut used = HEADER + 9;
+            let mut used = START;
             let mut passed: Vec<(RouteKey, Option<Sum>)> = Vec::new();
             let (mut announced, mut withdrawn): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
             let mut told: Vec<&[u8]> = Vec::new();
@@ -109,8 +109,9 @@ impl Group {
                 let element = entry.map_or(&[][..], |entry| &entry.element);
                 let sum = entry.filter(|entry| cursor.wants(entry)).map(|_| Sum::of_element(element));
                 if sum.as_ref() != cursor.held.get(key) {
-                    let news = entry.map_or(&[][..], |entry| self.told.get(entry.version));
-                    let needed = element.len() + news.iter().map(|news| news.len()).sum::<usize>();
+                    let most = room.saturating_sub(START);
+                    let version = entry.map_or(0, |entry| entry.version);
+                    let (news, needed) = self.told.beside(version, element.len(), most);
                     if used + needed > room {
                         full = true;
                         break;

@@ -39,8 +39,15 @@ impl Told {
         }
     }
 
-    /// The news of an entry.
-    pub(super) fn get(&self, version: u64) -> &[Box<[u8]>] {
+    /// The news of an entry, if it fits beside so many bytes into a frame of its own; how many bytes both need.
+    pub(super) fn beside(&self, version: u64, len: usize, room: usize) -> (&[Box<[u8]>], usize) {
+        let news = self.get(version);
+        let needed = len + news.iter().map(|news| news.len()).sum::<usize>();
+        // What never fits would hold up everything behind it.
+        if needed > room { (&[], len) } else { (news, needed) }
+    }
+
+    fn get(&self, version: u64) -> &[Box<[u8]>] {
         if self.0.is_empty() { &[] } else { self.0.get(&version).map_or(&[], Vec::as_slice) }
     }
 
