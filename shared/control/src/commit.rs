@@ -14,6 +14,7 @@ use crate::changes::Changes;
 use crate::config::PeerConfig;
 use crate::delta::{Count, Delta, Write};
 use crate::effect::{Effect, Notice};
+use crate::news::NUMBERED;
 use crate::plugins;
 use crate::state::{Peer, State};
 
@@ -44,7 +45,7 @@ impl<S: Store> State<S> {
                         self.take(neighbour, key, &mut changes);
                     }
                 }
-                Write::Overtaken { service, origin, node, seqno } => {
+                Write::Overtaken { service, origin, node, seqno } if NUMBERED => {
                     self.words.learn((&service, &origin), &node, seqno);
                     let key = self.table.key(&service, &origin);
                     if let Some(change) = key.and_then(|key| self.table.overtake(key, &node, seqno)) {
@@ -52,6 +53,7 @@ impl<S: Store> State<S> {
                         self.learn(change.key, &node, seqno);
                     }
                 }
+                Write::Overtaken { .. } => {}
                 Write::Rest => self.rest(&mut changes),
                 Write::Flush(neighbour) => self.flush(neighbour, &mut changes),
                 Write::Reimport(neighbour) => self.reimport(neighbour, &mut changes),

@@ -12,6 +12,10 @@ use crate::changes::Changes;
 use crate::limits::Limits;
 use crate::state::State;
 
+/// Whether this build numbers its words. A node without it passes nothing on for others, and has no bytes to spare:
+/// it skips the numbers of others, as older versions do (ADR 0036).
+pub(crate) const NUMBERED: bool = cfg!(feature = "transit");
+
 /// The newest word of a node on a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct News {
@@ -33,12 +37,13 @@ impl<S: Store> State<S> {
     /// The numbers of a path with that of this node in front. Without its own it passes none on: they stand for the
     /// nodes of the path in their order.
     pub(crate) fn numbered<'a>(&self, path: Seqnos<'a>, count: u32) -> Seqnos<'a> {
-        self.seqno(count).map_or(Seqnos::EMPTY, |seqno| path.prepend(seqno))
+        let seqno = self.seqno(count).filter(|_| NUMBERED);
+        seqno.map_or(Seqnos::EMPTY, |seqno| path.prepend(seqno))
     }
 
     /// Remembers news for the rest of the step.
     pub(crate) fn learn(&mut self, key: RouteKey, node: &str, seqno: Seqno) {
-        if self.news.len() >= Limits::NEWS && !self.news.contains_key(&key) {
+        if !NUMBERED || self.news.len() >= Limits::NEWS && !self.news.contains_key(&key) {
             return;
         }
         let list = self.news.entry(key).or_default();
@@ -52,7 +57,7 @@ impl<S: Store> State<S> {
 
     /// A neighbour's announcement has changed the best of a key that there was.
     pub(crate) fn heard(&mut self, attrs: &[u8], change: Option<&Change>) {
-        let told = change.filter(|change| change.best_changed && change.old_best.is_some());
+        let told = change.filter(|change| NUMBERED && change.best_changed && change.old_best.is_some());
         if let Some(change) = told {
             words(attrs).for_each(|(node, seqno)| self.learn(change.key, node, seqno));
         }
@@ -60,6 +65,9 @@ impl<S: Store> State<S> {
 
     /// What came may be older than what news has told.
     pub(crate) fn still_under_way(&mut self, names: (&str, &str), changes: &mut Changes) {
+        if !NUMBERED {
+            return;
+        }
         let told = self.words.of(names);
         if let Some(key) = self.table.key(names.0, names.1).filter(|_| !told.is_empty()) {
             let overtaken = told.iter().filter_map(|news| self.table.overtake(key, &news.node, news.seqno));
@@ -70,7 +78,7 @@ impl<S: Store> State<S> {
     /// Where this node has no way any more, that is its newest word.
     pub(crate) fn silenced(&mut self, changes: &[Change]) {
         for change in changes.iter().filter(|change| change.old_best.is_some() && change.new_best.is_none()) {
-            if self.table.best(change.key).is_some() || self.news.len() >= Limits::NEWS {
+            if !NUMBERED || self.table.best(change.key).is_some() || self.news.len() >= Limits::NEWS {
                 continue;
             }
             let count = self.table.next_stamp();

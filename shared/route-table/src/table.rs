@@ -204,6 +204,9 @@ impl<S: Store> RouteTable<S> {
 
     /// What came anew overtakes others of its key, or is overtaken by them.
     fn compare_words(&mut self, slot: Slot) {
+        if !cfg!(feature = "transit") {
+            return;
+        }
         let Some(new) = self.store.route(slot) else { return };
         let others = || self.store.candidates(slot.key).filter(|(neighbour, _)| *neighbour != slot.neighbour);
         let late = others().any(|(_, route)| is_older(new, route));
@@ -243,7 +246,7 @@ impl<S: Store> RouteTable<S> {
         let next_changed = old_best.map(|b| (b.best, b.next)) != chosen
             || chosen.and_then(|(_, next)| next).is_some_and(|next| Some(next) == touched);
         let new_best = chosen.map(|(best, next)| {
-            let known = old_best.filter(|_| !best_changed || mutant!(WordsStay)).map(|old| old.stamp);
+            let known = old_best.filter(|_| !best_changed).map(|old| old.stamp);
             Best { best, next, stamp: known.unwrap_or_else(|| self.next_stamp()) }
         });
         if !best_changed && !next_changed {

@@ -5,6 +5,8 @@ use alloc::boxed::Box;
 use catalyst_route_table::Sym;
 use catalyst_wire::{Attrs, Full, Limits as WireLimits, Reader, Refresh, UpdateWriter, Writer};
 
+use crate::news::NUMBERED;
+
 /// One key of a group.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -47,7 +49,8 @@ pub(super) fn parts(element: &[u8]) -> Option<(&str, &str, &[u8])> {
 pub(super) fn alike(old: &[u8], new: &[u8]) -> bool {
     let read = |element| parts(element).and_then(|(_, _, attrs)| Attrs::read(attrs).ok());
     old == new
-        || old.len().abs_diff(new.len()) <= 4
+        || NUMBERED
+            && old.len().abs_diff(new.len()) <= 4
             && read(old).zip(read(new)).is_some_and(|(old, new)| {
                 let passed_on = old.seqnos.iter().skip(1).eq(new.seqnos.iter().skip(1));
                 passed_on && Attrs { seqnos: new.seqnos, ..old } == new

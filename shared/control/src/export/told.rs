@@ -9,7 +9,7 @@ use catalyst_wire::{Overtaken, words};
 
 use crate::export::entry::parts;
 use crate::limits::Limits;
-use crate::news::News;
+use crate::news::{NUMBERED, News};
 
 /// Encoded news by the version of the entry that it goes with.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,8 @@ pub(super) struct Told(BTreeMap<u64, Vec<Box<[u8]>>>);
 impl Told {
     /// Keeps the news of an entry, as far as its announcement does not say as much itself.
     pub(super) fn put(&mut self, version: u64, element: &[u8], news: &[News]) {
-        let Some((service, origin, attrs)) = parts(element).filter(|_| !mutant!(NewsUntold)) else { return };
+        let told = parts(element).filter(|_| NUMBERED && !mutant!(NewsUntold));
+        let Some((service, origin, attrs)) = told else { return };
         let mut list = Vec::new();
         for News { node, seqno } in news {
             if words(attrs).any(|(who, said)| who == node && said.run == seqno.run && !said.is_before(*seqno))
@@ -41,6 +42,9 @@ impl Told {
 
     /// The news of an entry, if it fits beside so many bytes into a frame of its own; how many bytes both need.
     pub(super) fn beside(&self, version: u64, len: usize, room: usize) -> (&[Box<[u8]>], usize) {
+        if !NUMBERED {
+            return (&[], len);
+        }
         let news = self.get(version);
         let needed = len + news.iter().map(|news| news.len()).sum::<usize>();
         // What never fits would hold up everything behind it.
@@ -53,14 +57,14 @@ impl Told {
 
     /// The entry has another version now.
     pub(super) fn remove(&mut self, version: u64) {
-        if !self.0.is_empty() {
+        if NUMBERED && !self.0.is_empty() {
             self.0.remove(&version);
         }
     }
 
     /// All cursors have passed this version.
     pub(super) fn passed(&mut self, version: u64) {
-        while self.0.first_key_value().is_some_and(|(first, _)| *first <= version) {
+        while NUMBERED && self.0.first_key_value().is_some_and(|(first, _)| *first <= version) {
             self.0.pop_first();
         }
     }

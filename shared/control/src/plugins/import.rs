@@ -11,6 +11,7 @@ use catalyst_wire::{Announced, Attrs, Frame, FrameType, RouteEntry, Update, With
 
 use crate::delta::{Count, Delta, Write};
 use crate::event::Event;
+use crate::news::NUMBERED;
 use crate::plugin::RouteTablePlugin;
 use crate::plugins::overlay::{changed, facts};
 use crate::state::{Peer, State};
@@ -126,7 +127,7 @@ fn update<'e, S: Store>(state: &State<S>, peer: &Peer, update: &Update<'e>, delt
     let sym = peer.sym;
     // First, so that nothing overtaken is chosen in between. Only neighbours of this organisation know its nodes.
     let internal = peer.relation == Some(Relation::Internal);
-    for news in update.overtaken().filter(|_| internal && !mutant!(NewsUnheard)) {
+    for news in update.overtaken().filter(|_| NUMBERED && internal && !mutant!(NewsUnheard)) {
         if news.node != state.settings.name.node() {
             delta.push(Write::Overtaken {
                 service: Cow::Borrowed(news.service),
