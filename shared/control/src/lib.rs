@@ -37,6 +37,7 @@ pub mod export;
 mod flap;
 mod flapping;
 mod interest;
+mod learning;
 mod limits;
 mod link;
 mod news;
