@@ -17,7 +17,8 @@ pub const PAYROLL_TOO: &str = r#"{
   "exports": [
     { "service": "orders", "to": "acme.example" },
     { "name": "payroll-too", "service": "payroll", "to": "acme.example" }
-  ]
+  ],
+  "imports": []
 }
 "#;
 
@@ -25,7 +26,8 @@ pub const PAYROLL_TOO: &str = r#"{
 pub const ORDERS_ALONE: &str = r#"{
   "exports": [
     { "service": "orders", "to": "acme.example" }
-  ]
+  ],
+  "imports": []
 }
 "#;
 

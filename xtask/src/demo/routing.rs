@@ -17,10 +17,10 @@ const INVENTORY: &str = "inventory.acme.example";
 const ORDERS: &str = "orders.globex.example";
 const PAYROLL: &str = "payroll.globex.example";
 /// The rules of acme as its file has them, and with one before them.
-const TAKEN: &str = r#"{ "imports": [
+const TAKEN: &str = r#"{ "exports": [], "imports": [
   { "service": "orders", "from": "globex.example" }, { "service": "payroll", "from": "globex.example" }
 ] }"#;
-const REFUSED: &str = r#"{ "imports": [
+const REFUSED: &str = r#"{ "exports": [], "imports": [
   { "name": "no-orders", "service": "orders", "from": "globex.example", "action": "reject" },
   { "service": "*", "from": "globex.example" }
 ] }"#;
