@@ -29,7 +29,8 @@ impl Ours {
         let org = Org::new()?;
         let config = json!({
             "listen": "127.0.0.1:0",
-            "peers": [{ "node": "source" }, { "node": "sink" }],
+            // Injector and sink are silent while they work: they are waited for as long as may be.
+            "peers": [{ "node": "source", "profile": "satellite" }, { "node": "sink", "profile": "satellite" }],
             "limits": { "routes": 1_000_000, "routes_per_peer": 1_000_000 },
         });
         let middle = Daemon::start((binary, "up"), &org, "middle", &folder.path().join("middle"), config)?;
