@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use catalyst_names::NodeName;
-use catalyst_policy::{Direction, Rule, RuleList};
+use catalyst_policy::{Direction, Relation, Rule, RuleList};
 use catalyst_route_table::{Rank, Refusal, RouteKey, Store, Sym};
 use catalyst_wire::Attrs;
 
@@ -56,7 +56,6 @@ impl<S: Store> State<S> {
                 Write::Overtaken { .. } => {}
                 Write::Rest => self.rest(&mut changes),
                 Write::Flush(neighbour) => self.flush(neighbour, &mut changes),
-                Write::Reimport(neighbour) => self.reimport(neighbour, &mut changes),
                 Write::Age(neighbour) => self.age(neighbour, &mut changes),
                 Write::Count(neighbour, count) => self.count(neighbour, count, effects),
                 Write::SetService(service) => {
@@ -274,32 +273,35 @@ impl<S: Store> State<S> {
         }
     }
 
-    /// Asks import again about every route of a neighbour.
-    fn reimport(&mut self, neighbour: Sym, changes: &mut Changes) {
-        let mut after = None;
-        while let Some(key) = self.table.next_of(neighbour, after) {
-            after = Some(key);
-            let Some(peer) = self.peer_by_sym(neighbour) else { return };
-            let Some(route) = self.table.route(key, neighbour) else { continue };
-            let Ok(attrs) = Attrs::read(route.attrs.as_ref()) else { continue };
-            let verdict = plugins::judge(self, peer, self.texts(key), &attrs);
-            let (rule, dropped) = (verdict.rule(), matches!(verdict, plugins::Verdict::Drop(_)));
-            let kept = match verdict {
-                plugins::Verdict::Keep { rank, .. } => {
-                    self.aged(peer, route, Rank { flapping: route.rank.flapping, ..rank })
-                }
-                plugins::Verdict::Drop(_) => None,
-            };
-            if let Some(rule) = rule {
-                self.imports.matched(rule);
+    /// Asks import again about all ways of a key that came over a border. Says how many it has.
+    pub(crate) fn judge_again(&mut self, key: RouteKey, changes: &mut Changes) -> usize {
+        let ways: Vec<Sym> = self.table.candidates(key).map(|(neighbour, _)| neighbour).collect();
+        ways.iter().for_each(|neighbour| self.reimport(*neighbour, key, changes));
+        ways.len()
+    }
+
+    fn reimport(&mut self, neighbour: Sym, key: RouteKey, changes: &mut Changes) {
+        let external = |peer: &&Peer| peer.relation.is_some_and(Relation::is_external);
+        let Some(peer) = self.peer_by_sym(neighbour).filter(external) else { return };
+        let Some(route) = self.table.route(key, neighbour) else { return };
+        let Ok(attrs) = Attrs::read(route.attrs.as_ref()) else { return };
+        let verdict = plugins::judge(self, peer, self.texts(key), &attrs);
+        let (rule, dropped) = (verdict.rule(), matches!(verdict, plugins::Verdict::Drop(_)));
+        let kept = match verdict {
+            plugins::Verdict::Keep { rank, .. } => {
+                self.aged(peer, route, Rank { flapping: route.rank.flapping, ..rank })
             }
-            match kept {
-                Some(rank) => self.rerank(neighbour, key, rank, changes),
-                None => {
-                    self.take(neighbour, key, changes);
-                    if let Some(peer) = self.peer_mut(neighbour).filter(|_| dropped) {
-                        peer.compared.suspend();
-                    }
+            plugins::Verdict::Drop(_) => None,
+        };
+        if let Some(rule) = rule {
+            self.imports.matched(rule);
+        }
+        match kept {
+            Some(rank) => self.rerank(neighbour, key, rank, changes),
+            None => {
+                self.take(neighbour, key, changes);
+                if let Some(peer) = self.peer_mut(neighbour).filter(|_| dropped) {
+                    peer.compared.suspend();
                 }
             }
         }

@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use catalyst_names::{NodeName, ServiceName};
-use catalyst_route_table::{Change, Refusal, RouteKey, Store, Sym};
+use catalyst_route_table::{Change, Refusal, Store, Sym};
 use catalyst_wire::{HEADER, Limits as WireLimits};
 
 use crate::changes::Changes;
@@ -22,9 +22,7 @@ use crate::plugin::{PropagationPlugin, RouteTablePlugin, ServicePlugin};
 use crate::plugins::{LocalServices, Propagate, Routes, check_service};
 use crate::stale::Loss;
 use crate::state::{Peer, State};
-
-/// How many keys are looked at in one go when the whole Loc-RIB is.
-const CHUNK: usize = 1024;
+use crate::walk::{PIECES, Walk};
 
 /// What [`crate::Peer::last_end`] says when only the transport knows why a connection is gone.
 pub const LOST: &str = "the connection was lost";
@@ -48,8 +46,10 @@ pub struct Core<S> {
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) notices: usize,
     pub(crate) scratch: Vec<u8>,
-    /// What is announced is being marked, or the marks are being taken away: after which key it goes on, and when.
-    pub(crate) marking: Option<(Option<RouteKey>, u64)>,
+    /// The way through the table that is under way.
+    pub(crate) walk: Option<Walk>,
+    /// Groups that wait for a walk of their own after it.
+    pub(crate) waiting: BTreeSet<GroupId>,
     /// Sessions whose new INTEREST is on its way through the table, served in turn.
     pub(crate) looking: VecDeque<SessionId>,
     /// When the last event came.
@@ -91,7 +91,8 @@ impl<S: Store> Core<S> {
             effects: VecDeque::new(),
             notices: 0,
             scratch: vec![0; HEADER + WireLimits::FRAME_BODY],
-            marking: None,
+            walk: None,
+            waiting: BTreeSet::new(),
             looking: VecDeque::new(),
             last: 0,
             trust: Vec::new(),
@@ -149,7 +150,7 @@ impl<S: Store> Core<S> {
                 let same = state.exports().rules() == exports && state.imports().rules() == imports;
                 if !same && self.step(event) {
                     self.regroup();
-                    self.rebuild(None);
+                    self.walk_for_rules();
                 }
             }
             Event::ServiceUp(service) => match self.service_refused(service) {
@@ -159,7 +160,7 @@ impl<S: Store> Core<S> {
             Event::ServiceDown(_) | Event::Health { .. } => drop(self.step(event)),
             Event::TrustChanged { frame } => self.trust_changed(frame),
             Event::InterestChanged(interest) => self.interest_changed(interest.as_deref()),
-            Event::DrainChanged(draining) => self.drain_changed(*draining, now),
+            Event::DrainChanged(draining) => self.drain_changed(*draining),
             Event::Tick => self.tick(now),
             Event::Stop => self.stop(now),
         }
@@ -224,19 +225,35 @@ impl<S: Store> Core<S> {
             return;
         }
         let mut effects = Vec::new();
-        let changes = self.state.apply(delta, &mut effects);
+        let mut changes = self.state.apply(delta, &mut effects);
+        let again = self.state.judge_ahead(&mut changes);
+        effects.into_iter().for_each(|e| self.push_effect(e));
+        self.tell(changes, again, None);
+    }
+
+    /// All of phase 2: what changed, and keys that are to be looked at again although they did not. For all export groups,
+    /// or for some.
+    pub(crate) fn tell(
+        &mut self,
+        mut changes: Changes,
+        again: Vec<Change>,
+        only: Option<&BTreeSet<GroupId>>,
+    ) {
         #[cfg(feature = "watch")]
         self.state.observe_bests(&changes.routes);
-        effects.into_iter().for_each(|e| self.push_effect(e));
-        if changes.is_empty() {
-            return;
+        if !changes.is_empty() {
+            let mut effects = Vec::new();
+            for plugin in &self.services {
+                plugin.react(&self.state, &changes, &mut effects);
+            }
+            effects.into_iter().for_each(|e| self.push_effect(e));
         }
-        let mut effects = Vec::new();
-        for plugin in &self.services {
-            plugin.react(&self.state, &changes, &mut effects);
+        changes.routes.extend(again);
+        match only {
+            _ if changes.is_empty() => return,
+            None => self.propagate(&changes, None),
+            Some(groups) => groups.iter().for_each(|id| self.propagate(&changes, Some(*id))),
         }
-        effects.into_iter().for_each(|e| self.push_effect(e));
-        self.propagate(&changes, None);
         self.state.news.clear();
     }
 
@@ -310,44 +327,11 @@ impl<S: Store> Core<S> {
         away.iter().for_each(|name| self.unexpect(name));
     }
 
-    /// Looks at the whole Loc-RIB again: for all groups after a change of policy, for one after a change of its
-    /// membership. In pieces, so that no copy of the table is made.
-    pub(crate) fn rebuild(&mut self, only: Option<GroupId>) {
-        let mut after = None;
-        while let Some(last) = self.rebuild_some(after, only, CHUNK) {
-            after = Some(last);
-        }
-    }
-
-    /// Looks at the next keys of Loc-RIB again; says which was the last, or that there are none.
-    pub(crate) fn rebuild_some(
-        &mut self,
-        after: Option<RouteKey>,
-        only: Option<GroupId>,
-        most: usize,
-    ) -> Option<RouteKey> {
-        let mut changes = Changes::default();
-        let mut last = after;
-        while changes.routes.len() < most
-            && let Some((key, best)) = self.state.table.store().best_after(last)
-        {
-            let best = Some(best);
-            changes.routes.push(Change { key, old_best: best, new_best: best, best_changed: true });
-            last = Some(key);
-        }
-        if changes.routes.is_empty() {
-            return None;
-        }
-        self.propagate(&changes, only);
-        last
-    }
-
     /// When [`Event::Tick`] is due, by the monotonic clock.
     pub fn next_deadline(&self) -> Option<u64> {
         let sessions = self.timers.first().map(|(at, _)| *at);
         let ages = self.ages.first().map(|(at, _)| *at);
-        let marking = self.marking.map(|(_, at)| at);
-        let looking = (!self.looking.is_empty()).then_some(self.last);
-        sessions.into_iter().chain(ages).chain(marking).chain(looking).chain(self.state.flaps.due()).min()
+        let at_once = (!self.looking.is_empty() || PIECES && self.walk.is_some()).then_some(self.last);
+        sessions.into_iter().chain(ages).chain(at_once).chain(self.state.flaps.due()).min()
     }
 }

@@ -67,8 +67,6 @@ pub enum Write<'e> {
     },
     /// Take all routes of a neighbour out.
     Flush(Sym),
-    /// Rank all routes of a neighbour again.
-    Reimport(Sym),
     /// Look at the next routes of a neighbour that no session confirms: [`crate::Limits::AGED`] of them.
     Age(Sym),
     /// Routes that changed too often and have been at rest since rank as before.
@@ -179,9 +177,7 @@ impl<'e> Delta<'e> {
                 | Write::Withdraw { neighbour, service, origin } => {
                     Some(Subject::Route(*neighbour, service, origin))
                 }
-                Write::Flush(neighbour) | Write::Reimport(neighbour) | Write::Age(neighbour) => {
-                    Some(Subject::Route(*neighbour, "", ""))
-                }
+                Write::Flush(neighbour) | Write::Age(neighbour) => Some(Subject::Route(*neighbour, "", "")),
                 Write::SetService(service) => Some(Subject::Service(service.label.as_str())),
                 Write::RemoveService(label) => Some(Subject::Service(label.as_str())),
                 Write::SetPeer(peer) => Some(Subject::Peer(peer.name.as_str())),

@@ -56,6 +56,8 @@ mod sum;
 mod transmit;
 pub mod view;
 pub mod visibility;
+mod walk;
+mod walks;
 #[cfg(feature = "watch")]
 mod watch_row;
 mod words;

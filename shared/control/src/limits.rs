@@ -22,6 +22,11 @@ pub struct Limits {
     /// the others are kept ready and shown by `explain`. Not on the edge, whose table is small.
     #[serde(default = "unbounded")]
     pub origins: usize,
+    /// Announcements, each for one export group, that are looked at in one step when rules change, when the table of an
+    /// export group is made, and when a node begins or ends to drain. When there are more: the next step is due at once,
+    /// and others come in between; on the edge it follows at once. The keys of one service are not parted.
+    #[serde(default = "unbounded")]
+    pub walked: usize,
 }
 
 /// What recordings from before the bound were made with.
@@ -35,9 +40,9 @@ impl Limits {
     pub const CLOSING: usize = 64;
     /// Routes of a lost neighbour that are looked at in one step. When there are more: the next step is due at once.
     pub const AGED: usize = 4_096;
-    /// Announcements, each for one export group, that are looked at in one step when a node begins or ends to drain. When
-    /// there are more: the next step is due at once.
-    pub const MARKED: usize = 1_024;
+    /// Services that change before a walk for other rules has come to them, and are judged with the change. When full: further
+    /// ones are judged with each change.
+    pub const AHEAD: usize = 4_096;
     /// Usable origins of one service, a node's own besides: with each change of one of them all are put in order. When full:
     /// further ones are refused, those that are there stay.
     pub const ORIGINS_OF_SERVICE: usize = 4_096;
@@ -81,6 +86,7 @@ impl Limits {
         notices: 1_024,
         tombstones: 100_000,
         origins: 8,
+        walked: 1_024,
     };
     /// What an edge node starts with.
     pub const EDGE: Limits = Limits {
@@ -91,6 +97,7 @@ impl Limits {
         notices: 128,
         tombstones: 1_024,
         origins: 8,
+        walked: 1_024,
     };
 
     /// Routes whose changes are counted at a time: see [`Limits::FLAPS`].

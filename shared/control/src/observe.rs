@@ -16,6 +16,8 @@ use crate::stale::Phase;
 use crate::state::State;
 pub use crate::watch_row::WatchRow;
 
+/// Why routes change that rules judge anew.
+pub(crate) const RULES: &str = "the rules changed";
 /// Why routes of a neighbour change that is out of reach.
 const LOST: &str = "the session with it is lost";
 
@@ -90,18 +92,22 @@ impl<S: Store> State<S> {
         if self.observed.is_none() {
             return;
         }
-        let cause = match write {
+        self.because_of(match write {
             Write::Announce { .. } => "announced",
             Write::Withdraw { .. } => "withdrawn",
             Write::Flush(_) | Write::RemovePeer(_) => "the neighbour is no longer configured",
-            Write::Reimport(_) | Write::SetPolicy { .. } => "the rules changed",
+            Write::SetPolicy { .. } => RULES,
             Write::Age(sym) => match self.peer_by_sym(*sym).and_then(|peer| peer.stale.as_ref()) {
                 Some(stale) if stale.phase == Phase::Swept && !stale.path_lost => "not announced again",
                 _ => LOST,
             },
             Write::Rest => "at rest",
             _ => "",
-        };
+        });
+    }
+
+    /// The same in words.
+    pub(crate) fn because_of(&mut self, cause: &'static str) {
         if let Some(observed) = &mut self.observed {
             observed.cause = cause;
         }

@@ -260,7 +260,7 @@ impl<S: Store> Core<S> {
                     self.groups.granted(session).into_iter().for_each(|s| self.grant(sym, s, true));
                 }
                 if build {
-                    self.rebuild(Some(group));
+                    self.walk_for_table(group);
                 }
                 if agreed.capabilities & Capabilities::INTERESTED == 0 {
                     self.groups.sync(session);
@@ -407,7 +407,7 @@ impl<S: Store> Core<S> {
 
     pub(crate) fn tick(&mut self, now: Now) {
         self.tick_ages(now);
-        self.go_on_marking(now);
+        self.go_on_walking();
         self.go_on_looking();
         self.tick_flaps(now);
         while let Some((at, session)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {

@@ -16,6 +16,7 @@ use crate::event::SessionId;
 use crate::flap::Flaps;
 use crate::news::NewsOf;
 use crate::stale::Stale;
+use crate::walk::Judging;
 use crate::words::Words;
 
 /// A neighbour, its session and what it sent.
@@ -236,6 +237,8 @@ pub struct State<S> {
     pub(crate) news: NewsOf,
     /// Routes that have changed of late.
     pub(crate) flaps: Flaps,
+    /// While rules that have changed are not in force for all routes.
+    pub(crate) judging: Option<Judging>,
     /// The moment of the event that is being dealt with, by the monotonic clock.
     pub(crate) now: u64,
 }
@@ -262,6 +265,7 @@ impl<S: Store> State<S> {
             words: Words::default(),
             news: NewsOf::new(),
             flaps: Flaps::default(),
+            judging: None,
             now: 0,
         })
     }

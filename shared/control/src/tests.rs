@@ -28,3 +28,5 @@ mod transmit;
 mod trust;
 mod two_cores;
 mod visibility;
+#[cfg(feature = "transit")]
+mod walks;

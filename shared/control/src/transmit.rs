@@ -82,7 +82,10 @@ impl<S: Store> Core<S> {
         if self.looking.contains(&session) {
             return None;
         }
-        match self.groups.fill(session, link.credit, &mut self.scratch, &mut self.state.table) {
+        let judging = self.state.judging.as_ref();
+        let waits = |service| judging.is_some_and(|judging| judging.awaits(service));
+        let (credit, table) = (link.credit, &mut self.state.table);
+        match self.groups.fill(session, credit, &mut self.scratch, table, &waits) {
             Fill::Update(len) => {
                 link.credit = link.credit.saturating_sub(len);
                 self.scratch.get(..len).map(<[u8]>::to_vec)

@@ -81,9 +81,7 @@ impl<S: Store> Core<S> {
                 let mut rules = state.exports().of(peer.config.name.org(), peer.config.name.as_str());
                 rules.any(|(_, rule)| rule.service.matches(service, own_org))
             };
-            let mut after = None;
-            while let Some((key, _)) = state.table().store().best_after(after) {
-                after = Some(key);
+            for (key, _) in state.table().loc_rib() {
                 let service = state.table().text(key.service);
                 let org = service.split_once('.').map_or("", |(_, org)| org);
                 if org == own_org || org == peer.config.name.org() || !named(service) {

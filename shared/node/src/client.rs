@@ -12,6 +12,25 @@ use crate::limits::Limits;
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long it may take to answer this. What goes over its whole table is worked on in pieces, while others have their turns.
+#[cfg(feature = "mesh")]
+fn patience(request: &Request) -> Duration {
+    match request {
+        Request::PolicyPlan { .. }
+        | Request::PolicyApply { .. }
+        | Request::RuleAdd { .. }
+        | Request::RuleRemove { .. }
+        | Request::Routes { .. } => Duration::from_secs(120),
+        _ => PATIENCE,
+    }
+}
+
+/// A board's table is small.
+#[cfg(not(feature = "mesh"))]
+fn patience(_request: &Request) -> Duration {
+    PATIENCE
+}
+
 /// Watches routes of the node behind a socket until `each` has had enough of the rows, or the time is over.
 #[cfg(feature = "mesh")]
 pub(crate) fn watch(
@@ -76,20 +95,21 @@ pub(crate) fn watch(
 /// No node answers, or it refuses.
 pub fn ask(path: &Path, request: Request) -> Result<(Answer, Option<NodeError>), NodeError> {
     let stream = UnixStream::connect(path).map_err(|source| NodeError::no_answer(path, source))?;
+    let patience = patience(&request);
     let broken = |error: std::io::Error| {
         let why = match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                 format!(
                     "no answer within {} s: it is stuck or stopped, or other clients hold all its admin connections; it \
                      drops what it has not begun when this command ends, so look what holds before you ask again",
-                    PATIENCE.as_secs()
+                    patience.as_secs()
                 )
             }
             _ => error.to_string(),
         };
         NodeError::Failed(format!("the node behind {} did not answer: {why}", path.display()))
     };
-    stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+    stream.set_read_timeout(Some(patience)).map_err(broken)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
     let mut line = serde_json::to_vec(&Envelope { v: VERSION, request }).map_err(|e| broken(e.into()))?;
     line.push(b'\n');

@@ -133,6 +133,9 @@ pub struct Engine<S> {
     /// Who watches routes.
     #[cfg(feature = "mesh")]
     pub(crate) watchers: crate::watchers::Watchers,
+    /// Who waits until rules that were changed are in force for all routes. Closed, by being dropped, when they are.
+    #[cfg(feature = "mesh")]
+    pub(crate) judged: Vec<async_channel::Sender<()>>,
 }
 
 /// What a request leads to: an answer now, or after a change is on the disk.
@@ -141,7 +144,10 @@ pub(crate) enum Outcome {
     Done(Result<Answer, String>),
     /// The change is in force; the answer waits until it is written.
     Write(Write, Answer),
-    /// The same; it waits until these ports are closed, too.
+    /// The same; it waits until the rules that it changed are in force for all routes, too.
+    #[cfg(feature = "mesh")]
+    Judged(Write, Answer),
+    /// The same as [`Outcome::Write`]; it waits until these ports are closed, too.
     Closed(Vec<Opened>, Write, Answer),
 }
 
@@ -247,6 +253,10 @@ impl<S: RouteStore> Engine<S> {
                 // Its SessionDown is on the way.
                 debug!(session = session.0, %error, "a frame was not taken");
             }
+        }
+        #[cfg(feature = "mesh")]
+        if !self.core.is_judging() {
+            self.judged.clear();
         }
         let change = if self.complete() { Change::Complete } else { Change::Flush };
         self.tables.mesh().tell(change);

@@ -51,6 +51,16 @@ impl<S: RouteStore> Engine<S> {
         Some(Ok(Answer::Plan(Box::new(PlanAnswer { etag, plan, unreachable }))))
     }
 
+    /// Closed when the rules that were changed are in force for all routes.
+    pub(crate) fn judged(&mut self) -> async_channel::Receiver<()> {
+        let (tell, judged) = async_channel::bounded(1);
+        if self.judged.len() >= Limits::JUDGED {
+            self.judged.remove(0);
+        }
+        self.judged.push(tell);
+        judged
+    }
+
     pub(crate) fn explain(&self, service: &str, peer: Option<&NodeName>) -> Result<Answer, String> {
         if let Some(peer) = peer
             && self.core.state().peer(peer).is_none()

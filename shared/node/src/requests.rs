@@ -251,7 +251,11 @@ impl<S: RouteStore> Engine<S> {
                         Err("the rules do not hold together; the log says why".to_string()),
                     );
                 }
-                Outcome::Write(write, Answer::Rules(self.rule_rows()))
+                let answer = Answer::Rules(self.rule_rows());
+                #[cfg(feature = "mesh")]
+                return Outcome::Judged(write, answer);
+                #[cfg(not(feature = "mesh"))]
+                Outcome::Write(write, answer)
             }
             Err(why) => Outcome::Done(Err(why)),
         }

@@ -163,6 +163,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         recorder: stop.record,
         #[cfg(feature = "mesh")]
         watchers: crate::watchers::Watchers::default(),
+        #[cfg(feature = "mesh")]
+        judged: Vec::new(),
     };
     prepared.events.iter().for_each(|event| engine.feed(event));
     engine.offer_all();

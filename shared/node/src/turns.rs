@@ -152,6 +152,8 @@ impl<Sh: Shell> Around<'_, Sh> {
                 return;
             }
         };
+        #[cfg(feature = "mesh")]
+        let judged = matches!(outcome, Outcome::Judged(..)).then(|| engine.judged());
         let (ports, write, answer) = match outcome {
             Outcome::Done(result) => {
                 // The asker may have gone away.
@@ -159,6 +161,8 @@ impl<Sh: Shell> Around<'_, Sh> {
                 return;
             }
             Outcome::Write(write, answer) => (Vec::new(), write, answer),
+            #[cfg(feature = "mesh")]
+            Outcome::Judged(write, answer) => (Vec::new(), write, answer),
             Outcome::Closed(ports, write, answer) => (ports, write, answer),
         };
         let written = self.persist.write(write);
@@ -166,7 +170,13 @@ impl<Sh: Shell> Around<'_, Sh> {
             for port in ports {
                 port.close().await;
             }
-            let result = match written.await {
+            let written = written.await;
+            #[cfg(feature = "mesh")]
+            if let Some(judged) = judged {
+                // Nothing is ever sent.
+                let _ = judged.recv().await;
+            }
+            let result = match written {
                 Ok(()) => Ok(answer),
                 Err(Unwritten::Owed(error)) => {
                     let why = format!(

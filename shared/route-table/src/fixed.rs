@@ -166,9 +166,9 @@ impl<const ROUTES: usize, const NAMES: usize, const BYTES: usize, const ATTR: us
         self.bests.iter().skip(start).copied().take_while(move |(k, _)| *k <= high)
     }
 
-    fn best_after(&self, after: Option<RouteKey>) -> Option<(RouteKey, Best)> {
-        let start = after.map_or(0, |key| self.bests.partition_point(|(k, _)| *k <= key));
-        self.bests.get(start).copied()
+    fn key_after(&self, after: Option<RouteKey>) -> Option<RouteKey> {
+        let start = after.map_or(0, |key| self.first_from(Slot::range(key).1));
+        self.entry(*self.sorted.get(start)?).map(|e| e.slot.key)
     }
 
     fn find(&self, text: &str) -> Option<Sym> {

@@ -100,8 +100,9 @@ impl Store for Heap {
         self.bests.from(&low).take_while(move |(key, _)| **key <= high).map(|(key, best)| (*key, *best))
     }
 
-    fn best_after(&self, after: Option<RouteKey>) -> Option<(RouteKey, Best)> {
-        self.bests.after(after.as_ref()).next().map(|(key, best)| (*key, *best))
+    fn key_after(&self, after: Option<RouteKey>) -> Option<RouteKey> {
+        let last = after.map(|key| Slot::range(key).1);
+        self.routes.after(last.as_ref()).next().map(|(slot, _)| slot.key)
     }
 
     fn find(&self, text: &str) -> Option<Sym> {

@@ -82,8 +82,8 @@ pub trait Store {
     /// The bests of a service.
     fn bests_of(&self, service: Sym) -> impl Iterator<Item = (RouteKey, Best)>;
 
-    /// The first best after a key: for walks over the whole Loc-RIB.
-    fn best_after(&self, after: Option<RouteKey>) -> Option<(RouteKey, Best)>;
+    /// The first key after another of which somebody has a route: for walks over the whole table.
+    fn key_after(&self, after: Option<RouteKey>) -> Option<RouteKey>;
 
     /// The number of a name that is known.
     fn find(&self, text: &str) -> Option<Sym>;
@@ -143,8 +143,8 @@ impl<T: Store> Store for Box<T> {
     fn bests_of(&self, service: Sym) -> impl Iterator<Item = (RouteKey, Best)> {
         (**self).bests_of(service)
     }
-    fn best_after(&self, after: Option<RouteKey>) -> Option<(RouteKey, Best)> {
-        (**self).best_after(after)
+    fn key_after(&self, after: Option<RouteKey>) -> Option<RouteKey> {
+        (**self).key_after(after)
     }
     fn find(&self, text: &str) -> Option<Sym> {
         (**self).find(text)

@@ -315,10 +315,10 @@ impl<S: Store> RouteTable<S> {
     /// All of Loc-RIB, in the order of the keys.
     pub fn loc_rib(&self) -> impl Iterator<Item = (RouteKey, Best)> {
         let mut after = None;
-        core::iter::from_fn(move || {
-            let (key, best) = self.store.best_after(after)?;
-            after = Some(key);
-            Some((key, best))
-        })
+        let keys = core::iter::from_fn(move || {
+            after = Some(self.store.key_after(after)?);
+            after
+        });
+        keys.filter_map(|key| Some((key, self.store.best(key)?)))
     }
 }

@@ -90,6 +90,18 @@ impl AnyCore {
         each!(self, core => core.next_deadline())
     }
 
+    /// [`Core::is_walking`].
+    #[must_use]
+    pub fn is_walking(&self) -> bool {
+        each!(self, core => core.is_walking())
+    }
+
+    /// [`Core::is_judging`].
+    #[must_use]
+    pub fn is_judging(&self) -> bool {
+        each!(self, core => core.is_judging())
+    }
+
     /// [`Core::digest`].
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {

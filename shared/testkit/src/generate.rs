@@ -99,6 +99,11 @@ fn finish(
             service.tags = (0..count).map(|n| format!("o.x:{n}")).collect();
         }
     }
+    // Walks through the table in small pieces, with all that happens between them; each by a chance of its own.
+    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x7761_6c6b_6564);
+    if chance.percent(60) {
+        nodes.iter_mut().for_each(|node| node.limits.walked = chance.one_of([1, 1, 2, 5, 20]));
+    }
     let tight = links.len() < 20 && rng.percent(7);
     if tight {
         limit(rng, &mut nodes, &mut links);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use catalyst_control::SessionId;
 
-use crate::any::{Compared, Established};
+use crate::any::{AnyCore, Compared, Established};
 use crate::conn::{Conn, End, Item};
 use crate::net::{Due, Net};
 use crate::traffic::is_keepalive;
@@ -57,7 +57,15 @@ impl Net {
     /// Whether nothing but keepalives is under way, and every link that is to have a session has exactly one.
     #[must_use]
     pub fn quiet(&self) -> bool {
-        self.queue.values().all(|due| !self.matters(due)) && self.settled() && self.whole_tables()
+        self.queue.values().all(|due| !self.matters(due))
+            && self.settled()
+            && self.whole_tables()
+            && !self.walking()
+    }
+
+    /// Whether a node is on its way through its table.
+    fn walking(&self) -> bool {
+        self.nodes.iter().any(|node| node.core.as_ref().is_some_and(AnyCore::is_walking))
     }
 
     fn settled(&self) -> bool {

@@ -7,7 +7,7 @@ use catalyst_names::NodeName;
 use catalyst_route_table::Store;
 use catalyst_wire::{Announced, Frame, FrameType, Notify, NotifyCode, Open, Refresh, Update, WellKnown};
 
-use crate::any::{Look, StoreKind};
+use crate::any::{AnyCore, Look, StoreKind};
 use crate::conn::End;
 use crate::net::Net;
 use crate::seen::{Name, RowsOf};
@@ -322,8 +322,11 @@ impl Net {
                 shadow.alone(now);
             }
         }
-        let due = std::mem::take(&mut self.shadows.due);
+        // What rules make of its routes is seen when they are in force for all of them.
+        let judging = |at: &usize| self.nodes[*at].core.as_ref().is_some_and(AnyCore::is_judging);
+        let due: Vec<Pair> = self.shadows.due.iter().filter(|pair| !judging(&pair.0)).copied().collect();
         for pair in due {
+            self.shadows.due.remove(&pair);
             if let Some(what) = self.unlike_shadow(pair) {
                 self.violated(pair.0, &what);
             }

@@ -56,6 +56,10 @@ pub(super) struct Cursor {
     pub(super) walk: Option<Walk>,
 }
 
+/// Whether a service stands under rules that are not those of now: what was announced under them is told to nobody any
+/// more who has not heard it.
+pub(crate) type Waits<'a> = &'a dyn Fn(Sym) -> bool;
+
 /// What a frame needs for itself: the lengths of its regions, three bytes each.
 pub(super) const START: usize = HEADER + 9;
 
@@ -72,6 +76,8 @@ pub(crate) struct Group {
     of_peer: BTreeMap<Sym, SessionId>,
     /// Members whose session was lost and is expected back: they have no cursor, but what they may use they may use.
     absent: BTreeSet<Sym>,
+    /// Its table is not made yet: END_OF_RIB waits.
+    pub(super) incomplete: bool,
     sums: Sums,
     pub(super) told: Told,
     pub(super) selective: Selective,
@@ -91,6 +97,7 @@ impl Group {
             cursors: BTreeMap::new(),
             of_peer: BTreeMap::new(),
             absent: BTreeSet::new(),
+            incomplete: false,
             sums: Sums::default(),
             told: Told::default(),
             selective: Selective::default(),
@@ -123,6 +130,7 @@ impl Group {
         forked.journal = self.journal.clone();
         forked.tombstones = self.tombstones.clone();
         forked.peak = self.peak;
+        forked.incomplete = self.incomplete;
         forked.sums = self.sums.clone();
         #[cfg(feature = "transit")]
         forked.crowds.clone_from(&self.crowds);
@@ -135,6 +143,21 @@ impl Group {
         if let GroupKind::External { node, .. } = &mut self.kind {
             *node = Some(name.clone());
         }
+    }
+
+    /// The table is about to be made.
+    pub(crate) fn set_incomplete(&mut self) {
+        self.incomplete = true;
+    }
+
+    /// The table is there: END_OF_RIB is due to those that wait for it when they have passed what stands in the journal now.
+    pub(crate) fn set_complete(&mut self) -> impl Iterator<Item = SessionId> {
+        self.incomplete = false;
+        let head = self.head;
+        for cursor in self.cursors.values_mut().filter(|cursor| cursor.sync.is_some()) {
+            cursor.sync = Some(Sync { until: head, second: false });
+        }
+        self.of_peer.values().copied()
     }
 
     /// The full table is in the journal: END_OF_RIB is due when the cursor has passed what stands there now.
@@ -328,7 +351,7 @@ impl Group {
     /// Whether END_OF_RIB is due for a cursor: nothing is left of what its pass has to cover.
     fn end_of_rib(&mut self, session: SessionId) -> bool {
         let Some(cursor) = self.cursors.get_mut(&session) else { return false };
-        let Some(sync) = cursor.sync else { return false };
+        let Some(sync) = cursor.sync.filter(|_| !self.incomplete) else { return false };
         match self.journal.after(Some(&cursor.at)).next() {
             Some((next, _)) if *next <= sync.until && !mutant!(EndOfRibFirst) => return false,
             Some(_) if !sync.second && !mutant!(EndOfRibFirst) => {
@@ -363,9 +386,16 @@ impl Group {
         told.then(|| self.sums.held_by(cursor.peer))
     }
 
-    /// Fills `buf` with what comes after a cursor, at most `max` bytes, and moves the cursor.
+    /// Fills `buf` with what comes after a cursor, at most `max` bytes, and moves the cursor; up to an announcement of a
+    /// service that `waits`.
     /// The second value says whether [`Group::sweep`] is worth a call.
-    pub(super) fn follow(&mut self, session: SessionId, max: usize, buf: &mut [u8]) -> (Fill, bool) {
+    pub(super) fn follow(
+        &mut self,
+        session: SessionId,
+        max: usize,
+        buf: &mut [u8],
+        waits: Waits<'_>,
+    ) -> (Fill, bool) {
         if self.end_of_rib(session) {
             return (Fill::EndOfRib, false);
         }
@@ -376,10 +406,14 @@ impl Group {
         let mut announced: Vec<&[u8]> = Vec::new();
         let mut withdrawn: Vec<&[u8]> = Vec::new();
         let mut news: Vec<&[u8]> = Vec::new();
-        let mut blocked = false;
+        let (mut blocked, mut held) = (false, false);
         for (version, key) in self.journal.after(Some(&cursor.at)) {
             let Some(entry) = self.entries.get(key) else { continue };
             if let Some(withdrawal) = Self::speak(&cursor, entry) {
+                held = !withdrawal && waits(key.service);
+                if held {
+                    break;
+                }
                 let most = room.saturating_sub(START);
                 let (told, needed) = self.told.beside(*version, entry.element.len(), most);
                 if used + needed > room {
@@ -393,7 +427,7 @@ impl Group {
             }
             at = *version;
         }
-        if !blocked {
+        if !blocked && !held {
             at = self.head;
         }
         let written = if announced.is_empty() && withdrawn.is_empty() {
@@ -408,6 +442,7 @@ impl Group {
         }
         let fill = match len {
             0 if blocked => Fill::Blocked,
+            0 if held => Fill::Later,
             // What was passed in silence may have been all that END_OF_RIB waited for.
             0 if self.end_of_rib(session) => Fill::EndOfRib,
             0 => Fill::Idle,

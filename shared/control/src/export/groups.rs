@@ -1,6 +1,6 @@
 //! All export groups: who is in which, and what a mark means for them.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use catalyst_names::NodeName;
@@ -8,7 +8,7 @@ use catalyst_route_table::{RouteKey, RouteTable, Store, Sym};
 
 use crate::event::SessionId;
 use crate::export::entry::Fill;
-use crate::export::group::{Group, GroupKind};
+use crate::export::group::{Group, GroupKind, Waits};
 use crate::export::info::{GroupId, GroupInfo};
 use crate::export::interest::{Asked, Interest};
 use crate::export::marks::Mark;
@@ -110,6 +110,27 @@ impl Groups {
         self.grants.extend(grants.into_iter().map(|(service, count)| ((id, service), count)));
         self.refresh_info(old);
         self.refresh_info(id);
+    }
+
+    /// Whether there is such a group still.
+    pub(crate) fn is_there(&self, group: GroupId) -> bool {
+        self.groups.contains_key(&group)
+    }
+
+    /// The table of a group is about to be made.
+    pub(crate) fn set_incomplete(&mut self, group: GroupId) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.set_incomplete();
+        }
+    }
+
+    /// The tables of these groups are there. Says whose END_OF_RIB may be due.
+    pub(crate) fn set_complete(&mut self, groups: &BTreeSet<GroupId>) -> Vec<SessionId> {
+        let mut sessions = Vec::new();
+        for group in groups {
+            sessions.extend(self.groups.get_mut(group).into_iter().flat_map(Group::set_complete));
+        }
+        sessions
     }
 
     /// The full table is in the group's journal.
@@ -314,11 +335,12 @@ impl Groups {
         max: usize,
         buf: &mut [u8],
         table: &mut RouteTable<S>,
+        waits: Waits<'_>,
     ) -> Fill {
         let Some(group) = self.of_session.get(&session).and_then(|id| self.groups.get_mut(id)) else {
             return Fill::Idle;
         };
-        let (fill, sweep) = group.fill(session, max, buf);
+        let (fill, sweep) = group.fill(session, max, buf, waits);
         if sweep {
             group.sweep().into_iter().for_each(|key| table.release(key));
         }

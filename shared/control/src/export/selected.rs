@@ -8,7 +8,7 @@ use catalyst_wire::{HEADER, Limits as WireLimits, Refresh};
 
 use crate::event::SessionId;
 use crate::export::entry::{Fill, write};
-use crate::export::group::{Cursor, Group, START};
+use crate::export::group::{Cursor, Group, START, Waits};
 use crate::export::interest::{Asked, Interest};
 use crate::export::selective::{Due, Selected};
 use crate::export::walk::Walk;
@@ -82,7 +82,13 @@ impl Group {
     }
 
     /// The next frame for a selective cursor. The second value says whether [`Group::sweep`] is worth a call.
-    pub(super) fn fill_selected(&mut self, session: SessionId, max: usize, buf: &mut [u8]) -> (Fill, bool) {
+    pub(super) fn fill_selected(
+        &mut self,
+        session: SessionId,
+        max: usize,
+        buf: &mut [u8],
+        waits: Waits<'_>,
+    ) -> (Fill, bool) {
         if !self.look(session) {
             return (Fill::Later, false);
         }
@@ -102,13 +108,17 @@ impl Group {
             let mut passed: Vec<(RouteKey, Option<Sum>)> = Vec::new();
             let (mut announced, mut withdrawn): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
             let mut told: Vec<&[u8]> = Vec::new();
-            let mut full = false;
+            let (mut full, mut held) = (false, false);
             let low = cursor.after.map_or(Bound::Unbounded, Bound::Excluded);
             for key in cursor.dirty.range((low, Bound::Unbounded)) {
                 let entry = self.entries.get(key);
                 let element = entry.map_or(&[][..], |entry| &entry.element);
                 let sum = entry.filter(|entry| cursor.wants(entry)).map(|_| Sum::of_element(element));
                 if sum.as_ref() != cursor.held.get(key) {
+                    held = sum.is_some() && waits(key.service);
+                    if held {
+                        break;
+                    }
                     let most = room.saturating_sub(START);
                     let version = entry.map_or(0, |entry| entry.version);
                     let (news, needed) = self.told.beside(version, element.len(), most);
@@ -134,6 +144,7 @@ impl Group {
             sweep |= !passed.is_empty();
             match (len, full) {
                 (0, true) => return (Fill::Blocked, sweep),
+                (0, false) if held => return (Fill::Later, sweep),
                 (0, false) => {}
                 (len, _) => return (Fill::Update(len), sweep),
             }
@@ -141,7 +152,8 @@ impl Group {
             // The pass is over; what came up behind it is told in the next.
             cursor.after = None;
             match cursor.due {
-                Due::EndOfRib => {
+                // While the table is not made there is more to come.
+                Due::EndOfRib if !self.incomplete => {
                     cursor.due = if cursor.again { Due::Begin } else { Due::Nothing };
                     cursor.again = false;
                     return (Fill::EndOfRib, sweep);

@@ -208,12 +208,8 @@ impl<S: Store> RouteTablePlugin<S> for Routes {
             }
             Event::PeerConfigured(config) => delta.push(Write::SetPeer(config.clone())),
             Event::PeerRemoved(name) => remove(state, name, &mut delta),
-            Event::PolicyChanged { exports, imports } => {
-                delta.push(Write::SetPolicy { exports, imports });
-                for peer in state.peers().filter(|p| p.relation.is_some_and(Relation::is_external)) {
-                    delta.push(Write::Reimport(peer.sym));
-                }
-            }
+            // The routes that are there follow in a walk.
+            Event::PolicyChanged { exports, imports } => delta.push(Write::SetPolicy { exports, imports }),
             _ => {}
         }
         delta

@@ -81,7 +81,7 @@ fn the_same_key_is_a_conflict() {
             "the route to 'x' from 'o'",
         ),
         (Vec::from([announce(n, "x")]), Vec::from([withdraw(n, "x")]), "the route to 'x' from 'o'"),
-        (Vec::from([Write::Flush(n)]), Vec::from([Write::Reimport(n)]), "all routes of a neighbour"),
+        (Vec::from([Write::Flush(n)]), Vec::from([Write::Age(n)]), "all routes of a neighbour"),
         (Vec::from([Write::Flush(n)]), Vec::from([announce(n, "x")]), "the route to 'x'"),
         (
             Vec::from([Write::SetService(local("x"))]),
@@ -94,7 +94,7 @@ fn the_same_key_is_a_conflict() {
             "the peer 'b.acme.example'",
         ),
         (Vec::from([policy()]), Vec::from([policy()]), "rules"),
-        (Vec::from([Write::Reimport(n)]), Vec::from([withdraw(n, "x")]), "the route to 'x'"),
+        (Vec::from([Write::Age(n)]), Vec::from([withdraw(n, "x")]), "the route to 'x'"),
     ];
     for (a, b, words) in table {
         let conflict = joined(a, b).unwrap_err();

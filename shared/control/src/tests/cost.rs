@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::format;
+use std::vec;
 use std::vec::Vec;
 
 use catalyst_policy::Role;
@@ -62,8 +63,8 @@ impl Store for Counted {
     fn bests_of(&self, service: Sym) -> impl Iterator<Item = (RouteKey, Best)> {
         self.look().bests_of(service).inspect(|_| self.looks.set(self.looks.get() + 1))
     }
-    fn best_after(&self, after: Option<RouteKey>) -> Option<(RouteKey, Best)> {
-        self.look().best_after(after)
+    fn key_after(&self, after: Option<RouteKey>) -> Option<RouteKey> {
+        self.look().key_after(after)
     }
     fn find(&self, text: &str) -> Option<Sym> {
         self.look().find(text)
@@ -142,5 +143,68 @@ fn the_cost_of_a_change_does_not_depend_on_the_size_of_the_table() {
     assert_eq!(small, large);
     for (what, looks) in large {
         assert!(looks < 200, "{what} looks at the store {looks} times");
+    }
+}
+
+/// The same of what goes over the whole table: other rules, the table of a new export group, marks; and what comes between.
+#[cfg(feature = "transit")]
+fn walked(routes: usize) -> Vec<(&'static str, usize)> {
+    let store = Counted { inner: Heap::new(TableLimits::CLOUD), looks: Cell::new(0) };
+    let mut bench = Bench::over(store, Limits { walked: 64, ..Limits::CLOUD });
+    bench.feed(peer("b.acme.example", None));
+    bench.up(1, "b.acme.example");
+    bench.feed(rules(&["*.*<globex.example", "*.*>globex.example"]));
+    for (session, org) in [(4, "globex.example"), (5, "initech.example")] {
+        let node = format!("p.{org}");
+        bench.feed(peer(&node, Some(agreement(org, Role::Customer, 1_000_000, u32::MAX))));
+        bench.up(session, &node);
+    }
+    let half = |org: &str| (0..routes / 2).map(|n| format!("s{n}.{org}")).collect::<Vec<_>>();
+    let (own, theirs) = (half("acme.example"), half("globex.example"));
+    let all: Vec<_> = own.iter().map(|s| (s.as_str(), "e", through("b"))).collect();
+    updates(&all, &[]).into_iter().for_each(|f| bench.frame(1, f));
+    let all: Vec<_> = theirs.iter().map(|s| (s.as_str(), "e", across("globex.example"))).collect();
+    updates(&all, &[]).into_iter().for_each(|f| bench.frame(4, f));
+    bench.run_until(bench.now);
+    bench.feed(peer("q.third.example", Some(agreement("third.example", Role::Customer, 9, 9999))));
+
+    let attrs = Attrs { cost: 9, ..across("globex.example") };
+    let last = updates(&[(theirs.last().unwrap(), "e", attrs)], &[]).remove(0);
+    let open = bench.open_of("q.third.example", 1);
+    let frame = |session, frame| Event::PeerFrame { session: SessionId(session), frame };
+    let up = |session| Event::SessionUp {
+        session: SessionId(session),
+        peer: name("q.third.example"),
+        dialled: true,
+    };
+    let steps = [
+        ("the table of a new group", vec![up(9), frame(9, open.clone())]),
+        ("a step of it", vec![Event::Tick]),
+        ("other rules", vec![rules(&["*.*>globex.example", "*.*>initech.example"])]),
+        ("a step of the walk", vec![Event::Tick]),
+        ("a change before it", vec![frame(4, last)]),
+        (
+            "a new group beside it",
+            vec![Event::SessionDown { session: SessionId(9) }, up(10), frame(10, open)],
+        ),
+        ("a third step", vec![Event::Tick]),
+        ("marks", vec![Event::DrainChanged(true)]),
+    ];
+    let count = |(what, events): (_, Vec<Event>)| {
+        let before = bench.core.state().table().store().looks.get();
+        events.into_iter().for_each(|event| bench.feed(event));
+        assert!(bench.core.is_walking(), "{what}");
+        (what, bench.core.state().table().store().looks.get() - before)
+    };
+    steps.into_iter().map(count).collect()
+}
+
+#[test]
+#[cfg(feature = "transit")]
+fn no_step_goes_over_the_whole_table() {
+    let (small, large) = (walked(1_000), walked(20_000));
+    assert_eq!(small, large);
+    for (what, looks) in large {
+        assert!(looks < 3_000, "{what} looks at the store {looks} times");
     }
 }

@@ -161,7 +161,7 @@ fn an_origin_that_drains_comes_after_the_others_of_its_service() {
 #[test]
 fn a_large_table_is_marked_in_steps_and_nobody_is_told_half_of_a_route() {
     let mut bench = bench();
-    let names: Vec<_> = (0..4 * Limits::MARKED).map(|n| std::format!("s{n}.acme.example")).collect();
+    let names: Vec<_> = (0..4 * Limits::CLOUD.walked).map(|n| std::format!("s{n}.acme.example")).collect();
     let all: Vec<_> = names.iter().map(|s| (s.as_str(), "b", through("b"))).collect();
     bench.announce(1, &all);
     let held = bench.remote(2).table.len();
@@ -170,7 +170,7 @@ fn a_large_table_is_marked_in_steps_and_nobody_is_told_half_of_a_route() {
     });
     bench.feed(Event::DrainChanged(true));
     let first = bench.news(2).0;
-    assert!(first > 0 && first <= Limits::MARKED, "{first} in the first step");
+    assert!(first > 0 && first <= Limits::CLOUD.walked, "{first} in the first step");
     assert!(!bench.core.all_told());
     assert_eq!(bench.core.next_deadline(), Some(bench.now), "the next step is due at once");
     // Halfway through, it stays after all; and goes in the end.

@@ -52,6 +52,7 @@ fn connections_take_turns() {
         bench.feed(peer(name, None));
         bench.up_with(session, name, 0);
     }
+    bench.run_until(bench.now);
     let now = bench.moment();
     for session in [1, 2, 3] {
         bench.core.handle(&Event::Writable { session: SessionId(session), bytes: PLENTY }, now);
