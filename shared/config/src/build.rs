@@ -16,6 +16,8 @@ use crate::tree::Tree;
 
 /// Of certificates, where the key is not there: on the edge.
 const DEFAULT_LIFETIME_S: u64 = 90 * 86_400;
+/// Bytes of one route, on the average, where `limits.bytes_per_peer` is not said.
+const BYTES_OF_ROUTE: u32 = 256;
 
 /// Reads the tree. `None` where the check found an error in what every configuration needs; elements of a
 /// list in which it found one are left out.
@@ -89,6 +91,9 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
             udp_flows: number(limits, "udp_flows")?,
             udp_idle_s: number(limits, "udp_idle_s")?,
             routes_per_peer: number(limits, "routes_per_peer")?,
+            bytes_per_peer: number(limits, "bytes_per_peer").or_else(|| {
+                number(limits, "routes_per_peer").map(|n: u32| n.saturating_mul(BYTES_OF_ROUTE))
+            })?,
             expose: number(limits, "expose")?,
             window: number(limits, "window")?,
             http_clients: number(limits, "http_clients")?,

@@ -184,6 +184,8 @@ pub struct Capacities {
     pub udp_idle_s: u32,
     /// Routes of one neighbour. When full: new ones are refused; the session stays.
     pub routes_per_peer: u32,
+    /// Bytes of attributes of the routes of one neighbour of the organisation. When full: as above.
+    pub bytes_per_peer: u32,
     /// Local ports for remote services. When full: the configuration is refused.
     pub expose: u32,
     /// Bytes of one neighbour's flows under way to this node. When full: the neighbour waits.

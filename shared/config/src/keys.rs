@@ -512,6 +512,13 @@ static LIMITS: &[Key] = &[
         "leave it out for the default",
     ),
     Key::new(
+        "bytes_per_peer",
+        Kind::Integer(1, u32::MAX as u64),
+        Derived("256 for each of routes_per_peer"),
+        "Bytes of route entries that one neighbour of this organisation may announce. When full: new ones are refused, the session stays.",
+        "leave it out for the default",
+    ),
+    Key::new(
         "expose",
         Kind::Capacity(|c| c.expose),
         PerBuild { edge: 16, cloud: 256 },

@@ -283,6 +283,7 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
         ("limits.udp_flows", json!(17), |c| c.limits.udp_flows.to_string(), "17"),
         ("limits.udp_idle_s", json!(18), |c| c.limits.udp_idle_s.to_string(), "18"),
         ("limits.routes_per_peer", json!(15), |c| c.limits.routes_per_peer.to_string(), "15"),
+        ("limits.bytes_per_peer", json!(19), |c| c.limits.bytes_per_peer.to_string(), "19"),
         ("limits.expose", json!(16), |c| c.limits.expose.to_string(), "16"),
         ("limits.window", json!(70_000), |c| c.limits.window.to_string(), "70000"),
         ("limits.http_clients", json!(17), |c| c.limits.http_clients.to_string(), "17"),

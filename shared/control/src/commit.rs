@@ -14,6 +14,7 @@ use crate::changes::Changes;
 use crate::config::PeerConfig;
 use crate::delta::{Count, Delta, Write};
 use crate::effect::{Effect, Notice};
+use crate::limits::Limits;
 use crate::news::NUMBERED;
 use crate::plugins;
 use crate::state::{Peer, State};
@@ -172,9 +173,10 @@ impl<S: Store> State<S> {
         stands: Option<usize>,
     ) -> Option<String> {
         let peer = self.peer_by_sym(neighbour)?;
-        let max_routes = peer.max_routes(self.settings.limits.routes_per_peer);
+        let limits = &self.settings.limits;
+        let (max_routes, max_bytes) = (peer.max_routes(limits), peer.max_bytes(limits));
         let full = stands.is_none() && peer.routes >= max_routes.saturating_mul(2)
-            || peer.bytes + new > peer.max_bytes().saturating_mul(2).saturating_add(stands.unwrap_or(0));
+            || peer.bytes + new > max_bytes.saturating_mul(2).saturating_add(stands.unwrap_or(0));
         if full {
             return Some("what this peer has yet to confirm leaves no room for more".to_string());
         }
@@ -182,7 +184,6 @@ impl<S: Store> State<S> {
         if (known.is_none() || mutant!(ReplacementRefused)) && peer.confirmed.0 >= most {
             return Some(alloc::format!("the limit of {max_routes} routes for this peer is reached"));
         }
-        let max_bytes = peer.max_bytes();
         if peer.confirmed.1 + new > max_bytes.saturating_add(known.unwrap_or(0)) {
             return Some(alloc::format!("the limit of {max_bytes} bytes of routes for this peer is reached"));
         }
@@ -194,7 +195,7 @@ impl<S: Store> State<S> {
         if neighbour == self.own || key.is_some_and(|key| self.table.best(key).is_some()) {
             return None;
         }
-        let most = crate::Limits::ORIGINS_OF_SERVICE;
+        let most = Limits::ORIGINS_OF_SERVICE;
         let service = self.table.store().find(service)?;
         let full = self.table.store().bests_of(service).nth(most - 1).is_some();
         full.then(|| alloc::format!("the limit of {most} origins of one service is reached"))
@@ -207,7 +208,7 @@ impl<S: Store> State<S> {
             let first = peer.refused == 0 || peer.refused_why.as_deref() != Some(&why);
             peer.refused = peer.refused.saturating_add(1);
             peer.refused_why = Some(why.clone());
-            if peer.refused_names.len() < crate::Limits::REFUSED_NAMES {
+            if peer.refused_names.len() < Limits::REFUSED_NAMES {
                 peer.refused_names.insert(put.names.0.to_string());
             }
             if first {
@@ -222,9 +223,9 @@ impl<S: Store> State<S> {
     }
 
     fn warn(&mut self, neighbour: Sym, effects: &mut Vec<Effect>) {
-        let internal = self.settings.limits.routes_per_peer;
+        let limits = self.settings.limits;
         let Some(peer) = self.peer_mut(neighbour).filter(|p| !p.warned) else { return };
-        if fills(peer, internal, WARN_PERCENT) {
+        if fills(peer, &limits, WARN_PERCENT) {
             peer.warned = true;
             effects.push(Effect::Notice(Notice::NearLimit(peer.config.name.clone())));
         }
@@ -250,9 +251,9 @@ impl<S: Store> State<S> {
                 peer.confirmed = (routes.saturating_sub(freed), bytes.saturating_sub(len));
             }
         }
-        let internal = self.settings.limits.routes_per_peer;
+        let limits = self.settings.limits;
         if let Some(peer) = self.peer_mut(neighbour).filter(|p| p.warned) {
-            peer.warned = fills(peer, internal, CALM_PERCENT);
+            peer.warned = fills(peer, &limits, CALM_PERCENT);
         }
     }
 
@@ -366,11 +367,11 @@ impl<S: Store> State<S> {
 }
 
 /// Whether a peer has used this share of one of its limits, in percent.
-fn fills(peer: &Peer, internal: usize, percent: usize) -> bool {
+fn fills(peer: &Peer, limits: &Limits, percent: usize) -> bool {
     let near = |used: usize, max: usize| used.saturating_mul(100) >= max.saturating_mul(percent);
-    let bytes = peer.max_bytes();
+    let bytes = peer.max_bytes(limits);
     let (routes, used) = peer.confirmed;
-    near(routes, peer.max_routes(internal)) || (bytes < usize::MAX && near(used, bytes))
+    near(routes, peer.max_routes(limits)) || (bytes < usize::MAX && near(used, bytes))
 }
 
 /// An announcement on its way into the table.

@@ -15,9 +15,9 @@ use crate::sum::Sum;
 
 impl Peer {
     /// Whether another route with so many bytes of attributes fits its limits.
-    fn has_room(&self, bytes: usize, internal: usize) -> bool {
-        self.confirmed.0 < self.max_routes(internal)
-            && self.confirmed.1.saturating_add(bytes) <= self.max_bytes()
+    fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
+        self.confirmed.0 < self.max_routes(limits)
+            && self.confirmed.1.saturating_add(bytes) <= self.max_bytes(limits)
     }
 
     /// Whether digests of it count: who does not know refreshes has no use for them.
@@ -63,9 +63,9 @@ impl<S: Store> Core<S> {
     /// A neighbour said what the digest of its table is.
     pub(crate) fn digest_came(&mut self, session: SessionId, digest: [u8; 16], now: Now) {
         let Some(name) = self.state.by_session.get(&session) else { return };
-        let most = self.state.settings.limits.routes_per_peer;
+        let limits = self.state.settings.limits;
         let Some(peer) = self.state.peers.get_mut(name).filter(|p| p.synced) else { return };
-        let room = peer.compared.least_refused().is_some_and(|bytes| peer.has_room(bytes, most));
+        let room = peer.compared.least_refused().is_some_and(|bytes| peer.has_room(bytes, &limits));
         if peer.compares() && peer.compared.judge(digest, room, now.mono) {
             let name = name.clone();
             self.ask_refresh(session, name);

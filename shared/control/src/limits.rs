@@ -13,6 +13,10 @@ pub struct Limits {
     pub links_per_peer: usize,
     /// Routes of one internal neighbour. When full: new ones are refused, old ones stay, the session stays.
     pub routes_per_peer: usize,
+    /// Bytes of attributes of all routes of one internal neighbour: one route may have [`WireLimits::ENTRY`]. When full: as for
+    /// their number. An agreement says it of a neighbour of another organisation.
+    #[serde(default = "unbounded")]
+    pub bytes_per_peer: usize,
     /// Notices that the shell has not drained. When full: new ones are dropped and counted; no other effect is.
     pub notices: usize,
     /// Keys that an export group remembers only for slow peers, beyond the most that it announced at one time: the
@@ -29,12 +33,14 @@ pub struct Limits {
     pub walked: usize,
 }
 
-/// What recordings from before the bound were made with.
+/// What recordings from before a bound were made with.
 fn unbounded() -> usize {
     usize::MAX
 }
 
 impl Limits {
+    /// What [`Limits::bytes_per_peer`] is if nobody sets it: so much for each of its routes, on the average.
+    pub const BYTES_OF_ROUTE: usize = 256;
     /// Connections that are ended but not gone, whose last words are still heard. When full: the oldest is
     /// forgotten, and what its other side says is not logged.
     pub const CLOSING: usize = 64;
@@ -83,6 +89,7 @@ impl Limits {
         services: 100_000,
         links_per_peer: 4,
         routes_per_peer: 1_000_000,
+        bytes_per_peer: 1_000_000 * Self::BYTES_OF_ROUTE,
         notices: 1_024,
         tombstones: 100_000,
         origins: 8,
@@ -94,6 +101,7 @@ impl Limits {
         services: 256,
         links_per_peer: 4,
         routes_per_peer: 1_024,
+        bytes_per_peer: 1_024 * Self::BYTES_OF_ROUTE,
         notices: 128,
         tombstones: 1_024,
         origins: 8,
@@ -117,14 +125,15 @@ impl Limits {
         WireLimits::INTEREST_BYTES + WireLimits::INTEREST * Self::PATTERN + self.routes_per_peer * Self::HELD
     }
 
-    /// The most memory of everything counted here, in bytes, export groups of 128-byte entries included.
+    /// The most memory of everything counted here, in bytes, an export group included: its entries, and what they say.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
-        self.peers * (2_048 + self.interested())
+        (self.peers * (2_048 + self.interested())
             + self.services * 512
             + self.notices * 256
             + (self.routes_per_peer + self.tombstones) * 256
-            + self.flaps() * (512 + 8 * Self::FLAP_CHANGES as usize)
+            + self.flaps() * (512 + 8 * Self::FLAP_CHANGES as usize))
+            .saturating_add(self.bytes_per_peer)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::compared::Compared;
 use crate::config::{LocalService, PeerConfig, Settings};
 use crate::event::SessionId;
 use crate::flap::Flaps;
+use crate::limits::Limits;
 use crate::news::NewsOf;
 use crate::stale::Stale;
 use crate::walk::Judging;
@@ -130,19 +131,19 @@ impl Peer {
 
     /// How many routes it may have here: by the agreement, or by our own limit inside the organisation.
     #[must_use]
-    pub fn max_routes(&self, internal: usize) -> usize {
+    pub fn max_routes(&self, limits: &Limits) -> usize {
         match &self.config.agreement {
             Some(a) => a.party(self.config.name.org()).map_or(0, |p| p.max_services as usize),
-            None => internal,
+            None => limits.routes_per_peer,
         }
     }
 
-    /// How many bytes of attributes it may have here.
+    /// How many bytes of attributes it may have here, by the same.
     #[must_use]
-    pub fn max_bytes(&self) -> usize {
+    pub fn max_bytes(&self, limits: &Limits) -> usize {
         match &self.config.agreement {
             Some(a) => a.party(self.config.name.org()).map_or(0, |p| p.max_bytes as usize),
-            None => usize::MAX,
+            None => limits.bytes_per_peer,
         }
     }
 }

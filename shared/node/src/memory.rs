@@ -8,6 +8,7 @@ use catalyst_identity::Limits as TrustLimits;
 use catalyst_store::Limits as StoreLimits;
 use catalyst_transport::{Held, Limits as TransportLimits};
 use catalyst_tunnel::Limits as TunnelLimits;
+use catalyst_wire::Limits as WireLimits;
 use serde::Serialize;
 
 use crate::limits::Limits;
@@ -71,6 +72,7 @@ pub fn control_limits(limits: &Capacities, base: catalyst_control::Limits) -> ca
         peers: limits.peers as usize,
         services: limits.services as usize,
         routes_per_peer: limits.routes_per_peer as usize,
+        bytes_per_peer: limits.bytes_per_peer as usize,
         ..base
     }
 }
@@ -101,8 +103,26 @@ fn programs(programs: impl Iterator<Item = usize>, edge: bool) -> Option<Bound> 
 #[must_use]
 pub fn bounds(config: &Config, edge: bool, table: usize) -> Vec<Bound> {
     let mut all = limited(&config.limits, edge, table, config.http.is_some());
+    if !edge {
+        let foreign = config.peers.iter().any(|peer| peer.org != config.org);
+        all.push(attributes(&config.limits, foreign));
+    }
     all.extend(programs(crate::services::programs(config), edge));
     all
+}
+
+/// What the routes of a server's table say, which grows with them: a board has room for it from the start. A neighbour that
+/// tells its table again may have all of it twice for a while. `foreign` says that there is a neighbour whose agreement says
+/// how much it may announce.
+fn attributes(limits: &Capacities, foreign: bool) -> Bound {
+    let longest = limits.routes as usize * WireLimits::ENTRY;
+    let told = limits.peers as usize * 2 * limits.bytes_per_peer as usize;
+    let (of, bytes) = if foreign || longest <= told {
+        (format!("limits.routes {}, each of {} bytes", limits.routes, WireLimits::ENTRY), longest)
+    } else {
+        (format!("limits.peers {}, limits.bytes_per_peer {}", limits.peers, limits.bytes_per_peer), told)
+    };
+    Bound { what: "attributes of routes", of, bytes }
 }
 
 /// The parts that limits decide. `http` says whether there is a port for HTTP by Host.
@@ -183,6 +203,7 @@ mod tests {
         services: 64,
         flows: 1024,
         routes_per_peer: 1024,
+        bytes_per_peer: 1024 * 256,
         expose: 16,
         window: 1 << 20,
         http_clients: 32,
@@ -208,6 +229,16 @@ mod tests {
     }
 
     #[test]
+    fn attributes_are_bounded_by_neighbours_or_by_routes() {
+        let few = Capacities { routes: 100_000, bytes_per_peer: 1_000_000, ..SMALL };
+        assert_eq!(attributes(&few, false).bytes, 3 * 2 * 1_000_000);
+        assert!(attributes(&few, false).of.contains("limits.bytes_per_peer 1000000"));
+        assert_eq!(attributes(&few, true).bytes, 100_000 * WireLimits::ENTRY, "an agreement may allow more");
+        let many = Capacities { bytes_per_peer: u32::MAX, ..few };
+        assert_eq!(attributes(&many, false).bytes, 100_000 * WireLimits::ENTRY);
+    }
+
+    #[test]
     fn each_key_that_is_named_moves_the_sum() {
         let least = sum(&SMALL, false);
         for more in [
@@ -216,6 +247,7 @@ mod tests {
             Capacities { services: 65, ..SMALL },
             Capacities { flows: 1025, ..SMALL },
             Capacities { routes_per_peer: 2048, ..SMALL },
+            Capacities { bytes_per_peer: 2048 * 256, ..SMALL },
             Capacities { window: 2 << 20, ..SMALL },
         ] {
             assert!(sum(&more, false) > least, "{more:?}");

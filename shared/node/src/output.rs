@@ -208,6 +208,14 @@ fn peers(rows: &[PeerRow]) {
         if let Some(interest) = &peer.interest {
             line(&format!("  {}: asks for {}", peer.name, in_words::interest(interest)));
         }
+        #[cfg(feature = "mesh")]
+        if peer.near_limit {
+            let (bytes, most) = peer.bytes;
+            line(&format!(
+                "  {}: nears its limit: {} of {} routes, {bytes} of {most} bytes",
+                peer.name, peer.routes, peer.max_routes
+            ));
+        }
         if !peer.stale.is_empty() {
             line(&format!("  {}: {}", peer.name, peer.stale));
         }

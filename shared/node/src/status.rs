@@ -100,6 +100,7 @@ impl<S: Store> Engine<S> {
         };
         let announced = peer.session.map_or(0, |s: SessionId| self.core.groups().announced(s).count());
         let now = self.clocks.now().mono;
+        let limits = &self.core.state().settings().limits;
         PeerRow {
             name: name.to_string(),
             relation: relation(peer).to_string(),
@@ -111,8 +112,12 @@ impl<S: Store> Engine<S> {
                 .map_or_else(String::new, |c| c.to_string()),
             since_s: now.saturating_sub(peer.since) / 1000,
             routes: peer.routes,
-            max_routes: peer.max_routes(self.core.state().settings().limits.routes_per_peer),
+            max_routes: peer.max_routes(limits),
             announced,
+            #[cfg(feature = "mesh")]
+            bytes: (peer.bytes, peer.max_bytes(limits)),
+            #[cfg(feature = "mesh")]
+            near_limit: peer.warned,
             refused: peer.refused,
             refused_why: peer.refused_why.clone(),
             refused_by_peer: peer.refused_by_peer.0,

@@ -16,11 +16,11 @@ impl Limits {
     pub const CLOUD: Limits =
         Limits { routes: 1_000_000, names: 2_000_000, attrs: catalyst_wire::Limits::ENTRY };
 
-    /// The most memory that a heap table of these limits takes, in bytes: runs two thirds full, names of
-    /// average length 32, attributes of average length 128. An estimate for sizing, not a guarantee.
+    /// The most memory that a heap table of these limits takes, in bytes, without the attributes of its routes: runs two
+    /// thirds full, names of average length 32. An estimate for sizing, not a guarantee.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
-        self.routes * (size_of::<crate::Slot>() * 2 + 64) * 3 / 2 + self.routes * 128 + self.names * 96
+        self.routes * (size_of::<crate::Slot>() * 2 + 64) * 3 / 2 + self.names * 96
     }
 }
 

@@ -106,7 +106,7 @@ fn finish(
     }
     let tight = links.len() < 20 && rng.percent(7);
     if tight {
-        limit(rng, &mut nodes, &mut links);
+        limit(seed, rng, &mut nodes, &mut links);
     }
     // Where nothing waits for credit, flows in a circle can be timed.
     if rng.percent(40) {
@@ -118,9 +118,12 @@ fn finish(
 }
 
 /// Limits that refuse some of what there is.
-fn limit(rng: &mut Rng, nodes: &mut [NodePlan], links: &mut [LinkPlan]) {
+fn limit(seed: u64, rng: &mut Rng, nodes: &mut [NodePlan], links: &mut [LinkPlan]) {
+    // By a chance of its own: all else stays as it is.
+    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x6279_7465_73);
     for node in nodes {
         node.limits.routes_per_peer = usize::try_from(rng.between((1, 8))).unwrap_or(1);
+        node.limits.bytes_per_peer = chance.one_of([100_000, 100_000, 100_000, 60, 130, 250]);
         // There is hardly room to remember changes.
         node.flap = Flap::OFF;
     }

@@ -89,7 +89,7 @@ impl Net {
                 (_, party) => party.map_or(0, |party| party.max_services as usize),
             },
             most_bytes: match (agreement, party) {
-                (None, _) => usize::MAX,
+                (None, _) => own.limits.bytes_per_peer,
                 (_, party) => party.map_or(0, |party| party.max_bytes as usize),
             },
             stale_max: own.stale_max_ms,

@@ -122,6 +122,37 @@ fn an_agreement_bounds_bytes_and_a_replacement_that_is_too_large_is_gone() {
 }
 
 #[test]
+fn a_neighbour_of_the_organisation_is_bounded_in_bytes_too() {
+    let mut bench = Bench::limited(Limits { bytes_per_peer: 1_000, ..Limits::CLOUD });
+    bench.internal(1, "b.acme.example");
+    let tell = |bench: &mut Bench, n: usize, bytes: usize| {
+        let attestation = std::vec![7u8; bytes];
+        let attrs = Attrs { attestation: Some(&attestation), ..through("b") };
+        bench.announce(1, &[(&format!("s{n}.acme.example"), "b", attrs)]);
+    };
+    bench.effects();
+    bench.heard(1);
+    tell(&mut bench, 0, 200);
+    tell(&mut bench, 1, 200);
+    tell(&mut bench, 2, 200);
+    assert_eq!(bench.notices(), [], "below 80 %");
+    tell(&mut bench, 3, 200);
+    assert_eq!(bench.notices(), [Notice::NearLimit(name("b.acme.example"))]);
+    tell(&mut bench, 4, 200);
+    let peer = bench.peer("b.acme.example");
+    assert_eq!((peer.routes, peer.refused, peer.session), (4, 1, Some(SessionId(1))));
+    assert!(peer.bytes <= 1_000 && peer.bytes > 800, "{} bytes", peer.bytes);
+    assert!(peer.refused_why.as_ref().unwrap().contains("1000 bytes"));
+    let told = bench.heard(1);
+    assert!(matches!(refusals(&told)[..], [(1, why)] if why.contains("1000 bytes")), "{told:?}");
+    // What is small enough still comes in.
+    tell(&mut bench, 5, 1);
+    assert_eq!(bench.peer("b.acme.example").routes, 5);
+    bench.check();
+    bench.give_all_back();
+}
+
+#[test]
 fn a_new_session_counts_its_refusals_from_the_start() {
     let mut bench = bounded(2, 9999);
     for n in 0..5 {

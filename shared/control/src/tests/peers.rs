@@ -200,7 +200,7 @@ fn the_same_configuration_again_changes_nothing_and_another_ends_the_session() {
     assert!(bench.rows().is_empty());
     let peer = bench.peer("p.globex.example");
     assert_eq!((peer.session, peer.routes, peer.sessions), (None, 0, 1), "counters stay");
-    assert_eq!(peer.max_routes(0), 11);
+    assert_eq!(peer.max_routes(&Limits::CLOUD), 11);
     // The old agreement does not open a session any more, the new one does.
     let old = agreement("globex.example", Role::Peer, 10, 9999).digest();
     bench.feed(up(2, "p.globex.example", true));

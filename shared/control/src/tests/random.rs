@@ -253,7 +253,7 @@ proptest! {
 
     #[test]
     fn nor_in_a_table_that_is_always_full(ops in prop::collection::vec(op(), 1..80)) {
-        let limits = Limits { services: 2, peers: 2, links_per_peer: 2, routes_per_peer: 3, notices: 4, tombstones: 2, origins: 1, walked: 1 };
+        let limits = Limits { services: 2, peers: 2, links_per_peer: 2, routes_per_peer: 3, bytes_per_peer: 90, notices: 4, tombstones: 2, origins: 1, walked: 1 };
         let store: Box<Fixed<6, 12, 160, 48>> = Box::new(Fixed::new(6));
         let mut bench = play(Bench::over(store, limits), &ops);
         bench.give_all_back();

@@ -69,6 +69,14 @@ pub struct PeerRow {
     pub routes: usize,
     /// The most that it may have here.
     pub max_routes: usize,
+    /// Bytes of their attributes, and the most that it may have here.
+    #[cfg(feature = "mesh")]
+    #[serde(default)]
+    pub bytes: (usize, usize),
+    /// It nears one of these limits: 80 % of it was used, and has not been let go.
+    #[cfg(feature = "mesh")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub near_limit: bool,
     /// Routes announced to it.
     pub announced: usize,
     /// Routes of it refused in this session, and why.

@@ -16,6 +16,10 @@ pub(crate) fn peer(state: &str, address: &str, error: &str) -> PeerRow {
         since_s: 0,
         routes: 0,
         max_routes: 10,
+        #[cfg(feature = "mesh")]
+        bytes: (0, 1_000),
+        #[cfg(feature = "mesh")]
+        near_limit: false,
         announced: 0,
         refused: 0,
         refused_why: None,
