@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use catalyst_names::NodeName;
 use catalyst_policy::{Denied, Relation, RuleList};
-use catalyst_route_table::{Rank, Route, RouteKey, Store, Sym};
+use catalyst_route_table::{Rank, RouteKey, Store, Sym};
 use catalyst_wire::{Attrs, Health, Limits as WireLimits};
 
 use crate::core::Core;
@@ -148,11 +148,8 @@ impl<S: Store> State<S> {
     }
 
     fn candidates(&self, key: RouteKey) -> Vec<CandidateRow> {
-        let rank = |route: &Route<S::Attrs>| {
-            let eligible = route.rank.eligible && !route.overtaken;
-            Rank { eligible, ..route.rank }
-        };
-        let mut ways: Vec<(Sym, Rank)> = self.table.candidates(key).map(|(sym, r)| (sym, rank(r))).collect();
+        let ranked = self.table.candidates(key).map(|(sym, route)| (sym, route.effective_rank()));
+        let mut ways: Vec<(Sym, Rank)> = ranked.collect();
         ways.sort_by(|a, b| {
             catalyst_route_table::rank::better((&a.1, self.table.text(a.0)), (&b.1, self.table.text(b.0)))
         });

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use catalyst_route_table::{Best, Change, Rank, RouteKey, Store, Sym};
+use catalyst_route_table::{Best, Change, Rank, Route, RouteKey, Store, Sym};
 use catalyst_wire::{Attrs, WellKnown};
 
 use crate::core::Core;
@@ -192,7 +192,7 @@ impl<S: Store> State<S> {
             return None;
         }
         let text = |sym| self.table.text(sym).to_string();
-        let rank = |sym| self.table.route(key, sym).map(|route| route.rank);
+        let rank = |sym| self.table.route(key, sym).map(Route::effective_rank);
         let against = |sym: Sym, other: Sym| {
             let (better, worse) = (rank(sym)?, rank(other).filter(|rank| rank.eligible)?);
             Some(

@@ -239,7 +239,8 @@ impl<S: Store> Run<'_, S> {
         let old = table.best(key).map(|(best, route)| (best.best, route.rank));
         let mut new: Option<(Sym, Rank)> = None;
         let service = || table.text(key.service).to_string();
-        for (sym, route) in table.candidates(key) {
+        // No rule brings back what is overtaken.
+        for (sym, route) in table.candidates(key).filter(|(_, route)| !route.overtaken) {
             let rank = self.ranked(key, sym, &route.rank);
             let pair = |r: &Rank| (r.local_pref, r.cost);
             if rank.eligible && route.rank.eligible && pair(&rank) != pair(&route.rank) {

@@ -16,6 +16,8 @@ mod kit;
 mod limits;
 #[cfg(feature = "watch")]
 mod observe;
+#[cfg(all(feature = "transit", feature = "watch"))]
+mod overtaken;
 mod peers;
 mod plan;
 mod policy;

@@ -71,7 +71,7 @@ impl<S: Store> State<S> {
         let standing = match best {
             Some(b) if b.best == sender => "best",
             Some(b) if b.next == Some(sender) => "next",
-            _ if route.rank.eligible => "alternative",
+            _ if route.effective_rank().eligible => "alternative",
             _ => "ineligible",
         };
         Some(RouteRow {

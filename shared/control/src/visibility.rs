@@ -125,7 +125,7 @@ impl<S: Store> Core<S> {
                 let Ok(attrs) = Attrs::read(route.attrs.as_ref()) else { continue };
                 let entry = all.entry(service.to_string()).or_default();
                 entry.keys.push(key);
-                entry.eligible |= route.rank.eligible;
+                entry.eligible |= route.effective_rank().eligible;
                 entry.unhealthy |= attrs.health != Health::Up;
                 entry.attrs.push(attrs);
             }

@@ -142,7 +142,7 @@ pub enum Shared {
 /// `route ...`
 #[derive(Subcommand, Clone, Debug)]
 pub enum RouteCommand {
-    /// List routes: '*' the best of each origin, '+' the next best, '!' not eligible (not imported, or down),
+    /// List routes: '*' the best of each origin, '+' the next best, '!' not eligible (not imported, down, or overtaken),
     /// '?' remembered of the last run
     #[command(
         after_help = "Examples:\n  catalyst route ls\n  catalyst route ls inventory.acme.example --json"

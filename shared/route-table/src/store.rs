@@ -25,6 +25,13 @@ pub struct Route<A> {
     pub attrs: A,
 }
 
+impl<A> Route<A> {
+    /// The rank as best path takes it: what is overtaken is as good as not eligible.
+    pub fn effective_rank(&self) -> Rank {
+        Rank { eligible: self.rank.eligible && !self.overtaken, ..self.rank }
+    }
+}
+
 /// One key of Loc-RIB: who has the best path, and who would be next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Best {
