@@ -2,6 +2,8 @@
 
 use catalyst_wire::Limits as WireLimits;
 
+use crate::news::NUMBERED;
+
 /// How much the core may hold. Given once, at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
@@ -77,7 +79,7 @@ impl Limits {
     pub const REFRESH_MS: u64 = 60_000;
     /// The longest such time.
     pub const REFRESH_MAX_MS: u64 = 3_600_000;
-    /// Rows of an answer about visibility. When full: the rest is left out.
+    /// Rows of an answer about visibility. When full: the rest is counted and left out.
     pub const VISIBILITY: usize = 4_096;
     /// Rows of each list of a plan. When full: the rest is counted and left out.
     pub const PLAN: usize = 1_024;
@@ -114,6 +116,25 @@ impl Limits {
         Self::FLAPS.min(self.routes_per_peer / 16).max(16)
     }
 
+    /// One piece of news in an entry: encoded, its names at their longest, and its place in a list.
+    const PIECE: usize = 336;
+    /// One word of a node, its name at its longest.
+    const WORD: usize = 112;
+    /// A key by its names at their longest, as it stands in a tree or in a row.
+    const KEY: usize = 288;
+
+    /// The most memory of news: of the entries of the group inside the organisation, of one step, and of what was told of late. Nothing
+    /// in a build that does not number its words.
+    #[must_use]
+    pub const fn news() -> usize {
+        if !NUMBERED {
+            return 0;
+        }
+        let entries = Self::NEWS * (64 + Self::NEWS_OF * Self::PIECE);
+        let step = Self::NEWS * (64 + Self::NEWS_OF * Self::WORD);
+        entries + step + Self::WORDS * (2 * Self::KEY + 64 + Self::NEWS_OF * Self::WORD)
+    }
+
     /// One pattern of a neighbour's interest beside its text: in its list, and in the way back from names to sessions.
     const PATTERN: usize = 128;
     /// One route that a neighbour with an interest holds: what it holds with its hash, what it has yet to hear of, and that
@@ -132,6 +153,7 @@ impl Limits {
             + self.services * 512
             + self.notices * 256
             + (self.routes_per_peer + self.tombstones) * 256
+            + Self::news()
             + self.flaps() * (512 + 8 * Self::FLAP_CHANGES as usize))
             .saturating_add(self.bytes_per_peer)
     }
@@ -164,5 +186,41 @@ mod tests {
         );
         let lonely = Limits { peers: 0, ..few };
         assert!(few.max_bytes() - lonely.max_bytes() > few.peers * WireLimits::INTEREST_BYTES);
+    }
+
+    #[cfg(feature = "transit")]
+    #[test]
+    fn news_is_in_the_sum() {
+        use alloc::boxed::Box;
+        use alloc::string::String;
+        use alloc::vec::Vec;
+        use catalyst_names::Limits as NameLimits;
+        use catalyst_wire::{Overtaken, Seqno, update::write_overtaken};
+
+        use crate::news::News;
+
+        let long = |n: usize| "x".repeat(n);
+        let (service, node) = (long(NameLimits::SERVICE), long(NameLimits::LABEL));
+        let seqno = Seqno { run: u32::MAX, count: u32::MAX };
+        let mut buf = [0; 512];
+        let news = Overtaken { service: &service, origin: &node, node: &node, seqno };
+        let piece = write_overtaken(&mut buf, &news).unwrap().len() + size_of::<Box<[u8]>>();
+        assert!(piece <= Limits::PIECE, "{piece} bytes");
+        let word = size_of::<News>() + NameLimits::LABEL;
+        assert!(word <= Limits::WORD, "{word} bytes");
+        let key = NameLimits::SERVICE + 1 + NameLimits::LABEL + size_of::<String>();
+        assert!(key + size_of::<Vec<News>>() <= Limits::KEY, "{key} bytes");
+        let least = Limits::NEWS * Limits::NEWS_OF * (piece + word)
+            + Limits::WORDS * (2 * key + Limits::NEWS_OF * word);
+        let nobody = Limits {
+            peers: 0,
+            services: 0,
+            notices: 0,
+            routes_per_peer: 0,
+            bytes_per_peer: 0,
+            tombstones: 0,
+            ..Limits::EDGE
+        };
+        assert!(nobody.max_bytes() > least, "{} of {least} bytes", nobody.max_bytes());
     }
 }
