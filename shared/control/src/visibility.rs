@@ -10,6 +10,7 @@ use catalyst_route_table::{RouteKey, Store};
 use catalyst_wire::{Attrs, Health, WellKnown};
 
 use crate::core::Core;
+use crate::limits::Limits;
 use crate::plugins::{self, Verdict};
 use crate::state::Peer;
 
@@ -29,6 +30,38 @@ pub struct VisibilityRow {
     pub why: String,
 }
 
+/// An answer: some rows, and how many there are beyond.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Visibility {
+    /// [`Limits::VISIBILITY`] at most.
+    pub rows: Vec<VisibilityRow>,
+    /// Rows that found no room.
+    #[serde(default)]
+    pub left_out: usize,
+}
+
+impl Visibility {
+    fn is_full(&self) -> bool {
+        self.rows.len() >= Limits::VISIBILITY
+    }
+
+    /// Adds a row for each of these services of a neighbour, as far as there is room.
+    fn add(&mut self, services: BTreeMap<&str, String>, peer: &Peer, ours: bool) {
+        for (service, why) in services {
+            if self.is_full() {
+                self.left_out += 1;
+            } else {
+                self.rows.push(row(service, peer, ours, why));
+            }
+        }
+    }
+
+    /// How many services more may wait to be added, beside these.
+    fn room(&self, services: &BTreeMap<&str, String>) -> usize {
+        Limits::VISIBILITY.saturating_sub(self.rows.len() + services.len())
+    }
+}
+
 /// What is known of one service of this organisation.
 #[derive(Default)]
 struct Own<'a> {
@@ -40,51 +73,57 @@ struct Own<'a> {
 }
 
 impl<S: Store> Core<S> {
-    /// Rows for all neighbours of other organisations, [`crate::Limits::VISIBILITY`] at most: neighbours in the order
-    /// of their names, first what is ours, then what is theirs.
+    /// Rows for all neighbours of other organisations: neighbours in the order of their names, first what is ours, then
+    /// what is theirs.
     #[must_use]
-    pub fn visibility(&self) -> Vec<VisibilityRow> {
+    pub fn visibility(&self) -> Visibility {
         let state = self.state();
         let own_org = state.settings().name.org();
         let foreign: Vec<&Peer> = state.peers().filter(|p| p.config.name.org() != own_org).collect();
-        let mut rows = Vec::new();
+        let mut all = Visibility::default();
         if foreign.is_empty() {
-            return rows;
+            return all;
         }
         let own = self.own_services();
         for peer in foreign {
             let announced: BTreeSet<RouteKey> =
                 peer.session.into_iter().flat_map(|s| self.groups().announced(s)).collect();
             for (service, known) in &own {
-                if rows.len() >= crate::Limits::VISIBILITY {
-                    return rows;
+                if all.is_full() {
+                    all.left_out += 1;
+                    continue;
                 }
                 let why = self.kept_in(peer, service, known, &announced).unwrap_or_default();
-                rows.push(row(service, peer, true, why));
+                all.rows.push(row(service, peer, true, why));
             }
-            self.theirs(peer, &mut rows);
+            self.theirs(peer, &mut all);
         }
-        rows.truncate(crate::Limits::VISIBILITY);
-        rows
+        all
     }
 
     /// Rows for services of others that an export rule names for a neighbour of another organisation: what is passed on to
-    /// whom, or why not. As many at most, in the order of neighbours, then of services.
+    /// whom, or why not, in the order of neighbours.
     #[must_use]
-    pub fn passed_on(&self) -> Vec<VisibilityRow> {
+    pub fn passed_on(&self) -> Visibility {
         let state = self.state();
         let own_org = state.settings().name.org();
-        let mut rows = Vec::new();
+        let mut all = Visibility::default();
         for peer in state.peers().filter(|p| p.config.name.org() != own_org) {
             let mut seen: BTreeMap<&str, String> = BTreeMap::new();
             let named = |service: &str| {
                 let mut rules = state.exports().of(peer.config.name.org(), peer.config.name.as_str());
                 rules.any(|(_, rule)| rule.service.matches(service, own_org))
             };
+            let mut counted = None;
             for (key, _) in state.table().loc_rib() {
                 let service = state.table().text(key.service);
                 let org = service.split_once('.').map_or("", |(_, org)| org);
                 if org == own_org || org == peer.config.name.org() || !named(service) {
+                    continue;
+                }
+                if all.room(&seen) == 0 && !seen.contains_key(service) {
+                    // The keys of a service stand together.
+                    all.left_out += usize::from(counted.replace(key.service) != Some(key.service));
                     continue;
                 }
                 let why = self.silence(key, peer).1.unwrap_or_default();
@@ -93,13 +132,10 @@ impl<S: Store> Core<S> {
                 if why.is_empty() {
                     entry.clear();
                 }
-                if rows.len() + seen.len() >= crate::Limits::VISIBILITY {
-                    break;
-                }
             }
-            rows.extend(seen.into_iter().map(|(service, why)| row(service, peer, true, why)));
+            all.add(seen, peer, true);
         }
-        rows
+        all
     }
 
     /// Services that began in this organisation, wherever in it.
@@ -200,18 +236,22 @@ impl<S: Store> Core<S> {
     }
 
     /// The services that a neighbour announces, and those of it that were refused.
-    fn theirs(&self, peer: &Peer, rows: &mut Vec<VisibilityRow>) {
+    fn theirs(&self, peer: &Peer, all: &mut Visibility) {
         let state = self.state();
         let mut seen: BTreeMap<&str, String> = BTreeMap::new();
         for name in &peer.refused_names {
             let why = peer.refused_why.as_deref().unwrap_or("a limit is reached");
             seen.insert(name, alloc::format!("refused by limit: {why}"));
         }
-        let mut after = None;
+        let (mut after, mut counted) = (None, None);
         while let Some(key) = state.table().next_of(peer.sym, after) {
             after = Some(key);
             let Some(route) = state.table().route(key, peer.sym) else { continue };
             let service = state.table().text(key.service);
+            if all.room(&seen) == 0 && !seen.contains_key(service) {
+                all.left_out += usize::from(counted.replace(key.service) != Some(key.service));
+                continue;
+            }
             let why = if route.rank.eligible {
                 String::new()
             } else {
@@ -221,11 +261,8 @@ impl<S: Store> Core<S> {
             if why.is_empty() {
                 entry.clear();
             }
-            if seen.len() + rows.len() >= crate::Limits::VISIBILITY {
-                break;
-            }
         }
-        rows.extend(seen.into_iter().map(|(service, why)| row(service, peer, false, why)));
+        all.add(seen, peer, false);
     }
 }
 

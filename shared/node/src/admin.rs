@@ -11,7 +11,7 @@
 //! key, a token or a secret.
 
 use catalyst_control::view::RouteRow;
-use catalyst_control::visibility::VisibilityRow;
+use catalyst_control::visibility::Visibility;
 use catalyst_names::{NodeId, NodeName, Protocol, ServiceLabel, ServiceName};
 use serde::{Deserialize, Serialize};
 
@@ -268,7 +268,7 @@ pub enum Answer {
     #[cfg(feature = "mesh")]
     Drain(Box<DrainRow>),
     /// Which services pass between organisations.
-    Visibility(Vec<VisibilityRow>),
+    Visibility(Visibility),
     /// Nodes of the authority's books.
     Nodes(Vec<NodeRow>),
     /// What a node gets that asked for a certificate; never an answer on the socket.

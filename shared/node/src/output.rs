@@ -44,7 +44,7 @@ pub(crate) fn json(answer: &Answer) {
         Answer::Watch(rows) => serde_json::to_string_pretty(rows),
         #[cfg(feature = "mesh")]
         Answer::Explained(explained) => serde_json::to_string_pretty(explained),
-        Answer::Visibility(rows) => serde_json::to_string_pretty(rows),
+        Answer::Visibility(all) => serde_json::to_string_pretty(all),
         Answer::Nodes(rows) => serde_json::to_string_pretty(rows),
         other @ (Answer::Bundle { .. }
         | Answer::Invitation { .. }
@@ -77,7 +77,7 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
         Answer::Watch(rows) => rows.iter().for_each(|row| line(&in_words::watched(row))),
         #[cfg(feature = "mesh")]
         Answer::Explained(explained) => in_words::explained(explained).iter().for_each(|text| line(text)),
-        Answer::Visibility(rows) => visibility(rows),
+        Answer::Visibility(all) => visibility(&all.rows, all.left_out),
         Answer::Bundle { pem, .. } => raw(pem.trim_end()),
         Answer::Nodes(rows) => nodes(rows),
         Answer::Invitation { token, node, expires, address } => {
@@ -320,13 +320,16 @@ fn details(rule: &Rule) -> String {
     words.join(" ")
 }
 
-fn visibility(rows: &[VisibilityRow]) {
+fn visibility(rows: &[VisibilityRow], left_out: usize) {
     let cells = |v: &VisibilityRow| {
         let who = if v.ours { format!("{} sees", v.peer) } else { format!("of {}, seen here", v.peer) };
         vec![v.service.clone(), who, if v.visible { "yes".to_string() } else { v.why.clone() }]
     };
     let none = "no peer of another organisation";
     table(&["SERVICE", "WHO", "VISIBLE"], &rows.iter().map(cells).collect::<Vec<_>>(), none);
+    if left_out > 0 {
+        line(&format!("{left_out} more row(s) are left out"));
+    }
 }
 
 fn status(s: &Status) {
@@ -430,7 +433,7 @@ fn status(s: &Status) {
     }
     if !s.visibility.is_empty() {
         line("");
-        visibility(&s.visibility);
+        visibility(&s.visibility, s.visibility_left_out);
     }
     line("");
     line(&format!("next: {}", s.next_step));

@@ -109,9 +109,10 @@ impl<S: RouteStore> Engine<S> {
             Request::Undrain => Outcome::Done(self.undrain()),
             #[cfg(feature = "mesh")]
             Request::Visibility => {
-                let mut rows = self.core.visibility();
-                rows.extend(self.core.passed_on());
-                Outcome::Done(Ok(Answer::Visibility(rows)))
+                let (mut all, passed) = (self.core.visibility(), self.core.passed_on());
+                all.rows.extend(passed.rows);
+                all.left_out += passed.left_out;
+                Outcome::Done(Ok(Answer::Visibility(all)))
             }
             #[cfg(not(feature = "mesh"))]
             Request::Visibility => Outcome::Done(Ok(Answer::Visibility(self.core.visibility()))),

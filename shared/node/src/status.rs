@@ -243,6 +243,7 @@ impl<S: Store> Engine<S> {
         let stats = self.transport.stats();
         let counters = state.counters();
         let (flows, totals) = self.tables.flows();
+        let visibility = self.core.visibility();
         let mut status = Status {
             node: state.settings().name.to_string(),
             build: self.facts.build.to_string(),
@@ -269,7 +270,8 @@ impl<S: Store> Engine<S> {
             services: self.service_rows(),
             expose: self.expose_rows(),
             http: self.facts.http.map(|address| address.to_string()),
-            visibility: self.core.visibility(),
+            visibility: visibility.rows,
+            visibility_left_out: visibility.left_out,
             refused_connections: stats.refused + counters.unconfigured,
             sessions_ended: counters.sessions_ended,
             malformed_frames: counters.malformed_frames + stats.protocol_errors,

@@ -65,7 +65,7 @@ fn it_is_shown_as_ineligible_wherever_it_is_shown() {
     assert_eq!(explained.origins[0].candidates[1].route.standing, "ineligible");
     let best = seen.iter().find(|row| row.what == "best").unwrap();
     assert_eq!((&*best.service, &*best.via, &*best.why), (X, C, "b.acme.example is not usable"));
-    let visible = bench.core.visibility();
+    let visible = bench.core.visibility().rows;
     let y = visible.iter().find(|row| row.service == Y).unwrap();
     assert_eq!((y.visible, &*y.why), (false, "no usable way to it"));
 }

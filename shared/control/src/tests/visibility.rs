@@ -11,7 +11,7 @@ use crate::*;
 const P: &str = "p.globex.example";
 
 fn why(bench: &Bench, service: &str) -> String {
-    let rows = bench.core.visibility();
+    let rows = bench.core.visibility().rows;
     let row = rows.iter().find(|r| r.service == service && r.peer == P).expect("a row for the service");
     assert_eq!(row.visible, row.why.is_empty());
     assert_eq!(row.ours, service.ends_with("acme.example"));
@@ -108,7 +108,7 @@ fn what_is_passed_on_has_a_row_for_each_rule_that_names_it_and_a_reason() {
     let routes: std::vec::Vec<_> = all.iter().map(|s| (s.as_str(), "o", across("globex.example"))).collect();
     bench.announce(1, &routes);
     let rows = |bench: &Bench| -> std::vec::Vec<_> {
-        let rows = bench.core.passed_on().into_iter();
+        let rows = bench.core.passed_on().rows.into_iter();
         rows.map(|r| (r.service, r.peer, r.ours, r.visible, r.why)).collect()
     };
     let row = |visible: bool, why: &str| {
@@ -127,4 +127,29 @@ fn what_is_passed_on_has_a_row_for_each_rule_that_names_it_and_a_reason() {
     let found = rows(&bench);
     assert!(found[0].4.starts_with("it would be a leak"), "{found:?}");
     assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn what_finds_no_room_is_counted() {
+    let mut bench = Bench::new();
+    bench.feed(rules(&["*.*<globex.example", "*.*>initech.example"]));
+    bench.feed(peer(P, Some(agreement("globex.example", Role::Customer, 9_999, 9_999_999))));
+    bench.feed(peer("q.initech.example", Some(agreement("initech.example", Role::Customer, 9, 9_999))));
+    bench.up(1, P);
+    ["inventory", "orders"].into_iter().for_each(|label| bench.offer(label));
+    // Two ways to each: a service has one row.
+    for n in 0..Limits::VISIBILITY + 5 {
+        let service = std::format!("s{n:05}.globex.example");
+        let route = || across("globex.example");
+        bench.announce(1, &[(&service, "o1", route()), (&service, "o2", route())]);
+    }
+    let services = Limits::VISIBILITY + 5;
+    let seen = bench.core.visibility();
+    // Two of ours for each neighbour, and all of theirs.
+    assert_eq!((seen.rows.len(), seen.left_out), (Limits::VISIBILITY, 2 + services + 2 - Limits::VISIBILITY));
+    let passed = bench.core.passed_on();
+    assert_eq!((passed.rows.len(), passed.left_out), (Limits::VISIBILITY, services - Limits::VISIBILITY));
+    bench.feed(Event::PeerRemoved(name(P)));
+    assert_eq!(bench.core.visibility().left_out, 0);
+    assert_eq!(bench.core.passed_on(), crate::visibility::Visibility::default());
 }

@@ -74,6 +74,9 @@ pub struct Status {
     /// What passes between organisations, and why not.
     #[serde(default)]
     pub visibility: Vec<VisibilityRow>,
+    /// Rows of it that found no room.
+    #[serde(default)]
+    pub visibility_left_out: usize,
     /// Connections that were turned away: not configured, not trusted, malformed.
     pub refused_connections: u64,
     /// Sessions ended by this node for cause.

@@ -67,6 +67,7 @@ pub(crate) fn status() -> Status {
         peers: Vec::new(),
         services: Vec::new(),
         visibility: Vec::new(),
+        visibility_left_out: 0,
         expose: Vec::new(),
         http: None,
         refused_connections: 0,
