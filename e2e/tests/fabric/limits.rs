@@ -49,7 +49,15 @@ fn a_full_edge_table_refuses_new_routes_keeps_the_old_and_shows_it() {
     cloud.add_service(json!({ "name": "old-3", "target": "127.0.0.1:9", "cost": 5 }));
     edge.wait_routes("old-3.acme.example", "its new cost", |rows| rows[0]["cost"] == 5);
     cloud.remove("old-4");
-    edge.wait_no_route("old-4.acme.example");
+    edge.wait_peer(&cloud, "four refused", |row| row["refused"] == 4 && row["routes"] == 10);
+    let taken = names(&edge.routes()).iter().filter(|name| name.starts_with("new-")).count();
+    assert_eq!(taken, 1, "what was refused is asked for when there is room for it");
+    cloud.wait_peer(&edge, "four refused by the peer", |row| row["refused_by_peer"] == 4);
+    // What is withdrawn is refused no longer, and both ends say so.
+    (0..5).for_each(|n| cloud.remove(&format!("new-{n}")));
+    edge.wait_peer(&cloud, "nothing refused", |row| row["refused"] == 0 && row["refused_why"].is_null());
+    cloud.wait_peer(&edge, "nothing refused by the peer", |row| row["refused_by_peer"] == 0);
+    assert!(!edge.status()["next_step"].as_str().unwrap().contains("limit"));
     cloud.add("newest", nowhere());
     edge.wait_route("newest.acme.example");
 }

@@ -39,6 +39,7 @@ impl<S: Store> State<S> {
                     self.put(put, &mut changes, effects);
                 }
                 Write::Withdraw { neighbour, service, origin } => {
+                    self.settle(neighbour, (&service, &origin));
                     if let Some(key) = self.table.key(&service, &origin) {
                         let best = if mutant!(WithdrawsBest) { self.table.best(key) } else { None };
                         let neighbour = best.map_or(neighbour, |(best, _)| best.best);
@@ -111,15 +112,17 @@ impl<S: Store> State<S> {
         let known = old.filter(|r| r.generation == generation).map(|r| r.attrs.as_ref().len());
         let stands = old.map(|r| r.attrs.as_ref().len());
         let over = self.over_limit(put.neighbour, put.attrs.len(), known, stands);
+        let lacks_bytes = over.is_some();
         if let Some(why) = over.or_else(|| self.crowded(put.neighbour, put.names.0, key)) {
             if let Some(key) = key.filter(|_| !mutant!(RefusedStays)) {
                 // What stands there is no longer what the neighbour announces.
                 self.take(put.neighbour, key, changes);
             }
-            if let Some(peer) = self.peer_mut(put.neighbour) {
-                peer.compared.refused(put.attrs.len());
+            self.refuse(put.neighbour, &put, why, effects);
+            if let Some(peer) = self.peer_mut(put.neighbour).filter(|_| lacks_bytes) {
+                peer.compared.lacks_bytes(put.attrs.len());
             }
-            return self.refuse(put.neighbour, &put, why, effects);
+            return;
         }
         #[cfg(feature = "watch")]
         let before = self.glance(key, put.neighbour);
@@ -145,10 +148,8 @@ impl<S: Store> State<S> {
                     let (routes, bytes) = peer.confirmed;
                     peer.confirmed =
                         (routes + usize::from(known.is_none()), (bytes + new_len).saturating_sub(old_len));
-                    if !peer.refused_names.is_empty() {
-                        peer.refused_names.remove(put.names.0);
-                    }
                 }
+                self.settle(put.neighbour, put.names);
                 self.warn(put.neighbour, effects);
             }
             Err(refusal) => {
@@ -156,6 +157,11 @@ impl<S: Store> State<S> {
                     self.take(put.neighbour, key, changes);
                 }
                 self.refuse(put.neighbour, &put, refusal.to_string(), effects);
+                let store = self.table.store();
+                let (routes, names) = (store.len(), store.names());
+                if let Some(peer) = self.peer_mut(put.neighbour) {
+                    peer.compared.lacks_table(refusal, routes, names);
+                }
             }
         }
     }
@@ -204,13 +210,8 @@ impl<S: Store> State<S> {
     fn refuse(&mut self, neighbour: Sym, put: &Put<'_>, why: String, effects: &mut Vec<Effect>) {
         self.counters.refused += 1;
         if let Some(peer) = self.peer_mut(neighbour) {
-            peer.compared.suspend();
-            let first = peer.refused == 0 || peer.refused_why.as_deref() != Some(&why);
-            peer.refused = peer.refused.saturating_add(1);
-            peer.refused_why = Some(why.clone());
-            if peer.refused_names.len() < Limits::REFUSED_NAMES {
-                peer.refused_names.insert(put.names.0.to_string());
-            }
+            let first = peer.refused.refuse(put.names, &why);
+            peer.compared.refuses(true);
             if first {
                 effects.push(Effect::Notice(Notice::Refusing(peer.config.name.clone(), why)));
             }
@@ -219,6 +220,14 @@ impl<S: Store> State<S> {
         {
             self.services.remove(&label);
             effects.push(Effect::Notice(Notice::ServiceRefused(label, why)));
+        }
+    }
+
+    /// An announcement of a neighbour is refused no longer, if it was: it is withdrawn, or held.
+    fn settle(&mut self, neighbour: Sym, names: (&str, &str)) {
+        if let Some(peer) = self.peer_mut(neighbour).filter(|peer| peer.refused.is_any()) {
+            peer.refused.settle(names);
+            peer.compared.refuses(peer.refused.is_any());
         }
     }
 

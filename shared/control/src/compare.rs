@@ -64,8 +64,11 @@ impl<S: Store> Core<S> {
     pub(crate) fn digest_came(&mut self, session: SessionId, digest: [u8; 16], now: Now) {
         let Some(name) = self.state.by_session.get(&session) else { return };
         let limits = self.state.settings.limits;
+        let store = self.state.table.store();
+        let (routes, names) = (store.len(), store.names());
         let Some(peer) = self.state.peers.get_mut(name).filter(|p| p.synced) else { return };
-        let room = peer.compared.least_refused().is_some_and(|bytes| peer.has_room(bytes, &limits));
+        let fits = |bytes| peer.has_room(bytes, &limits);
+        let room = peer.compared.has_room(fits, routes, names);
         if peer.compares() && peer.compared.judge(digest, room, now.mono) {
             let name = name.clone();
             self.ask_refresh(session, name);
@@ -93,6 +96,7 @@ impl<S: Store> Core<S> {
                     self.refresh_begun(&name, now);
                 } else {
                     self.refresh_ended(&name, now);
+                    self.tell_refusals(session);
                 }
             }
             // Of a later version.

@@ -1,5 +1,7 @@
 //! What a neighbour's digests say: the sum over what it announced, and when to ask for a refresh.
 
+use catalyst_route_table::Refusal;
+
 use crate::limits::Limits;
 use crate::sum::Sum;
 
@@ -20,8 +22,10 @@ pub struct Compared {
     retry_at: Option<u64>,
     /// Digests in a row that did not fit.
     row: u32,
-    /// The least that was refused of it for want of room since then, in bytes of attributes.
-    least_refused: Option<usize>,
+    /// Something that it announced is refused for want of room. The same, until it is withdrawn or has found room.
+    refusing: bool,
+    /// What it would need.
+    lack: Lack,
     /// Between BEGIN and END of its refresh: when it ends at the latest.
     refreshing: Option<u64>,
     /// No refresh is asked for before this moment.
@@ -30,13 +34,24 @@ pub struct Compared {
     interval: u64,
 }
 
+/// What would have to be free for something that was refused: more than was when it was.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lack {
+    /// Under its own limits: the least that was refused, in bytes of attributes.
+    bytes: Option<usize>,
+    /// In the table of all neighbours: fewer routes than these,
+    routes: usize,
+    /// or fewer names.
+    names: usize,
+}
+
 impl Compared {
     /// Its table is told from the beginning.
     pub(crate) fn begin(&mut self) {
         self.sum = Sum::default();
         self.suspended = false;
         self.retry_at = None;
-        self.least_refused = None;
+        self.refuses(false);
         self.refreshing = None;
         self.row = 0;
     }
@@ -59,14 +74,37 @@ impl Compared {
         self.refreshing.is_some_and(|until| now >= until)
     }
 
-    /// A route with so many bytes of attributes was refused for want of room.
-    pub(crate) fn refused(&mut self, bytes: usize) {
-        self.least_refused = Some(self.least_refused.map_or(bytes, |least| least.min(bytes)));
+    /// Whether something that it announced is refused for want of room.
+    pub(crate) fn refuses(&mut self, refusing: bool) {
+        self.refusing = refusing;
+        if !refusing {
+            self.lack = Lack::default();
+        }
     }
 
-    /// How many bytes must be free for something that was refused for want of room.
-    pub(crate) fn least_refused(&self) -> Option<usize> {
-        self.least_refused
+    /// A route with so many bytes of attributes was refused by its own limits.
+    pub(crate) fn lacks_bytes(&mut self, bytes: usize) {
+        self.lack.bytes = Some(self.lack.bytes.map_or(bytes, |least| least.min(bytes)));
+    }
+
+    /// The table has no room for a route of it, with so many routes and names as there are. What is too large for it stays so.
+    pub(crate) fn lacks_table(&mut self, refusal: Refusal, routes: usize, names: usize) {
+        match refusal {
+            Refusal::Routes => self.lack.routes = routes,
+            Refusal::Names => self.lack.names = names,
+            Refusal::Attrs => {}
+        }
+    }
+
+    /// Whether something that was refused would find room now: `fits` says whether so many bytes of attributes fit its own
+    /// limits.
+    pub(crate) fn has_room(&self, fits: impl Fn(usize) -> bool, routes: usize, names: usize) -> bool {
+        self.lack.bytes.is_some_and(fits) || routes < self.lack.routes || names < self.lack.names
+    }
+
+    /// Between BEGIN and END of its refresh.
+    pub(crate) fn is_refreshing(&self) -> bool {
+        self.refreshing.is_some()
     }
 
     /// Something that it announced is not held.
@@ -80,7 +118,7 @@ impl Compared {
     pub fn as_str(&self) -> &'static str {
         match self {
             Compared { refreshing: Some(_), .. } => "refreshing",
-            Compared { suspended: true, .. } => "suspended",
+            Compared { suspended: true, .. } | Compared { refusing: true, .. } => "suspended",
             Compared { row: 1.., .. } => "differs",
             Compared { equal_at: Some(_), .. } => "equal",
             _ => "",
@@ -99,7 +137,7 @@ impl Compared {
         if self.refreshing.is_some() {
             return false;
         }
-        if self.suspended {
+        if self.suspended || self.refusing {
             if room && self.ask(Limits::REFRESH_MS, now) {
                 return true;
             }

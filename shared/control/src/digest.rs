@@ -53,7 +53,7 @@ impl<S: Store> Core<S> {
             hash.number(peer.session.map_or(0, |s| s.0.wrapping_add(1)));
             hash.number(peer.routes as u64);
             hash.number(peer.bytes as u64);
-            hash.number(u64::from(peer.refused));
+            hash.number(u64::from(peer.refused.count()));
             hash.number(u64::from(peer.generation));
             hash.number(peer.stale.as_ref().map_or(0, |stale| 1 + stale.phase as u64));
         }

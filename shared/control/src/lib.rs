@@ -48,6 +48,7 @@ pub mod plan;
 pub mod plugin;
 pub mod plugins;
 pub mod record;
+mod refusals;
 mod rows;
 mod sessions;
 mod stale;

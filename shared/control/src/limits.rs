@@ -83,6 +83,9 @@ impl Limits {
     pub const VISIBILITY: usize = 4_096;
     /// Rows of each list of a plan. When full: the rest is counted and left out.
     pub const PLAN: usize = 1_024;
+    /// Refused announcements of one neighbour that are told apart. When full: further ones are not counted, and shown as "and
+    /// more" until its table is told anew.
+    pub const REFUSED: usize = 1_024;
     /// Names of refused services that are kept for each neighbour, each way. When full: further ones are only counted.
     pub const REFUSED_NAMES: usize = 16;
     /// What a cloud node starts with.
@@ -135,6 +138,8 @@ impl Limits {
         entries + step + Self::WORDS * (2 * Self::KEY + 64 + Self::NEWS_OF * Self::WORD)
     }
 
+    /// One refused announcement in its tree.
+    const REFUSAL: usize = 40;
     /// One pattern of a neighbour's interest beside its text: in its list, and in the way back from names to sessions.
     const PATTERN: usize = 128;
     /// One route that a neighbour with an interest holds: what it holds with its hash, what it has yet to hear of, and that
@@ -149,7 +154,7 @@ impl Limits {
     /// The most memory of everything counted here, in bytes, an export group included: its entries, and what they say.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
-        (self.peers * (2_048 + self.interested())
+        (self.peers * (2_048 + Self::REFUSED * Self::REFUSAL + self.interested())
             + self.services * 512
             + self.notices * 256
             + (self.routes_per_peer + self.tombstones) * 256

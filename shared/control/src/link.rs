@@ -18,8 +18,10 @@ pub(crate) struct Link {
     pub(crate) incarnation: u64,
     pub(crate) credit: usize,
     queue: VecDeque<Vec<u8>>,
-    /// Routes of the peer were refused since it was last told.
+    /// What is refused of the peer's routes is not what it was told.
     pub(crate) refused_due: bool,
+    /// How many it was told.
+    pub(crate) refused_told: u32,
     /// INTEREST has to go out, from this pattern on.
     pub(crate) interest_due: Option<usize>,
     /// The patterns of a list of the peer that has not come to its end.
@@ -46,6 +48,7 @@ impl Link {
             credit: 0,
             queue: VecDeque::new(),
             refused_due: false,
+            refused_told: 0,
             interest_due: None,
             interest: Vec::new(),
             refresh_due: false,

@@ -145,14 +145,20 @@ impl<S: Store> Core<S> {
         }
     }
 
-    /// Takes routes in, and remembers to tell the peer if some were refused.
+    /// Takes routes in, and remembers to tell the peer what is refused of them.
     fn update(&mut self, session: SessionId, event: &Event) {
-        let refused = |core: &Self| core.state.peer_of(session).map(|p| p.refused);
-        let before = refused(self);
         self.step(event);
-        if refused(self) > before
+        self.tell_refusals(session);
+    }
+
+    /// Remembers to tell the peer what is refused of it, if that is not what it was told last. While it tells its table once
+    /// more it hears only that there is more.
+    pub(crate) fn tell_refusals(&mut self, session: SessionId) {
+        let Some(peer) = self.state.peer_of(session).filter(|peer| peer.refused.has_moved()) else { return };
+        let (now, refreshing) = (peer.refused.count(), peer.compared.is_refreshing());
+        if let Some(link) = self.links.get_mut(&session)
+            && (now > link.refused_told || !refreshing)
             && !mutant!(RefusalUntold)
-            && let Some(link) = self.links.get_mut(&session)
         {
             link.refused_due = true;
             self.mark_ready(session);

@@ -16,6 +16,7 @@ use crate::event::SessionId;
 use crate::flap::Flaps;
 use crate::limits::Limits;
 use crate::news::NewsOf;
+use crate::refusals::Refusals;
 use crate::stale::Stale;
 use crate::walk::Judging;
 use crate::words::Words;
@@ -54,13 +55,9 @@ pub struct Peer {
     /// Routes, and bytes of their attributes, that it told in this telling of its table: its limits are about these, or what a
     /// restart leaves behind would keep out what takes its place.
     pub confirmed: (usize, usize),
-    /// How often a route of it was refused for want of room in this session.
-    pub refused: u32,
-    /// Why the last was refused.
-    pub refused_why: Option<String>,
-    /// Services of it that were refused last, [`crate::Limits::REFUSED_NAMES`] at most, in the order of their names.
-    pub refused_names: BTreeSet<String>,
-    /// How many routes it says it does not hold, and why.
+    /// What is refused of it now for want of room.
+    pub refused: Refusals,
+    /// How many routes it says it does not hold now, and why.
     pub refused_by_peer: (u32, String),
     /// Services of this node's organisation that it names among them, [`crate::Limits::REFUSED_NAMES`] at most.
     pub refused_names_by_peer: BTreeSet<String>,
@@ -100,9 +97,7 @@ impl Peer {
             routes: 0,
             bytes: 0,
             confirmed: (0, 0),
-            refused: 0,
-            refused_why: None,
-            refused_names: BTreeSet::new(),
+            refused: Refusals::default(),
             refused_by_peer: (0, String::new()),
             refused_names_by_peer: BTreeSet::new(),
             clones: CloneWatch::default(),
@@ -119,13 +114,13 @@ impl Peer {
     pub(crate) fn next_telling(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.confirmed = (0, 0);
+        self.refused.clear();
     }
 
     /// A session is over, and with it what it refused.
     pub(crate) fn forget_refused(&mut self) {
-        self.refused = 0;
-        self.refused_why = None;
-        self.refused_names.clear();
+        self.refused.clear();
+        self.refused.take_moved();
         self.warned = false;
     }
 

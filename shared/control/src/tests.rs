@@ -23,6 +23,7 @@ mod plan;
 mod policy;
 mod random;
 mod recording;
+mod refusals;
 mod routes;
 mod stale;
 mod transit;

@@ -1,6 +1,5 @@
 //! What goes out: credit, turns, and which frame is next.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use catalyst_route_table::Store;
@@ -121,12 +120,15 @@ impl<S: Store> Core<S> {
     fn tell_refused(&mut self, session: SessionId) {
         let Some(link) = self.links.get_mut(&session) else { return };
         link.refused_due = false;
-        let Some(peer) = self.state.peers.get(&link.peer) else { return };
+        let Some(peer) = self.state.peers.get_mut(&link.peer) else { return };
+        peer.refused.take_moved();
+        let count = peer.refused.count();
+        link.refused_told = count;
         let mut buf = [0u8; HEADER + 16 + 2 * WireLimits::REASON];
-        let reason = peer.refused_why.as_deref().unwrap_or_default();
-        let names: Vec<&str> = peer.refused_names.iter().map(String::as_str).collect();
+        let reason = peer.refused.why().unwrap_or_default();
+        let names: Vec<&str> = peer.refused.names().collect();
         let services = &*names.join(" ");
-        if let Ok(frame) = (Refused { count: peer.refused, reason, services }).write(&mut buf) {
+        if let Ok(frame) = (Refused { count, reason, services }).write(&mut buf) {
             link.queue(frame);
         }
     }

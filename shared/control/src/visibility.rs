@@ -239,8 +239,8 @@ impl<S: Store> Core<S> {
     fn theirs(&self, peer: &Peer, all: &mut Visibility) {
         let state = self.state();
         let mut seen: BTreeMap<&str, String> = BTreeMap::new();
-        for name in &peer.refused_names {
-            let why = peer.refused_why.as_deref().unwrap_or("a limit is reached");
+        for name in peer.refused.names() {
+            let why = peer.refused.why().unwrap_or("a limit is reached");
             seen.insert(name, alloc::format!("refused by limit: {why}"));
         }
         let (mut after, mut counted) = (None, None);

@@ -451,6 +451,7 @@ fn log(notice: Notice) {
         }
         Notice::NearLimit(peer) => warn!(%peer, "the peer has used 80 % of its limit"),
         Notice::Refusing(peer, why) => warn!(%peer, why, "routes of the peer are refused; those held stay"),
+        Notice::RefusedBy(peer, 0, _) => info!(%peer, "the peer refuses no route of this node any more"),
         Notice::RefusedBy(peer, count, why) => {
             warn!(%peer, count, why, "the peer refuses routes of this node")
         }

@@ -181,7 +181,7 @@ fn peers(rows: &[PeerRow]) {
     let cells = |p: &PeerRow| {
         let refused = match (p.refused, p.refused_by_peer) {
             (0, 0) => "-".to_string(),
-            (ours, theirs) => format!("{ours} here, {theirs} there"),
+            (ours, theirs) => format!("{ours}{} here, {theirs} there", if p.refused_more { "+" } else { "" }),
         };
         vec![
             p.name.clone(),
@@ -235,7 +235,8 @@ fn peers(rows: &[PeerRow]) {
             ));
         }
         if let Some(why) = &peer.refused_why {
-            line(&format!("  {}: {} route(s) refused: {why}", peer.name, peer.refused));
+            let more = if peer.refused_more { " and more" } else { "" };
+            line(&format!("  {}: {}{more} route(s) refused: {why}", peer.name, peer.refused));
         }
     }
 }
@@ -336,11 +337,12 @@ fn status(s: &Status) {
     line(&format!("{}  {} {}, pid {}, up {}", s.node, s.build, s.version, s.pid, duration(s.uptime_s)));
     let dial = if s.listens { "and TCP, peers may dial it" } else { "dials out only" };
     line(&format!("peering on UDP {} ({dial}), {}", s.peering, certificate(s.certificate_until)));
+    let refused: u32 = s.peers.iter().map(|peer| peer.refused).sum();
     line(&format!(
         "routes {} of {}{}, flows {} of {} ({} so far{})",
         s.routes.0,
         s.routes.1,
-        if s.routes_refused > 0 { format!(", {} refused", s.routes_refused) } else { String::new() },
+        if refused > 0 { format!(", {refused} refused") } else { String::new() },
         s.flows.0,
         s.flows.1,
         s.flows_total.0,

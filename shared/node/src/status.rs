@@ -118,8 +118,10 @@ impl<S: Store> Engine<S> {
             bytes: (peer.bytes, peer.max_bytes(limits)),
             #[cfg(feature = "mesh")]
             near_limit: peer.warned,
-            refused: peer.refused,
-            refused_why: peer.refused_why.clone(),
+            refused: peer.refused.count(),
+            refused_more: peer.refused.is_more(),
+            refused_total: peer.refused.total(),
+            refused_why: peer.refused.why().map(str::to_string),
             refused_by_peer: peer.refused_by_peer.0,
             digest: if peer.session.is_some() { peer.compared.as_str().to_string() } else { String::new() },
             digest_mismatches: peer.compared.mismatches,
@@ -342,7 +344,7 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
             format!("{service} is unhealthy ({}): the log says more", health.why)
         };
     }
-    if let Some(peer) = status.peers.iter().find(|p| p.refused > 0) {
+    if let Some(peer) = status.peers.iter().find(|p| p.refused > 0 || p.refused_more) {
         let why = peer.refused_why.as_deref().unwrap_or("a limit is reached");
         return format!(
             "{} announces more than fits: {why}; raise the limit, or let it announce less",

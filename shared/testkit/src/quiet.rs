@@ -199,7 +199,7 @@ impl Net {
                 let ends = self.links[link].plan.ends;
                 let (node, peer) = (&self.nodes[ends[side]], self.nodes[ends[1 - side]].name());
                 let pair = (ends[side], ends[1 - side]);
-                let refused = self.shadows.all.get(&pair).is_some_and(|shadow| shadow.refused > 0);
+                let refused = self.shadows.all.get(&pair).is_some_and(|shadow| !shadow.refused.is_empty());
                 let mute = self.shadows.all.get(&pair).is_none_or(|shadow| shadow.terms.mute);
                 if hold == 0 || mute {
                     continue;

@@ -146,7 +146,7 @@ impl Look for See {
                 routes: peer.routes,
                 bytes: peer.bytes,
                 confirmed: peer.confirmed.0,
-                refused: peer.refused,
+                refused: peer.refused.count(),
                 malformed: peer.malformed,
                 denied: peer.denied,
             };

@@ -147,8 +147,8 @@ pub(crate) struct Shadow {
     /// What the neighbour asked for in OPEN, and the last words said or heard, by connection.
     pub(crate) asked: BTreeMap<u64, u64>,
     pub(crate) words: BTreeMap<u64, NotifyCode>,
-    /// Refused in this session.
-    pub(crate) refused: u64,
+    /// What is refused of this telling now.
+    pub(crate) refused: BTreeSet<Name>,
     /// Warnings that were due since the beginning, and whether one stands.
     pub(crate) warnings: u64,
     warned: bool,
@@ -242,6 +242,7 @@ impl Shadow {
 
     /// The neighbour takes a route away.
     fn withdraw(&mut self, key: &Name, now: u64) {
+        self.refused.remove(key);
         self.changes(key, None, now);
         self.remove(key);
     }
@@ -264,10 +265,11 @@ impl Shadow {
                         continue;
                     }
                     if self.is_over(&key, entry.raw.len(), room) {
-                        self.refused += 1;
                         self.remove(&key);
+                        self.refused.insert(key);
                         continue;
                     }
+                    self.refused.remove(&key);
                     let flapping = self.changes(&key, Some(entry.raw), now);
                     let (attrs, telling) = (entry.raw.to_vec(), self.telling);
                     // The same word again is no newer than before.
@@ -323,6 +325,7 @@ impl Shadow {
     pub(crate) fn refresh_begins(&mut self) {
         if self.synced {
             self.telling += 1;
+            self.refused.clear();
             self.refreshing = true;
         }
     }
@@ -351,7 +354,8 @@ impl Shadow {
         let asked = self.asked.get(&session).copied().unwrap_or(0).min(LONGEST_RESTART);
         let restart = asked.min(self.terms.stale_max);
         (self.session, self.synced, self.refreshing) = (None, false, false);
-        (self.refused, self.warned) = (0, false);
+        self.refused.clear();
+        self.warned = false;
         self.telling += 1;
         let until = now + self.terms.stale_max;
         let kept_until = now + restart;

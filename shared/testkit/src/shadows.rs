@@ -17,10 +17,10 @@ use crate::shadow::{Loss, Pair, Shadow, Shadows, Terms, Usable, meaning, said, s
 struct Counts<'a>(&'a NodeName);
 
 impl Look for Counts<'_> {
-    type Found = Option<(usize, u64)>;
+    type Found = Option<(usize, usize)>;
 
     fn look<S: Store>(self, core: &Core<S>) -> Self::Found {
-        core.state().peer(self.0).map(|peer| (peer.routes, u64::from(peer.refused)))
+        core.state().peer(self.0).map(|peer| (peer.routes, peer.refused.count() as usize))
     }
 }
 
@@ -28,10 +28,10 @@ impl Look for Counts<'_> {
 struct Heard<'a>(&'a NodeName);
 
 impl Look for Heard<'_> {
-    type Found = Option<u64>;
+    type Found = Option<usize>;
 
     fn look<S: Store>(self, core: &Core<S>) -> Self::Found {
-        core.state().peer(self.0).map(|peer| u64::from(peer.refused_by_peer.0))
+        core.state().peer(self.0).map(|peer| peer.refused_by_peer.0 as usize)
     }
 }
 
@@ -228,7 +228,7 @@ impl Net {
         let name = self.nodes[peer].name();
         let counts = self.nodes[node].core.as_ref().and_then(|core| core.look(Counts(name)));
         let Some((routes, refused)) = counts else { return };
-        let wanted = (shadow.rows.len(), shadow.refused);
+        let wanted = (shadow.rows.len(), shadow.refused.len());
         // A session that ended with this very frame has forgotten what it refused.
         if (routes, refused) != wanted && shadow.session.is_some() {
             let what = format!(
@@ -400,9 +400,12 @@ impl Net {
                 continue;
             };
             let heard = core.look(Heard(self.nodes[*node].name())).unwrap_or(0);
-            if heard != shadow.refused {
+            if heard != shadow.refused.len() {
                 let (node, peer) = (self.nodes[*node].name(), self.nodes[*peer].name());
-                return Err(format!("{peer}: heard that {node} refuses {heard}, not {}", shadow.refused));
+                return Err(format!(
+                    "{peer}: heard that {node} refuses {heard}, not {}",
+                    shadow.refused.len()
+                ));
             }
         }
         Ok(())

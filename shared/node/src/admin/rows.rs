@@ -79,12 +79,18 @@ pub struct PeerRow {
     pub near_limit: bool,
     /// Routes announced to it.
     pub announced: usize,
-    /// Routes of it refused in this session, and why.
+    /// Routes of it that are refused now.
     pub refused: u32,
-    /// Why they were.
+    /// There may be more of them than were counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused_more: bool,
+    /// How often a route of it was refused so far.
+    #[serde(default)]
+    pub refused_total: u64,
+    /// Why the last of these was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_why: Option<String>,
-    /// Routes of ours that it does not hold, and why.
+    /// Routes of ours that it refuses now.
     pub refused_by_peer: u32,
     /// Whether what it says to have announced is what is held: `equal`, `differs`, `suspended` while something that came
     /// is not held, `refreshing`; empty before its first digest.

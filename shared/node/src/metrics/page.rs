@@ -52,7 +52,8 @@ const OF_PEERS: &[Figure<PeerRow>] = &[
         if p.state == "down" { p.routes as u64 } else { 0 }
     }),
     ("peer_announced", "Routes announced to the peer.", |p| p.announced as u64),
-    ("peer_refused_total", "Routes of the peer refused.", |p| u64::from(p.refused)),
+    ("peer_refused", "Routes of the peer that are refused now.", |p| u64::from(p.refused)),
+    ("peer_refused_total", "How often a route of the peer was refused.", |p| p.refused_total),
     ("peer_digest_mismatches_total", "Digests of the peer that did not fit.", |p| {
         u64::from(p.digest_mismatches)
     }),

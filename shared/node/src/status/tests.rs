@@ -22,6 +22,8 @@ pub(crate) fn peer(state: &str, address: &str, error: &str) -> PeerRow {
         near_limit: false,
         announced: 0,
         refused: 0,
+        refused_more: false,
+        refused_total: 0,
         refused_why: None,
         refused_by_peer: 0,
         digest: String::new(),
