@@ -46,7 +46,8 @@ pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
             vec![cargo("clippy --workspace --all-targets --keep-going --profile ci -- --deny warnings")],
         ),
         stage("doc", "the documentation of the libraries has no broken link", vec![doc(metadata)]),
-        stage("unit", "the tests of each crate", unit(metadata, full)),
+        // On a bare machine most of it is the first build of everything, beside whatever else the machine does.
+        Stage { minutes: 40, ..stage("unit", "the tests of each crate", unit(metadata, full)) },
         stage(
             "sim",
             "random networks end as they must, and every wrong version of the core is found",
@@ -55,17 +56,17 @@ pub fn all(metadata: &Metadata, full: bool) -> Vec<Stage> {
         stage("build", "both binaries, each by itself, so that no feature leaks", build()),
         Stage {
             after: &["build"],
-            minutes: 15,
+            minutes: 25,
             ..stage("e2e", "scenarios with real processes", vec![fetch_envoy(), e2e(metadata, full)])
         },
         Stage {
             after: &["build"],
-            minutes: 10,
+            minutes: 20,
             ..stage("demo", "the demo's own checks; demos beside each other, and killed", demo())
         },
         Stage {
             after: &["build"],
-            minutes: 10,
+            minutes: 20,
             ..stage("numbers", "what routes cost, short and with loose bars", numbers(metadata))
         },
         Stage {
