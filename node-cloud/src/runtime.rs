@@ -16,9 +16,11 @@ pub fn large(threads: usize) -> Result<Runtime, NodeError> {
     Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(failed)
 }
 
-/// As many as may run at a time. To be asked before the sandbox is entered: the files that tell of it cannot be read inside.
-pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
+/// So many as were asked for, or as may run at a time. To be asked before the sandbox is entered: the files that tell of it
+/// cannot be read inside.
+pub fn threads(wanted: Option<u32>) -> usize {
+    let all = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    wanted.and_then(|n| usize::try_from(n).ok()).unwrap_or_else(all)
 }
 
 /// What a person reads of it.

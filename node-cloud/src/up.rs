@@ -53,7 +53,7 @@ fn up(common: &Common, record: Option<PathBuf>, envoy: Option<&Path>) -> Result<
     let mesh = catalyst_mesh::prepare(&prepared.config, envoy).map_err(failed)?;
     let holds = Limits { routes, names: routes.saturating_mul(2).max(1024), ..Limits::CLOUD };
     let record = record.map(|path| Recorder::create(&path, &prepared.settings, holds)).transpose()?;
-    let threads = runtime::threads();
+    let threads = runtime::threads(prepared.config.threads);
     let sandbox = confine(&prepared)?;
     runtime::large(threads)?.block_on(async {
         let (stopper, stop) = bounded(1);

@@ -61,6 +61,7 @@ pub(crate) fn config(tree: &Tree, file: Option<&Path>, base: &Path) -> Option<Co
         },
         log: read(tree, "log")?,
         sandbox: read(tree, "sandbox")?,
+        threads: number(tree, "threads"),
         metrics: match tree.get("metrics")?.get("listen") {
             Some(listen) => Some(address::listen(listen.text()?).ok()?),
             None => None,

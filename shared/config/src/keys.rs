@@ -127,6 +127,14 @@ pub static ROOT: &[Key] = &[
         "use \"on\"",
     ),
     Key::new(
+        "threads",
+        Kind::Integer(1, 128),
+        Optional,
+        "How many threads carry sessions and flows. Without the key: one for each processor. A node that only passes routes on answers soonest with one.",
+        "give a number of threads, or leave it out",
+    )
+    .cloud_only(),
+    Key::new(
         "metrics",
         Kind::Object(METRICS),
         Default("{}"),

@@ -115,7 +115,7 @@ fn missing_and_unknown_keys() {
          help: known here: name, protocol, target, cost, weight, tags, on_stale, run, check\n\
          error: catalyst.json:3:120 at /weight: expected a known key, found \"weight\"\n  help: \"weight\" belongs under \"services\"\n\
          error: catalyst.json:3:133 at /zebra: expected a known key, found \"zebra\"\n  \
-         help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, stale_max_s, flap, log, sandbox, metrics, peers, services, exports, imports, interest, expose, expose_ports, http, https, envoy, limits",
+         help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, stale_max_s, flap, log, sandbox, threads, metrics, peers, services, exports, imports, interest, expose, expose_ports, http, https, envoy, limits",
     );
     says(
         &with("  \"log\": \"warn\",\n  \"log\": \"info\""),
@@ -125,7 +125,7 @@ fn missing_and_unknown_keys() {
     says(
         &with("  \"lo\\u001b[31m~/g\": 1"),
         "error: catalyst.json:3:3 at /lo\\u001b[31m~0~1g: expected a known key, found \"lo\\u001b[31m~/g\"\n  \
-         help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, stale_max_s, flap, log, sandbox, metrics, peers, services, exports, imports, interest, expose, expose_ports, http, https, envoy, limits",
+         help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, stale_max_s, flap, log, sandbox, threads, metrics, peers, services, exports, imports, interest, expose, expose_ports, http, https, envoy, limits",
     );
 }
 
@@ -537,7 +537,7 @@ fn variables_and_flags_are_named() {
         (
             None,
             Some("$schema=x"),
-            "flag --set $schema=x at /$schema: expected a known key, found \"$schema\"\n  help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, stale_max_s, flap, log, sandbox, metrics, peers, services, exports, imports, interest, expose, expose_ports, http, https, envoy, limits",
+            "flag --set $schema=x at /$schema: expected a known key, found \"$schema\"\n  help: known here: version, org, node, state_dir, identity, authority, listen, admin, profile, stale_max_s, flap, log, sandbox, threads, metrics, peers, services, exports, imports, interest, expose, expose_ports, http, https, envoy, limits",
         ),
     ] {
         let env: Vec<_> = env.into_iter().collect();

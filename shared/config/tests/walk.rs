@@ -79,6 +79,7 @@ fn samples() -> Vec<(&'static str, Value, Reach, &'static str)> {
         ("flap.rest_s", json!(10), |c| c.flap.rest_s.to_string(), "10"),
         ("log", json!("debug"), |c| c.log.as_str().into(), "debug"),
         ("sandbox", json!("require"), |c| c.sandbox.as_str().into(), "require"),
+        ("threads", json!(3), |c| c.threads.map_or("-".into(), |t| t.to_string()), "3"),
         (
             "metrics",
             json!({ "listen": "127.0.0.1:9" }),
