@@ -48,7 +48,7 @@ impl<S: Store> State<S> {
                     }
                 }
                 Write::Overtaken { service, origin, node, seqno } if NUMBERED => {
-                    self.words.learn((&service, &origin), &node, seqno);
+                    self.words.learn((&service, &origin), &node, seqno, self.now);
                     let key = self.table.key(&service, &origin);
                     if let Some(change) = key.and_then(|key| self.table.overtake(key, &node, seqno)) {
                         changes.routes.push(change);
@@ -57,6 +57,8 @@ impl<S: Store> State<S> {
                 }
                 Write::Overtaken { .. } => {}
                 Write::Rest => self.rest(&mut changes),
+                Write::TakeBack if NUMBERED => self.take_back(&mut changes),
+                Write::TakeBack => {}
                 Write::Flush(neighbour) => self.flush(neighbour, &mut changes),
                 Write::Age(neighbour) => self.age(neighbour, &mut changes),
                 Write::Count(neighbour, count) => self.count(neighbour, count, effects),
@@ -73,6 +75,7 @@ impl<S: Store> State<S> {
                 }
             }
         }
+        self.hold_down(&mut changes);
         self.silenced(&changes.routes);
         changes
     }

@@ -17,6 +17,7 @@ use crate::effect::{Effect, Notice};
 use crate::event::{Event, SessionId};
 use crate::export::{GroupId, Groups, Marks};
 use crate::link::Link;
+use crate::news::NUMBERED;
 use crate::now::Now;
 use crate::plugin::{PropagationPlugin, RouteTablePlugin, ServicePlugin};
 use crate::plugins::{LocalServices, Propagate, Routes, check_service};
@@ -332,6 +333,8 @@ impl<S: Store> Core<S> {
         let sessions = self.timers.first().map(|(at, _)| *at);
         let ages = self.ages.first().map(|(at, _)| *at);
         let at_once = (!self.looking.is_empty() || PIECES && self.walk.is_some()).then_some(self.last);
-        sessions.into_iter().chain(ages).chain(at_once).chain(self.state.flaps.due()).min()
+        let held = self.state.hold_down.due().filter(|_| NUMBERED);
+        let rest = self.state.flaps.due().into_iter().chain(held);
+        sessions.into_iter().chain(ages).chain(at_once).chain(rest).min()
     }
 }

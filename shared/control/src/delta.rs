@@ -71,6 +71,8 @@ pub enum Write<'e> {
     Age(Sym),
     /// Routes that changed too often and have been at rest since rank as before.
     Rest,
+    /// Routes that were overtaken for long enough count again.
+    TakeBack,
     /// Count something against a peer.
     Count(Sym, Count),
     /// Remember a service of this node.
@@ -183,7 +185,7 @@ impl<'e> Delta<'e> {
                 Write::SetPeer(peer) => Some(Subject::Peer(peer.name.as_str())),
                 Write::RemovePeer(name) => Some(Subject::Peer(name.as_str())),
                 Write::SetPolicy { .. } => Some(Subject::Policy),
-                Write::Overtaken { .. } | Write::Rest | Write::Count(..) => None,
+                Write::Overtaken { .. } | Write::Rest | Write::TakeBack | Write::Count(..) => None,
             })
             .collect()
     }

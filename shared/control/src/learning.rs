@@ -52,9 +52,11 @@ impl<S: Store> State<S> {
         if !NUMBERED {
             return;
         }
-        let told = self.words.of(names);
-        if let Some(key) = self.table.key(names.0, names.1).filter(|_| !told.is_empty()) {
-            let overtaken = told.iter().filter_map(|news| self.table.overtake(key, &news.node, news.seqno));
+        let mut told = self.words.of(names, self.now).peekable();
+        if told.peek().is_some()
+            && let Some(key) = self.table.key(names.0, names.1)
+        {
+            let overtaken = told.filter_map(|news| self.table.overtake(key, &news.node, news.seqno));
             changes.routes.extend(overtaken);
         }
     }

@@ -64,6 +64,16 @@ impl Limits {
     /// Keys of which news told of late, to know what is still under way for old. When full: the oldest is forgotten, as
     /// above.
     pub const WORDS: usize = 512;
+    /// How long each such word is remembered, in milliseconds: longer than messages are under way.
+    pub const WORDS_MS: u64 = 15_000;
+    /// How long a route stays overtaken that its neighbour goes on to announce, in milliseconds, when no way that is used
+    /// instead has a newer word.
+    pub const OVERTAKEN_MS: u64 = 30_000;
+    /// Overtaken routes that are remembered for this. When full: the oldest counts again at once, which costs only tries.
+    pub const OVERTAKEN: usize = 16_384;
+    /// Overtaken routes that are looked at in one step when their time has come. When there are more: the next step is due
+    /// at once.
+    pub const TAKEN_BACK: usize = 1_024;
     /// Nodes whose newest words go along with one such entry. When full: further ones are left out, as above.
     pub const NEWS_OF: usize = 8;
     /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: the one that
@@ -123,11 +133,13 @@ impl Limits {
     const PIECE: usize = 336;
     /// One word of a node, its name at its longest.
     const WORD: usize = 112;
+    /// One overtaken route: its moment by its place, and the other way round.
+    const HELD_DOWN: usize = 96;
     /// A key by its names at their longest, as it stands in a tree or in a row.
     const KEY: usize = 288;
 
-    /// The most memory of news: of the entries of the group inside the organisation, of one step, and of what was told of late. Nothing
-    /// in a build that does not number its words.
+    /// The most memory of news: of the entries of the group inside the organisation, of one step, of what was told of late, and of the
+    /// routes that were overtaken. Nothing in a build that does not number its words.
     #[must_use]
     pub const fn news() -> usize {
         if !NUMBERED {
@@ -135,7 +147,8 @@ impl Limits {
         }
         let entries = Self::NEWS * (64 + Self::NEWS_OF * Self::PIECE);
         let step = Self::NEWS * (64 + Self::NEWS_OF * Self::WORD);
-        entries + step + Self::WORDS * (2 * Self::KEY + 64 + Self::NEWS_OF * Self::WORD)
+        let late = Self::WORDS * (2 * Self::KEY + 64 + Self::NEWS_OF * Self::WORD);
+        entries + step + late + Self::OVERTAKEN * Self::HELD_DOWN
     }
 
     /// One refused announcement in its tree.
@@ -175,6 +188,8 @@ mod tests {
     use core::mem::size_of;
 
     use catalyst_route_table::RouteKey;
+    #[cfg(feature = "transit")]
+    use catalyst_route_table::Slot;
 
     use super::*;
     use crate::sum::Sum;
@@ -216,7 +231,8 @@ mod tests {
         let key = NameLimits::SERVICE + 1 + NameLimits::LABEL + size_of::<String>();
         assert!(key + size_of::<Vec<News>>() <= Limits::KEY, "{key} bytes");
         let least = Limits::NEWS * Limits::NEWS_OF * (piece + word)
-            + Limits::WORDS * (2 * key + Limits::NEWS_OF * word);
+            + Limits::WORDS * (2 * key + Limits::NEWS_OF * (word + size_of::<u64>()))
+            + Limits::OVERTAKEN * 2 * size_of::<(u64, Slot)>();
         let nobody = Limits {
             peers: 0,
             services: 0,

@@ -14,6 +14,7 @@ use crate::compared::Compared;
 use crate::config::{LocalService, PeerConfig, Settings};
 use crate::event::SessionId;
 use crate::flap::Flaps;
+use crate::holddown::HoldDown;
 use crate::limits::Limits;
 use crate::news::NewsOf;
 use crate::refusals::Refusals;
@@ -229,6 +230,8 @@ pub struct State<S> {
     pub(crate) observed: Option<alloc::boxed::Box<crate::watch_row::Observed>>,
     /// What news told of late.
     pub(crate) words: Words,
+    /// Routes that were overtaken of late.
+    pub(crate) hold_down: HoldDown,
     /// What is new in the step that is being taken.
     pub(crate) news: NewsOf,
     /// Routes that have changed of late.
@@ -259,6 +262,7 @@ impl<S: Store> State<S> {
             #[cfg(feature = "watch")]
             observed: None,
             words: Words::default(),
+            hold_down: HoldDown::default(),
             news: NewsOf::new(),
             flaps: Flaps::default(),
             judging: None,

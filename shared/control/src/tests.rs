@@ -33,3 +33,5 @@ mod two_cores;
 mod visibility;
 #[cfg(feature = "transit")]
 mod walks;
+#[cfg(feature = "transit")]
+mod words;

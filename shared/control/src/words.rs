@@ -10,10 +10,11 @@ use catalyst_wire::Seqno;
 use crate::limits::Limits;
 use crate::news::News;
 
-/// News by key, the oldest key first to go. Kept by name: numbers of names are given anew.
+/// News by key, each with the moment until which it counts; the oldest key is the first to go. Kept by name: numbers of
+/// names are given anew.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Words {
-    of: BTreeMap<String, Vec<News>>,
+    of: BTreeMap<String, Vec<(u64, News)>>,
     order: VecDeque<String>,
 }
 
@@ -23,17 +24,19 @@ fn name(service: &str, origin: &str) -> String {
 
 impl Words {
     /// A node has said something newer of a key.
-    pub(crate) fn learn(&mut self, (service, origin): (&str, &str), node: &str, seqno: Seqno) {
+    pub(crate) fn learn(&mut self, (service, origin): (&str, &str), node: &str, seqno: Seqno, now: u64) {
         let key = name(service, origin);
         if !self.of.contains_key(&key) {
             self.order.push_back(key.clone());
         }
+        let until = now.saturating_add(Limits::WORDS_MS);
         let list = self.of.entry(key).or_default();
+        list.retain(|(until, _)| now < *until);
         let room = list.len() < Limits::NEWS_OF;
-        match list.iter_mut().find(|news| news.node == node) {
-            Some(known) if known.seqno.run != seqno.run => known.seqno = seqno,
-            Some(known) => known.seqno.count = known.seqno.count.max(seqno.count),
-            None if room => list.push(News { node: node.to_string(), seqno }),
+        match list.iter_mut().find(|(_, news)| news.node == node) {
+            Some((_, known)) if seqno.is_before(known.seqno) => {}
+            Some((end, known)) => (*end, known.seqno) = (until, seqno),
+            None if room => list.push((until, News { node: node.to_string(), seqno })),
             None => {}
         }
         if self.order.len() > Limits::WORDS
@@ -43,12 +46,9 @@ impl Words {
         }
     }
 
-    /// What was told of a key.
-    pub(crate) fn of(&self, (service, origin): (&str, &str)) -> Vec<News> {
-        if self.of.is_empty() {
-            Vec::new()
-        } else {
-            self.of.get(&name(service, origin)).cloned().unwrap_or_default()
-        }
+    /// What was told of a key within [`Limits::WORDS_MS`].
+    pub(crate) fn of(&self, (service, origin): (&str, &str), now: u64) -> impl Iterator<Item = &News> {
+        let told = if self.of.is_empty() { None } else { self.of.get(&name(service, origin)) };
+        told.into_iter().flatten().filter(move |(until, _)| now < *until).map(|(_, news)| news)
     }
 }

@@ -5,11 +5,9 @@ use core::cmp::Ordering;
 use alloc::vec::Vec;
 
 use catalyst_names::Protocol;
-use catalyst_wire::{Seqno, words};
 
 use crate::error::Refusal;
 use crate::key::{RouteKey, Slot, Sym};
-use crate::overtaken::is_older;
 use crate::rank::{Rank, better};
 use crate::store::{Best, Route, Store};
 
@@ -38,15 +36,17 @@ pub struct Outcome {
 /// Routes of all neighbours, and the best of each key.
 #[derive(Clone, Debug)]
 pub struct RouteTable<S> {
-    store: S,
+    pub(crate) store: S,
     /// The last [`Best::stamp`] that was given. At its end no new ones are, and routes are not numbered any more.
     stamp: u32,
+    /// Routes that were overtaken since [`RouteTable::take_overtaken`] was asked.
+    pub(crate) fresh: Vec<Slot>,
 }
 
 impl<S: Store> RouteTable<S> {
     /// A table over an empty store.
     pub fn new(store: S) -> Self {
-        RouteTable { store, stamp: 0 }
+        RouteTable { store, stamp: 0, fresh: Vec::new() }
     }
 
     /// The store, to look at.
@@ -183,41 +183,6 @@ impl<S: Store> RouteTable<S> {
         self.decide(key, Some(neighbour))
     }
 
-    /// What a node said of a key before `seqno` is overtaken: no such route is chosen any more, from whomever it came.
-    pub fn overtake(&mut self, key: RouteKey, node: &str, seqno: Seqno) -> Option<Change> {
-        let older = |route: &Route<S::Attrs>| {
-            words(route.attrs.as_ref()).any(|(who, said)| who == node && said.is_before(seqno))
-        };
-        let fresh = self.store.candidates(key).filter(|(_, route)| !route.overtaken && older(route));
-        let fresh: Vec<Sym> = fresh.map(|(neighbour, _)| neighbour).collect();
-        fresh.iter().for_each(|neighbour| self.give_up(Slot { key, neighbour: *neighbour }));
-        if fresh.is_empty() { None } else { self.decide(key, None) }
-    }
-
-    /// A route is overtaken.
-    fn give_up(&mut self, slot: Slot) {
-        if let Some(route) = self.store.route(slot).cloned() {
-            // Never refused: the slot is taken already.
-            self.store.put(slot, Route { overtaken: true, ..route }).ok();
-        }
-    }
-
-    /// What came anew overtakes others of its key, or is overtaken by them.
-    fn compare_words(&mut self, slot: Slot) {
-        if !cfg!(feature = "transit") {
-            return;
-        }
-        let Some(new) = self.store.route(slot) else { return };
-        let others = || self.store.candidates(slot.key).filter(|(neighbour, _)| *neighbour != slot.neighbour);
-        let late = others().any(|(_, route)| is_older(new, route));
-        let old = others().filter(|(_, route)| !route.overtaken && is_older(route, new));
-        let old: Vec<Sym> = old.map(|(neighbour, _)| neighbour).collect();
-        old.into_iter().for_each(|neighbour| self.give_up(Slot { neighbour, ..slot }));
-        if late {
-            self.give_up(slot);
-        }
-    }
-
     /// The best of a key is told anew without being another: with a newer number.
     pub fn touch(&mut self, key: RouteKey) {
         if let Some(best) = self.store.best(key) {
@@ -238,7 +203,7 @@ impl<S: Store> RouteTable<S> {
     }
 
     /// Decides a key again; `touched` is a neighbour whose route has new content.
-    fn decide(&mut self, key: RouteKey, touched: Option<Sym>) -> Option<Change> {
+    pub(crate) fn decide(&mut self, key: RouteKey, touched: Option<Sym>) -> Option<Change> {
         let old_best = self.store.best(key);
         let chosen = self.choose(key);
         let content = chosen.is_some_and(|(best, _)| Some(best) == touched) && !mutant!(AttributesUntold);

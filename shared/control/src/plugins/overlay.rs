@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use catalyst_policy::{Facts, Relation, RuleList, Set, mark_on_import};
 use catalyst_route_table::Store;
-use catalyst_wire::{Attrs, Limits as WireLimits, Path, Reader, Writer};
+use catalyst_wire::{Attrs, Limits as WireLimits, Path, Reader, Seqnos, Writer};
 
 use crate::state::{Peer, State};
 
@@ -53,7 +53,8 @@ pub(crate) fn imported_by<'a, S: Store>(
     let Some(peer) = peer.filter(|p| p.relation.is_some_and(Relation::is_external)) else { return attrs };
     let facts = facts(state, peer, service, &attrs);
     let mark = mark_on_import(peer.relation, peer.config.name.org(), attrs.only_to_customer);
-    let attrs = Attrs { only_to_customer: mark, ..attrs };
+    // Numbers are of the nodes of this organisation: another one has nothing to say of them.
+    let attrs = Attrs { only_to_customer: mark, seqnos: Seqnos::EMPTY, ..attrs };
     match catalyst_policy::import(rules, &facts, None) {
         Ok(accepted) => match accepted.rule {
             Some((_, rule)) if !mutant!(ImportSetUntold) => {
