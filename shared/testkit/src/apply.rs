@@ -116,6 +116,10 @@ impl Net {
             self.feed(node, &Event::Stop);
         }
         let place = &mut self.nodes[node];
+        if exit == Exit::Rewind && place.core.is_some() {
+            place.incarnation -= 1;
+            self.misnumbered = true;
+        }
         place.core = None;
         place.tick_at = None;
         place.draining = false;
@@ -143,7 +147,7 @@ impl Net {
             if conn.over() {
                 self.remove_if_over(id);
             } else {
-                self.lost_at(id, 1 - side, !matches!(exit, Exit::Power | Exit::Wipe));
+                self.lost_at(id, 1 - side, !matches!(exit, Exit::Power | Exit::Wipe | Exit::Rewind));
             }
         }
     }

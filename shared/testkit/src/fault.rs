@@ -28,6 +28,8 @@ pub enum Exit {
     Power,
     /// As above, and its disk is lost: it comes back with what it was set up with, and other origin ids at its borders.
     Wipe,
+    /// The machine goes back to a snapshot: nobody is told, and it counts its words again from there, in the same run.
+    Rewind,
 }
 
 /// What is said that is not so.
@@ -59,9 +61,14 @@ pub enum Lie {
     Digest,
     /// Ends of refreshes that never began, beginnings without an end, and far too many requests.
     Refresh,
+    /// Far too high numbers of the words of all nodes of a path, in what is true otherwise. Of another organisation, as
+    /// many as there may be.
+    Numbers,
+    /// News that all nodes have said something newer of all that the listener knows.
+    News,
 }
 
-/// All of them.
+/// Those about routes and sessions.
 pub(crate) const LIES: [Lie; 13] = [
     Lie::ForgedStart,
     Lie::ForgedEnd,
@@ -77,6 +84,9 @@ pub(crate) const LIES: [Lie; 13] = [
     Lie::Digest,
     Lie::Refresh,
 ];
+
+/// Those about the numbers of words.
+pub(crate) const NUMBERED: [Lie; 2] = [Lie::Numbers, Lie::News];
 
 /// One thing that happens. Nodes, links and sides are places in the plan.
 #[derive(Clone, Debug)]

@@ -114,6 +114,7 @@ fn finish(
     }
     let mut plan = Plan { seed, delays: 0, shape, nodes, links, epochs: Vec::new(), record, tight };
     plan.epochs = script::epochs(rng, &plan, orgs, transit);
+    script::misnumber(&mut Rng::new(seed.rotate_left(29) ^ 0x7365_716e_6f73), &mut plan.epochs);
     plan
 }
 

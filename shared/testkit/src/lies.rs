@@ -11,7 +11,7 @@ use catalyst_wire::{
 
 use crate::any::StoreKind;
 use crate::conn::{End, Item};
-use crate::fault::{Lie, Noticed};
+use crate::fault::{Lie, NUMBERED, Noticed};
 use crate::net::Net;
 use crate::seen::{See, SeenRoute};
 
@@ -28,7 +28,7 @@ fn names(list: &[&str]) -> Vec<u8> {
     out.written().to_vec()
 }
 
-fn path(encoded: &[u8]) -> Path<'_> {
+pub(crate) fn path(encoded: &[u8]) -> Path<'_> {
     let most = WireLimits::NODE_PATH;
     Path::read(&mut Reader::new(encoded), most, WireLimits::TAG, |_| true).unwrap_or(Path::EMPTY)
 }
@@ -70,7 +70,7 @@ pub(crate) fn requests(count: usize) -> Vec<Vec<u8>> {
 }
 
 /// UPDATE frames of these elements.
-fn frames(announced: &[Vec<u8>], withdrawn: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(crate) fn frames(announced: &[Vec<u8>], withdrawn: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut made = Vec::new();
     for (elements, announce) in [(announced, true), (withdrawn, false)] {
         for some in elements.chunks(60) {
@@ -91,6 +91,7 @@ impl Net {
         let Some(session) = self.whole(link, side) else { return };
         let said = self.frames_of(link, side, lie);
         self.lied.push((link, side, session));
+        self.misnumbered |= NUMBERED.contains(&lie);
         self.blame(link);
         self.say(link, side, &said);
     }
@@ -157,6 +158,12 @@ impl Net {
                 };
                 return (0..4).flat_map(telling).collect();
             }
+            Lie::Numbers => {
+                let orgs = names(&[liar.org()]);
+                let outside = (!inside).then_some((ours.as_str(), orgs.as_slice()));
+                return self.forged_numbers(link, side, outside);
+            }
+            Lie::News => return self.forged_news(link, side),
             _ => {}
         }
         let said = match (lie, inside) {
@@ -193,7 +200,16 @@ impl Net {
             (Lie::Flood, false) => (0..self.room_for(link, side))
                 .map(|i| entry(&ours, &format!("f{i}"), &[l], &[], plain))
                 .collect(),
-            (Lie::Unsaid | Lie::Flood | Lie::Refill | Lie::Digest | Lie::Refresh, _) => Vec::new(),
+            (
+                Lie::Unsaid
+                | Lie::Flood
+                | Lie::Refill
+                | Lie::Digest
+                | Lie::Refresh
+                | Lie::Numbers
+                | Lie::News,
+                _,
+            ) => Vec::new(),
             (Lie::Oscillation, _) => {
                 let (orgs, nodes) = if inside { (&[][..], &[n][..]) } else { (&[l][..], &[][..]) };
                 let each = |cost| frames(&[entry(&ours, "lie", orgs, nodes, |a| a.cost = cost)], &[]);

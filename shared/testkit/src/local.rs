@@ -148,7 +148,7 @@ impl Net {
                                 Usable::No => false,
                                 Usable::Either => row.eligible,
                             };
-                            route.overtaken = shadow.overtaken;
+                            route.overtaken = shadow.overtaken.is_some();
                         }
                         route
                     }

@@ -134,6 +134,8 @@ pub struct Net {
     pub(crate) violations: Vec<String>,
     /// Lies that were told and have not been checked: the link, the side of the liar, on which session.
     pub(crate) lied: Vec<(usize, usize, SessionId)>,
+    /// Numbers of words were forged in this epoch, or went back with a node that did.
+    pub(crate) misnumbered: bool,
     /// Links on which something happened that may end a session, in this epoch.
     pub(crate) disturbed_links: BTreeSet<usize>,
     /// Routes announced and withdrawn in UPDATE frames, in all.
@@ -179,6 +181,7 @@ impl Net {
             stats: Stats::default(),
             violations: Vec::new(),
             lied: Vec::new(),
+            misnumbered: false,
             disturbed_links: BTreeSet::new(),
             elements: 0,
             spoken: BTreeMap::new(),

@@ -159,6 +159,7 @@ impl Net {
         let said: BTreeMap<u64, [u64; 2]> = self.conns.iter().map(|(id, c)| (*id, c.digests())).collect();
         let until = self.now() + hold + hold / 4 + 100;
         let waited = self.stale_until().is_some();
+        let began = self.now();
         // A phase of staleness that begins meanwhile changes the state.
         if self.stale_until().is_some_and(|(next, _)| next <= until) {
             return Ok(());
@@ -166,7 +167,7 @@ impl Net {
         while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
             self.step();
             let moves = self.stats.loud != loud && !self.quiet();
-            if moves && (waited || self.tight) {
+            if moves && (waited || self.tight || self.asked_for_room(began)) {
                 return self.settle();
             }
             if moves {
@@ -189,6 +190,16 @@ impl Net {
             return Err("a state changed while the network was at rest".to_owned());
         }
         self.compared(&said)
+    }
+
+    /// Whether somebody has asked for a refresh since then who had refused something: what a liar left behind, and a
+    /// session that came back has yet to confirm, may leave no room for the truth at first.
+    fn asked_for_room(&self, since: u64) -> bool {
+        let asked = self.gaps.asked.iter().filter(|(_, at)| **at >= since);
+        asked.map(|(pair, _)| pair).any(|pair| {
+            self.is_blamed(*pair)
+                && self.shadows.all.get(pair).is_some_and(|shadow| !shadow.refused.is_empty())
+        })
     }
 
     /// Each end of each session has said the digest of what it told, and heard that of what it holds.

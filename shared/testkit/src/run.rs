@@ -157,6 +157,7 @@ impl Net {
         let down = self.nodes.iter().any(|node| node.core.is_none());
         self.calm = calm && !down;
         self.disturbed_links.clear();
+        self.misnumbered = false;
         self.elements = 0;
         self.spoken.clear();
         self.changes.clear();

@@ -2,7 +2,7 @@
 
 use catalyst_names::{OrgId, ServiceLabel};
 
-use crate::fault::{Exit, Fault, LIES, Noticed};
+use crate::fault::{Exit, Fault, LIES, NUMBERED, Noticed};
 use crate::hierarchy::everything;
 use crate::link::Side;
 use crate::pieces::{hold, interest, label, rules, service};
@@ -24,6 +24,21 @@ pub(crate) fn epochs(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], transit: bool) 
             faults
         })
         .collect()
+}
+
+/// Some of the lies are about the numbers of words, and some nodes go back to a snapshot. By a chance of its own: all else
+/// stays as it is.
+pub(crate) fn misnumber(chance: &mut Rng, epochs: &mut [Vec<(u64, Fault)>]) {
+    for (_, fault) in epochs.iter_mut().flatten() {
+        match fault {
+            Fault::Lie(.., lie) if chance.percent(30) => *lie = chance.one_of(NUMBERED),
+            Fault::Down(_, exit, back) if chance.percent(10) => {
+                *exit = Exit::Rewind;
+                *back = back.or(Some(200));
+            }
+            _ => {}
+        }
+    }
 }
 
 fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], (calm, transit): (bool, bool)) -> Option<Fault> {

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalyst_control::Flap;
-use catalyst_wire::{Announced, Attrs, NotifyCode, Overtaken, Update, WellKnown, Withdrawn};
+use catalyst_wire::{Announced, Attrs, NotifyCode, Update, WellKnown, Withdrawn};
 
+use crate::numbers::Newest;
 use crate::seen::Name;
 
 /// No neighbour is granted a longer restart time, in milliseconds.
@@ -36,8 +37,8 @@ pub(crate) struct Row {
     pub(crate) usable: Usable,
     /// It has changed too often.
     pub(crate) flapping: bool,
-    /// A node was heard to have said something newer of it.
-    pub(crate) overtaken: bool,
+    /// A node was heard to have said something newer of it; until when it is not looked at again.
+    pub(crate) overtaken: Option<u64>,
 }
 
 /// How a session was lost.
@@ -84,21 +85,6 @@ impl Lost {
         };
         turn.min(self.until)
     }
-}
-
-/// The nodes of a path, with the run and the count of their words.
-pub(crate) fn said(attrs: &[u8]) -> Vec<(String, u32, u32)> {
-    let Ok(attrs) = Attrs::read(attrs) else { return Vec::new() };
-    let numbered = attrs.node_path.iter().zip(attrs.seqnos.iter());
-    numbered.map(|(node, seqno)| (node.to_owned(), seqno.run, seqno.count)).collect()
-}
-
-/// Whether one path has an older word of a node than another path has of the same run.
-pub(crate) fn said_before(one: &[u8], other: &[u8]) -> bool {
-    let other = said(other);
-    said(one)
-        .iter()
-        .any(|(node, run, count)| other.iter().any(|(n, r, c)| (n, r) == (node, run) && c > count))
 }
 
 /// What does not change: who holds whose routes, and under which terms.
@@ -273,7 +259,8 @@ impl Shadow {
                     let flapping = self.changes(&key, Some(entry.raw), now);
                     let (attrs, telling) = (entry.raw.to_vec(), self.telling);
                     // The same word again is no newer than before.
-                    let overtaken = self.rows.get(&key).is_some_and(|r| r.overtaken && r.attrs == attrs);
+                    let same = self.rows.get(&key).filter(|row| row.attrs == attrs);
+                    let overtaken = same.and_then(|row| row.overtaken);
                     let (stale, usable) = (false, Usable::Yes);
                     self.rows.insert(key, Row { attrs, telling, stale, usable, flapping, overtaken });
                     if !self.warned && self.fills(80) {
@@ -292,15 +279,6 @@ impl Shadow {
                 self.withdraw(&(service.to_owned(), origin.to_owned()), now);
             }
         }
-    }
-
-    /// What a node said of a key before this is overtaken.
-    pub(crate) fn overtake(&mut self, news: &Overtaken<'_>) {
-        let key = (news.service.to_owned(), news.origin.to_owned());
-        let Some(row) = self.rows.get_mut(&key) else { return };
-        row.overtaken |= said(&row.attrs).iter().any(|(node, run, count)| {
-            node == news.node && *run == news.seqno.run && *count < news.seqno.count
-        });
     }
 
     /// Everything that this telling of the table did not confirm goes.
@@ -434,8 +412,10 @@ pub(crate) type Pair = (usize, usize);
 pub(crate) struct Shadows {
     pub(crate) all: BTreeMap<Pair, Shadow>,
     pub(crate) due: BTreeSet<Pair>,
-    /// The newest words that news told each node of a key: of a node in one of its runs.
-    pub(crate) words: BTreeMap<(usize, Name), BTreeMap<(String, u32), u32>>,
+    /// What news told each node of a key.
+    pub(crate) words: BTreeMap<(usize, Name), Newest>,
+    /// Overtaken rows: the node, until when it does not look at them, the neighbour and the key.
+    pub(crate) held: BTreeSet<(usize, u64, usize, Name)>,
     /// Warnings of limits that were given.
     pub(crate) warnings: BTreeMap<Pair, u64>,
 }
@@ -445,6 +425,7 @@ impl Shadows {
     pub(crate) fn forget(&mut self, node: usize) {
         self.all.retain(|(holder, _), _| *holder != node);
         self.words.retain(|(holder, _), _| *holder != node);
+        self.held.retain(|(holder, ..)| *holder != node);
         self.warnings.retain(|(holder, _), _| *holder != node);
     }
 }

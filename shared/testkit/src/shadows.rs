@@ -1,7 +1,5 @@
 //! Keeps a [`Shadow`] of every neighbour of every node, and compares it with what the node holds.
 
-use std::collections::BTreeMap;
-
 use catalyst_control::{Core, Event, Notice, SessionId};
 use catalyst_names::NodeName;
 use catalyst_route_table::Store;
@@ -11,7 +9,7 @@ use crate::any::{AnyCore, Look, StoreKind};
 use crate::conn::End;
 use crate::net::Net;
 use crate::seen::{Name, RowsOf};
-use crate::shadow::{Loss, Pair, Shadow, Shadows, Terms, Usable, meaning, said, said_before};
+use crate::shadow::{Loss, Pair, Shadows, Terms, Usable, meaning};
 
 /// The counters of a neighbour's routes.
 struct Counts<'a>(&'a NodeName);
@@ -117,6 +115,8 @@ impl Net {
             Event::PeerRemoved(name) => self.shadow_configured(node, name, false),
             Event::PeerFrame { session, frame } => self.shadow_frame(node, *session, frame),
             Event::Tick => {
+                let own = self.nodes[node].name().node().to_owned();
+                self.shadows.look_again(node, &own, now);
                 let Shadows { all, due, .. } = &mut self.shadows;
                 for (pair, shadow) in all.range_mut((node, 0)..=(node, usize::MAX)) {
                     if shadow.lost.is_some_and(|lost| now >= lost.next()) {
@@ -132,48 +132,20 @@ impl Net {
         }
     }
 
-    /// A route that came anew overtakes others of its key at this node, or is overtaken by them.
-    fn compare_words(
-        all: &mut BTreeMap<Pair, Shadow>,
-        pair: Pair,
-        name: &Name,
-        told: &BTreeMap<(String, u32), u32>,
-    ) {
-        let Some(new) = all.get(&pair).and_then(|s| s.rows.get(name)).map(|row| row.attrs.clone()) else {
-            return;
-        };
-        let old = |(node, run, count)| told.get(&(node, run)).is_some_and(|newest| count < *newest);
-        let mut late = said(&new).into_iter().any(old);
-        for (other, shadow) in all.range_mut((pair.0, 0)..=(pair.0, usize::MAX)) {
-            let Some(row) = shadow.rows.get_mut(name).filter(|_| *other != pair) else { continue };
-            row.overtaken |= said_before(&row.attrs, &new);
-            late |= said_before(&new, &row.attrs);
-        }
-        if let Some(row) = all.get_mut(&pair).and_then(|s| s.rows.get_mut(name)) {
-            row.overtaken |= late;
-        }
-    }
-
     fn shadow_frame(&mut self, node: usize, session: SessionId, frame: &[u8]) {
         let Some((pair, ..)) = self.pair_of(node, session) else { return };
         let Ok(frame) = Frame::whole(frame) else { return };
         let (room, now) = (self.room(pair), self.clock.now());
-        let Shadows { all, due, words, .. } = &mut self.shadows;
-        let Some(shadow) = all.get_mut(&pair) else { return };
+        let Some(shadow) = self.shadows.all.get(&pair) else { return };
         let current = shadow.session == Some(session.0);
         let inside = current && shadow.terms.inside;
         if let (true, Ok(Some(FrameType::Update)), Ok(update)) =
             (inside, frame.kind(), Update::read(frame.body))
         {
-            let own = self.nodes[node].name().node();
-            for news in update.overtaken().filter(|news| news.node != own) {
-                all.range_mut((node, 0)..=(node, usize::MAX)).for_each(|(_, s)| s.overtake(&news));
-                let name = (news.service.to_owned(), news.origin.to_owned());
-                let told = words.entry((node, name)).or_default();
-                let newest = told.entry((news.node.to_owned(), news.seqno.run)).or_default();
-                *newest = news.seqno.count.max(*newest);
-            }
+            let own = self.nodes[node].plan.name.node();
+            self.shadows.news(node, own, &update, now);
         }
+        let Shadows { all, due, .. } = &mut self.shadows;
         let Some(shadow) = all.get_mut(&pair) else { return };
         match frame.kind() {
             Ok(Some(FrameType::Open)) => {
@@ -189,8 +161,7 @@ impl Net {
             Ok(Some(FrameType::Update)) if current => {
                 shadow.update(frame.body, room, now);
                 for name in announced(frame.body) {
-                    let told = words.get(&(pair.0, name.clone()));
-                    Self::compare_words(all, pair, &name, told.unwrap_or(&BTreeMap::new()));
+                    self.shadows.compare_words(pair, &name, now);
                 }
                 self.shadow_counted(pair);
             }
@@ -334,12 +305,15 @@ impl Net {
         let own = self.shadows.all.range((node, 0)..=(node, usize::MAX)).map(|(_, shadow)| shadow);
         let next = own.flat_map(|s| [s.lost.map(|lost| lost.next()), s.rests().map(|rests| rests.0)]);
         let next = next.flatten().min();
+        let next = next.into_iter().chain(self.shadows.next_held(node).map(|(at, ..)| at)).min();
         let skew = self.nodes[node].plan.skew;
         let rings = self.nodes[node].core.as_ref().and_then(|core| core.next_deadline());
         if let Some(next) = next.filter(|next| rings.is_none_or(|at| at > next.max(&now) + skew)) {
             self.violated(
                 node,
-                &format!("does not look at its stale and restless routes at {next} ms but at {rings:?}"),
+                &format!(
+                    "does not look at its stale, restless and overtaken routes at {next} ms but at {rings:?}"
+                ),
             );
         }
     }
@@ -362,6 +336,9 @@ impl Net {
             {
                 let phase = self.phase((node, peer));
                 return Some(format!("has {key:?} of {name} as eligible: {}: {phase}", got.eligible));
+            }
+            if got.overtaken != row.overtaken.is_some() {
+                return Some(format!("has {key:?} of {name} as overtaken: {}", got.overtaken));
             }
             if got.flapping != row.flapping {
                 return Some(format!("has {key:?} of {name} as flapping: {}", got.flapping));
@@ -411,7 +388,8 @@ impl Net {
         Ok(())
     }
 
-    /// When the next of the routes that no session confirms or that changed too often changes how it stands, and the last.
+    /// When the next of the routes that no session confirms, that changed too often or whose numbers were forged changes how it
+    /// stands, and the last.
     pub(crate) fn stale_until(&self) -> Option<(u64, u64)> {
         let running = self.shadows.all.iter().filter(|(pair, _)| self.nodes[pair.0].core.is_some());
         let (mut next, mut last) = (u64::MAX, None);
@@ -421,6 +399,10 @@ impl Net {
             for (first, end) in rests.into_iter().chain(lost) {
                 (next, last) = (next.min(first), last.max(Some(end)));
             }
+        }
+        // Where numbers were forged, what they hid comes back in time.
+        if let Some((first, end)) = self.held_until().filter(|_| self.misnumbered) {
+            (next, last) = (next.min(first), last.max(Some(end)));
         }
         // A node's own services change too often, too: nobody but itself knows when they rest.
         for node in self.nodes.iter().filter(|node| node.plan.flap.changes > 0) {

@@ -162,6 +162,9 @@ impl Watch {
                 if path.first() != Some(&facts.node) || distinct.len() != path.len() {
                     return Err(format!("announced {what} by the path {path:?}"));
                 }
+                if attrs.seqnos.len() > path.len() {
+                    return Err(format!("announced {what} with more numbers than nodes"));
+                }
             }
             let key = (entry.service.to_owned(), entry.origin.to_owned());
             if !here.insert(key.clone()) {
