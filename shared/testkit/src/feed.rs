@@ -43,7 +43,8 @@ impl Net {
         let place = &mut self.nodes[node];
         let Some(core) = place.core.as_mut() else { return };
         let now = self.clock.seen_with(place.plan.skew);
-        if matches!(event, Event::PolicyChanged { .. }) {
+        // Both may change all that is told.
+        if matches!(event, Event::PolicyChanged { .. } | Event::DrainChanged(_)) {
             place.rules_changed = self.stats.steps;
         }
         if let Some(recording) = &mut place.recording {
