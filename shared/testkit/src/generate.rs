@@ -121,7 +121,7 @@ fn finish(
 /// Limits that refuse some of what there is.
 fn limit(seed: u64, rng: &mut Rng, nodes: &mut [NodePlan], links: &mut [LinkPlan]) {
     // By a chance of its own: all else stays as it is.
-    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x6279_7465_73);
+    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x0062_7974_6573);
     for node in nodes {
         node.limits.routes_per_peer = usize::try_from(rng.between((1, 8))).unwrap_or(1);
         node.limits.bytes_per_peer = chance.one_of([100_000, 100_000, 100_000, 60, 130, 250]);
