@@ -37,8 +37,9 @@ impl<S: Store> State<S> {
         let due = core::iter::from_fn(|| self.hold_down.take(self.now)).take(Limits::TAKEN_BACK);
         let due: Vec<Slot> = due.collect();
         // First all are looked at, then all are taken back: so their order does not count.
-        let (free, bound): (Vec<Slot>, Vec<Slot>) =
-            due.into_iter().partition(|slot| self.table.is_overtaken_by_none(*slot, own.node()));
+        let is_free =
+            |slot: &Slot| self.table.is_overtaken_by_none(*slot, own.node()) && !mutant!(OvertakenForEver);
+        let (free, bound): (Vec<Slot>, Vec<Slot>) = due.into_iter().partition(is_free);
         changes.routes.extend(free.into_iter().filter_map(|slot| self.table.take_back(slot)));
         for slot in bound {
             if self.table.route(slot.key, slot.neighbour).is_some_and(|route| route.overtaken) {

@@ -113,6 +113,7 @@ mutants! {
 
     NewsUntold, Withdraw, "Neighbours are not told whose words are overtaken.";
     NewsUnheard, Withdraw, "News of what is overtaken is not listened to.";
+    OvertakenForEver, Withdraw, "A route that was overtaken stays so while its neighbour says nothing else.";
     GrantStays, Withdraw, "Another organisation may go on using what it was told and is told no more.";
     LastPathUntold, Withdraw, "When the last path of a key is gone nobody is told.";
     MalformedStays, Withdraw, "Attributes that cannot be read leave in place what was told before.";
