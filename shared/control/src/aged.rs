@@ -22,6 +22,10 @@ impl<S: Store> State<S> {
         let Some(stale) = peer.stale.as_ref().filter(|_| route.generation != peer.generation) else {
             return Some(rank);
         };
+        // A sweep that is not at its end when more routes lose their session, or are told anew, is not about those.
+        if peer.generation.wrapping_sub(route.generation) > stale.tellings {
+            return None;
+        }
         let lost = stale.path_lost && !mutant!(LostPathStays) && !self.outlives(peer, route.protocol);
         let closed = || {
             !mutant!(FailClosedStays)
@@ -32,7 +36,7 @@ impl<S: Store> State<S> {
             Phase::Kept => Some(Rank { eligible: rank.eligible && !lost, ..rank }),
             Phase::LongLived if lost || closed() => None,
             Phase::LongLived => Some(Rank { stale: true, ..rank }),
-            Phase::Swept => None,
+            Phase::Swept => Some(rank),
         }
     }
 

@@ -7,20 +7,21 @@ use catalyst_route_table::Store;
 
 use crate::core::Core;
 use crate::delta::{Delta, Write};
-use crate::event::SessionId;
+use crate::event::{Event, SessionId};
 use crate::now::Now;
 use crate::stale::{Loss, Phase, Stale};
 
 impl<S: Store> Core<S> {
     /// The established session of a neighbour is gone: nothing that it told is confirmed any more.
     pub(crate) fn lose(&mut self, name: &NodeName, session: SessionId, loss: Loss, now: Now) {
-        self.finish_sweep(name);
         let most = self.state.settings.stale_max_ms;
         let Some(peer) = self.state.peers.get_mut(name) else { return };
         let restart_ms = peer.agreed.map_or(0, |agreed| u64::from(agreed.restart_ms)).min(most);
         if !mutant!(GenerationStays) {
             peer.next_telling();
         }
+        // What is being swept goes on going, whatever becomes of the rest.
+        let swept = peer.stale.take_if(|stale| stale.phase == Phase::Swept);
         let mut stale = peer.stale.take().unwrap_or_else(|| {
             Box::new(Stale {
                 since: now.mono,
@@ -30,8 +31,9 @@ impl<S: Store> Core<S> {
                 sweep_at: None,
                 path_lost: false,
                 restart_ms,
-                walk: None,
-                timer: None,
+                tellings: swept.as_ref().map_or(u16::MAX, |swept| swept.tellings),
+                walk: swept.as_ref().map(|_| None),
+                timer: swept.and_then(|swept| swept.timer),
             })
         });
         // A second loss prolongs nothing, and what the neighbour asks for since may be less.
@@ -117,6 +119,7 @@ impl<S: Store> Core<S> {
                 sweep_at: None,
                 path_lost: false,
                 restart_ms: 0,
+                tellings: 0,
                 walk: None,
                 timer: None,
             })
@@ -150,8 +153,15 @@ impl<S: Store> Core<S> {
             self.unexpect(name);
         }
         self.walk(name);
-        let stale = self.state.peers.get_mut(name).and_then(|peer| peer.stale.as_mut());
-        let Some(stale) = stale else { return self.forget_age(name) };
+        let peer = self.state.peers.get_mut(name);
+        let removed = peer.as_ref().is_some_and(|peer| peer.removed);
+        let Some(stale) = peer.and_then(|peer| peer.stale.as_mut()) else {
+            self.forget_age(name);
+            if removed {
+                self.step(&Event::PeerRemoved(name.clone()));
+            }
+            return;
+        };
         let at = if stale.walk.is_some() { now.mono } else { stale.next() };
         if let Some(old) = stale.timer.replace(at) {
             self.ages.remove(&(old, name.clone()));
@@ -165,26 +175,12 @@ impl<S: Store> Core<S> {
     }
 
     /// One step of the walk that is under way, if one is.
-    fn walk(&mut self, name: &NodeName) -> bool {
-        let Some(peer) = self.state.peers.get(name) else { return false };
-        if peer.stale.as_ref().is_none_or(|stale| stale.walk.is_none()) {
-            return false;
-        }
-        let mut delta = Delta::default();
-        delta.push(Write::Age(peer.sym));
-        self.commit(delta);
-        true
-    }
-
-    /// What is being swept must be gone before more routes lose their session: they could not be told apart.
-    pub(crate) fn finish_sweep(&mut self, name: &NodeName) {
-        let swept = |core: &Self| {
-            let stale = core.state.peers.get(name).and_then(|peer| peer.stale.as_ref());
-            stale.is_some_and(|stale| stale.phase == Phase::Swept)
-        };
-        if swept(self) {
-            while self.walk(name) {}
-            self.forget_age(name);
+    fn walk(&mut self, name: &NodeName) {
+        let Some(peer) = self.state.peers.get(name) else { return };
+        if peer.stale.as_ref().is_some_and(|stale| stale.walk.is_some()) {
+            let mut delta = Delta::default();
+            delta.push(Write::Age(peer.sym));
+            self.commit(delta);
         }
     }
 }

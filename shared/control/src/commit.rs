@@ -349,11 +349,12 @@ impl<S: Store> State<S> {
                 relation: fresh.relation,
                 agreement: fresh.agreement,
                 config: fresh.config,
+                removed: false,
                 ..Peer::clone(peer)
             };
             return;
         }
-        let full = self.peers.len() >= self.settings.limits.peers;
+        let full = self.peers().count() >= self.settings.limits.peers;
         match self.table.intern(config.name.as_str()) {
             Ok(sym) if !full => {
                 self.by_sym.insert(sym, config.name.clone());

@@ -109,7 +109,6 @@ impl<S: Store> Core<S> {
 impl<S: Store> Core<S> {
     /// All of its table follows: what it announces from now on is of a new generation.
     fn refresh_begun(&mut self, name: &NodeName, now: Now) {
-        self.finish_sweep(name);
         let most = self.state.settings.stale_max_ms.max(Limits::REFRESH_MS);
         // Before its END_OF_RIB it tells its table in any case.
         let Some(peer) = self.state.peers.get_mut(name).filter(|peer| peer.synced) else { return };

@@ -21,7 +21,9 @@ use crate::limits::Limits;
 use crate::link::Link;
 use crate::now::Now;
 use crate::stale::Loss;
+use crate::state::Peer;
 use crate::sum::Sum;
+use crate::walk::PIECES;
 
 /// Room for a NOTIFY with an agreement in it.
 const SMALL: usize = 64 + WireLimits::REASON + WireLimits::DOCUMENT;
@@ -38,7 +40,7 @@ impl<S: Store> Core<S> {
         if self.links.contains_key(&session) {
             return;
         }
-        let Some(peer) = self.state.peers.get(name) else {
+        let Some(peer) = self.state.peer(name) else {
             self.state.counters.unconfigured += 1;
             let reason = alloc::format!(
                 "'{name}' is not a configured peer of '{}'; add it to 'peers' there",
@@ -355,7 +357,7 @@ impl<S: Store> Core<S> {
     }
 
     pub(crate) fn peer_configured(&mut self, config: &PeerConfig, event: &Event, now: Now) {
-        let same = self.state.peers.get(&config.name).is_some_and(|p| p.config == *config);
+        let same = self.state.peer(&config.name).is_some_and(|p| p.config == *config);
         if same {
             return;
         }
@@ -378,6 +380,12 @@ impl<S: Store> Core<S> {
             self.end(session, NotifyCode::REMOVED, "the peer was removed from the configuration", "", now);
         }
         self.reset(name, now);
+        // Its routes go in pieces, and it goes with the last of them.
+        let left = |peer: &&mut Box<Peer>| PIECES && peer.routes > 0 && peer.stale.is_some();
+        if let Some(peer) = self.state.peers.get_mut(name).filter(left) {
+            peer.removed = true;
+            return;
+        }
         self.step(event);
         if self.state.peer(name).is_none() {
             self.forget_age(name);

@@ -67,6 +67,8 @@ pub struct Stale {
     pub path_lost: bool,
     /// The restart time that was granted.
     pub(crate) restart_ms: u64,
+    /// The phase is about routes of so many tellings before the present one; those of earlier ones go.
+    pub(crate) tellings: u16,
     /// The walk that the phase asks for is not at its end; after which route it goes on.
     pub(crate) walk: Option<Option<RouteKey>>,
     /// When it is to be looked at.
@@ -97,6 +99,9 @@ impl Stale {
     /// A phase begins.
     pub(crate) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
+        if phase == Phase::Swept {
+            self.tellings = 0;
+        }
         self.walk = Some(None);
     }
 }

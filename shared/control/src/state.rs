@@ -76,6 +76,8 @@ pub struct Peer {
     pub last_end: String,
     /// Sessions established so far.
     pub sessions: u32,
+    /// It is configured no longer, and forgotten when the last of its routes is gone.
+    pub(crate) removed: bool,
 }
 
 impl Peer {
@@ -108,6 +110,7 @@ impl Peer {
             warned: false,
             last_end: String::new(),
             sessions: 0,
+            removed: false,
         }
     }
 
@@ -116,6 +119,9 @@ impl Peer {
         self.generation = self.generation.wrapping_add(1);
         self.confirmed = (0, 0);
         self.refused.clear();
+        if let Some(stale) = &mut self.stale {
+            stale.tellings = stale.tellings.saturating_add(1);
+        }
     }
 
     /// A session is over, and with it what it refused.
@@ -287,12 +293,12 @@ impl<S: Store> State<S> {
 
     /// All configured peers, by name.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.values().map(|peer| &**peer)
+        self.peers.values().map(|peer| &**peer).filter(|peer| !peer.removed)
     }
 
     /// A configured peer.
     pub fn peer(&self, name: &NodeName) -> Option<&Peer> {
-        self.peers.get(name).map(|peer| &**peer)
+        self.peers.get(name).map(|peer| &**peer).filter(|peer| !peer.removed)
     }
 
     /// The peer whose established session this is.
@@ -300,9 +306,9 @@ impl<S: Store> State<S> {
         self.peer(self.by_session.get(&session)?)
     }
 
-    /// The peer with this interned name.
+    /// The peer with this interned name; also one that is configured no longer, while it still has routes.
     pub fn peer_by_sym(&self, sym: Sym) -> Option<&Peer> {
-        self.peer(self.by_sym.get(&sym)?)
+        self.peers.get(self.by_sym.get(&sym)?).map(|peer| &**peer)
     }
 
     /// The services of this node.

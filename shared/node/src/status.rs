@@ -98,7 +98,7 @@ impl<S: Store> Engine<S> {
             Some(difference) if peer.session.is_none() => format!("{last_error} ({difference})"),
             _ => last_error,
         };
-        let announced = peer.session.map_or(0, |s: SessionId| self.core.groups().announced(s).count());
+        let announced = peer.session.map_or(0, |s: SessionId| self.core.groups().announced_count(s));
         let now = self.clocks.now().mono;
         let limits = &self.core.state().settings().limits;
         PeerRow {

@@ -221,6 +221,11 @@ impl Group {
         self.entries.get(&key).is_some_and(|e| !e.withdrawn)
     }
 
+    /// How many keys are announced.
+    pub(crate) fn announced_count(&self) -> usize {
+        self.entries.len() - self.tombstones.len()
+    }
+
     /// Keys that are announced, tombstones aside.
     pub(crate) fn announced(&self) -> impl Iterator<Item = RouteKey> {
         self.entries.iter().filter(|(_, e)| !e.withdrawn).map(|(k, _)| *k)
@@ -234,7 +239,7 @@ impl Group {
 
     /// To be called when a key was announced, or tombstones came or went.
     fn measure(&mut self) {
-        let announced = self.entries.len() - self.tombstones.len();
+        let announced = self.announced_count();
         self.peak = if self.tombstones.is_empty() { announced } else { self.peak.max(announced) };
     }
 

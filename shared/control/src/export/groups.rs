@@ -376,6 +376,13 @@ impl Groups {
         all.chain(held.into_iter().flatten())
     }
 
+    /// How many keys [`Groups::announced`] gives, without a look at them.
+    #[must_use]
+    pub fn announced_count(&self, session: SessionId) -> usize {
+        let group = self.of_session.get(&session).and_then(|id| self.groups.get(id));
+        group.map_or(0, |group| group.held_count(session).unwrap_or_else(|| group.announced_count()))
+    }
+
     /// What the neighbour of a session asks for; everything without an interest.
     #[must_use]
     pub fn interest(&self, session: SessionId) -> Option<Asked> {

@@ -21,6 +21,11 @@ impl Group {
         self.selective.held(session)
     }
 
+    /// How much a selective cursor holds.
+    pub(crate) fn held_count(&self, session: SessionId) -> Option<usize> {
+        self.selective.cursors.get(&session).map(|cursor| cursor.held.len())
+    }
+
     /// Whether a cursor is to hear of this service.
     pub(crate) fn is_wanted(&self, session: SessionId, service: &str) -> bool {
         self.selective.cursors.get(&session).is_none_or(|cursor| cursor.interest.matches(service))

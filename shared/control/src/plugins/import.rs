@@ -217,7 +217,7 @@ impl<S: Store> RouteTablePlugin<S> for Routes {
 }
 
 fn remove<S: Store>(state: &State<S>, name: &NodeName, delta: &mut Delta<'_>) {
-    if state.peer(name).is_some() {
+    if state.peers.contains_key(name) {
         delta.push(Write::RemovePeer(name.clone()));
     }
 }

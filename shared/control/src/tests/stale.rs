@@ -595,7 +595,7 @@ fn many_routes_are_looked_at_in_pieces_and_nobody_waits_for_the_last() {
     let mut bench = bench();
     bench.tunnelled(2, C);
     bench.meshed(1, B);
-    let names: Vec<String> = (0..2 * Limits::AGED + 7).map(|n| std::format!("s{n}.acme.example")).collect();
+    let names: Vec<String> = (0..4 * Limits::AGED + 7).map(|n| std::format!("s{n}.acme.example")).collect();
     let routes: Vec<_> = names.iter().map(|n| (n.as_str(), "b", through("b"))).collect();
     bench.announce(1, &routes);
     bench.down(1);
@@ -610,7 +610,10 @@ fn many_routes_are_looked_at_in_pieces_and_nobody_waits_for_the_last() {
     bench.announce(3, &routes[..10]);
     bench.told(3);
     bench.feed(Event::Tick);
+    bench.effects();
     bench.down(3);
+    let ways = bench.ways().len();
+    assert!(ways <= Limits::AGED, "{ways} in one step: the sweep goes on");
     bench.after(1);
     assert_eq!(bench.rows().len(), 10);
     assert_eq!(bench.remote(2).services().len(), 10);

@@ -324,3 +324,54 @@ fn a_recording_of_a_walk_replays() {
     assert_eq!(whole.digest(), bench.core.digest());
     assert!(!bench.has(3, "s2.acme.example"));
 }
+
+#[test]
+fn what_a_neighbour_leaves_that_is_removed_goes_in_pieces() {
+    let mut bench = bench(1_024, 6 * Limits::AGED);
+    bench.feed(Event::PeerRemoved(name(B)));
+    assert_eq!(bench.remote(2).table.len(), 4 * Limits::AGED, "two pieces with the event");
+    assert!(bench.core.state().peer(&name(B)).is_none() && bench.core.state().peers().count() == 4);
+    bench.closed();
+    bench.feed(Event::SessionUp { session: SessionId(20), peer: name(B), dialled: true });
+    assert_eq!(bench.closed()[0].1, Some(catalyst_wire::NotifyCode::UNCONFIGURED));
+    // It comes back before the last has gone: what it told before does not.
+    bench.feed(Event::Tick);
+    bench.internal(21, B);
+    assert_eq!(bench.remote(2).table.len(), 2 * Limits::AGED);
+    bench.announce(21, &[("s0.acme.example", "b", through("b"))]);
+    bench.run_until(bench.now);
+    assert_eq!(bench.remote(2).services(), ["s0.acme.example"]);
+    bench.feed(Event::PeerRemoved(name(B)));
+    assert_eq!(bench.remote(2).table.len(), 0);
+    assert!(bench.core.ages.is_empty());
+    bench.check();
+    bench.give_all_back();
+}
+
+#[test]
+fn a_refresh_that_begins_while_the_last_is_swept_finishes_nothing_at_once() {
+    let mut bench = bench(1_024, 3 * Limits::AGED);
+    let (begin, end) = (refresh(catalyst_wire::Refresh::BEGIN), refresh(catalyst_wire::Refresh::END));
+    bench.frame(1, plain(FrameType::EndOfRib));
+    bench.frame(1, begin.clone());
+    let names = named(3);
+    let few: Vec<_> = names.iter().map(|s| (s.as_str(), "b", through("b"))).collect();
+    bench.announce(1, &few);
+    bench.frame(1, end.clone());
+    let left = bench.remote(2).table.len();
+    assert!(left >= 2 * Limits::AGED, "{left}");
+    bench.frame(1, begin);
+    assert_eq!(bench.remote(2).table.len(), left, "it is not finished in this step");
+    bench.announce(1, &few[..2]);
+    bench.run_until(bench.now);
+    assert_eq!(bench.remote(2).table.len(), 3, "what the refresh before confirmed stays until this one ends");
+    bench.frame(1, end);
+    bench.run_until(bench.now);
+    assert_eq!(bench.remote(2).table.len(), 2);
+    bench.check();
+    bench.give_all_back();
+}
+
+fn refresh(what: catalyst_wire::Refresh) -> Vec<u8> {
+    what.write(&mut [0; 16]).unwrap().to_vec()
+}
