@@ -91,6 +91,9 @@ impl Limits {
     pub const REFRESH_MAX_MS: u64 = 3_600_000;
     /// Rows of an answer about visibility. When full: the rest is counted and left out.
     pub const VISIBILITY: usize = 4_096;
+    /// Routes that are looked at for such an answer, and with each `status`. When there are more: what the others would tell is
+    /// left out.
+    pub const VISIBILITY_LOOKS: usize = 65_536;
     /// Rows of each list of a plan. When full: the rest is counted and left out.
     pub const PLAN: usize = 1_024;
     /// Refused announcements of one neighbour that are told apart. When full: further ones are not counted, and shown as "and

@@ -9,6 +9,19 @@ use catalyst_wire::{Attrs, WellKnown};
 pub use crate::rows::RouteRow;
 use crate::state::{Peer, State};
 
+/// Puts routes in the order in which they are shown: services in the order of their names, best first within a key.
+pub fn sort(rows: &mut [RouteRow]) {
+    let order = |r: &RouteRow| match r.standing.as_str() {
+        "best" => 0,
+        "next" => 1,
+        "alternative" => 2,
+        _ => 3,
+    };
+    rows.sort_by(|a, b| {
+        (&a.service, &a.origin, order(a), &a.via).cmp(&(&b.service, &b.origin, order(b), &b.via))
+    });
+}
+
 impl<S: Store> State<S> {
     /// All routes, services in the order of their names, best first within a key.
     #[must_use]
@@ -43,15 +56,7 @@ impl<S: Store> State<S> {
                 after = Some(key);
             }
         }
-        let order = |r: &RouteRow| match r.standing.as_str() {
-            "best" => 0,
-            "next" => 1,
-            "alternative" => 2,
-            _ => 3,
-        };
-        rows.sort_by(|a, b| {
-            (&a.service, &a.origin, order(a), &a.via).cmp(&(&b.service, &b.origin, order(b), &b.via))
-        });
+        sort(&mut rows);
         rows
     }
 

@@ -1,7 +1,7 @@
 //! Which services two organisations see of each other, and why not: for people, not for decisions. The words follow from
 //! the same tables and the same policy functions that decide.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -84,10 +84,10 @@ impl<S: Store> Core<S> {
         if foreign.is_empty() {
             return all;
         }
-        let own = self.own_services();
+        let mut looks = crate::Limits::VISIBILITY_LOOKS;
+        let own = self.own_services(&mut looks);
         for peer in foreign {
-            let announced: BTreeSet<RouteKey> =
-                peer.session.into_iter().flat_map(|s| self.groups().announced(s)).collect();
+            let announced = |key: &RouteKey| peer.session.is_some_and(|s| self.groups().is_told(s, *key));
             for (service, known) in &own {
                 if all.is_full() {
                     all.left_out += 1;
@@ -96,7 +96,7 @@ impl<S: Store> Core<S> {
                 let why = self.kept_in(peer, service, known, &announced).unwrap_or_default();
                 all.rows.push(row(service, peer, true, why));
             }
-            self.theirs(peer, &mut all);
+            self.theirs(peer, &mut all, &mut looks);
         }
         all
     }
@@ -108,6 +108,7 @@ impl<S: Store> Core<S> {
         let state = self.state();
         let own_org = state.settings().name.org();
         let mut all = Visibility::default();
+        let mut looks = crate::Limits::VISIBILITY_LOOKS;
         for peer in state.peers().filter(|p| p.config.name.org() != own_org) {
             let mut seen: BTreeMap<&str, String> = BTreeMap::new();
             let named = |service: &str| {
@@ -115,7 +116,8 @@ impl<S: Store> Core<S> {
                 rules.any(|(_, rule)| rule.service.matches(service, own_org))
             };
             let mut counted = None;
-            for (key, _) in state.table().loc_rib() {
+            for (key, _) in state.table().loc_rib().take(looks) {
+                looks -= 1;
                 let service = state.table().text(key.service);
                 let org = service.split_once('.').map_or("", |(_, org)| org);
                 if org == own_org || org == peer.config.name.org() || !named(service) {
@@ -138,8 +140,8 @@ impl<S: Store> Core<S> {
         all
     }
 
-    /// Services that began in this organisation, wherever in it.
-    fn own_services(&self) -> BTreeMap<String, Own<'_>> {
+    /// Services that began in this organisation, wherever in it, as far as so many looks at routes find them.
+    fn own_services(&self, looks: &mut usize) -> BTreeMap<String, Own<'_>> {
         let state = self.state();
         let own_org = state.settings().name.org();
         let mut all: BTreeMap<String, Own<'_>> = BTreeMap::new();
@@ -151,8 +153,11 @@ impl<S: Store> Core<S> {
         let senders = state.peers().filter(|p| p.config.name.org() == own_org).map(|p| p.sym);
         for sender in senders.chain([state.own()]) {
             let mut after = None;
-            while let Some(key) = state.table().next_of(sender, after) {
+            while *looks > 0
+                && let Some(key) = state.table().next_of(sender, after)
+            {
                 after = Some(key);
+                *looks -= 1;
                 let service = state.table().text(key.service);
                 if service.split_once('.').is_none_or(|(_, org)| org != own_org) {
                     continue;
@@ -175,13 +180,13 @@ impl<S: Store> Core<S> {
         peer: &Peer,
         service: &str,
         own: &Own<'_>,
-        announced: &BTreeSet<RouteKey>,
+        announced: &dyn Fn(&RouteKey) -> bool,
     ) -> Option<String> {
         let state = self.state();
         let asked = peer.session.is_some_and(|session| self.groups().wants(session, service));
         let refused = peer.refused_names_by_peer.contains(service);
         // What it was told counts more than what the rules say of one of the ways.
-        if asked && !refused && own.keys.iter().any(|key| announced.contains(key)) {
+        if asked && !refused && own.keys.iter().any(announced) {
             return None;
         }
         let without = [Attrs::default()];
@@ -219,7 +224,7 @@ impl<S: Store> Core<S> {
         if peer.session.is_some_and(|session| !self.groups().wants(session, service)) {
             return Some("its 'interest' does not name the service".to_string());
         }
-        if !own.keys.iter().any(|key| announced.contains(key)) {
+        if !own.keys.iter().any(announced) {
             return Some("not sent yet".to_string());
         }
         None
@@ -235,8 +240,8 @@ impl<S: Store> Core<S> {
         }
     }
 
-    /// The services that a neighbour announces, and those of it that were refused.
-    fn theirs(&self, peer: &Peer, all: &mut Visibility) {
+    /// The services that a neighbour announces, and those of it that were refused, as far as so many looks at routes find them.
+    fn theirs(&self, peer: &Peer, all: &mut Visibility, looks: &mut usize) {
         let state = self.state();
         let mut seen: BTreeMap<&str, String> = BTreeMap::new();
         for name in peer.refused.names() {
@@ -244,8 +249,11 @@ impl<S: Store> Core<S> {
             seen.insert(name, alloc::format!("refused by limit: {why}"));
         }
         let (mut after, mut counted) = (None, None);
-        while let Some(key) = state.table().next_of(peer.sym, after) {
+        while *looks > 0
+            && let Some(key) = state.table().next_of(peer.sym, after)
+        {
             after = Some(key);
+            *looks -= 1;
             let Some(route) = state.table().route(key, peer.sym) else { continue };
             let service = state.table().text(key.service);
             if all.room(&seen) == 0 && !seen.contains_key(service) {

@@ -27,6 +27,9 @@ pub(crate) enum Ask {
     /// Not a question: what neighbours have under way in the program that carries flows, as far as it says.
     #[cfg(feature = "mesh")]
     UnderWay(Option<crate::drain::UnderWay>),
+    /// Not a question: a list of routes goes on.
+    #[cfg(feature = "mesh")]
+    List(Box<crate::listing::Listing>),
     /// Not a question: a plan goes on.
     #[cfg(feature = "mesh")]
     Plan(Box<crate::plans::UnderWay>),

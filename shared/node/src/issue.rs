@@ -195,6 +195,9 @@ impl<S: RouteStore> Engine<S> {
     fn unknown(&self, authority: &Authority, name: &NodeName) -> Option<String> {
         let config = &self.facts.config;
         let peers = config.peers.iter().filter(|p| p.org == config.org).map(|p| p.node.as_str());
+        if authority.known().map(NodeId::as_str).chain(peers.clone()).any(|known| known == name.node()) {
+            return None;
+        }
         // Origins of other organisations are no names of nodes; paths end at the border.
         let mut routes = self.core.state().route_rows();
         routes.retain(|r| r.service.parse::<ServiceName>().is_ok_and(|s| s.org() == config.org.as_str()));

@@ -56,6 +56,8 @@ pub mod join;
 mod last_seen;
 mod limits;
 #[cfg(feature = "mesh")]
+mod listing;
+#[cfg(feature = "mesh")]
 mod looking_glass;
 mod memory;
 pub mod mesh;

@@ -75,11 +75,14 @@ impl Limits {
     pub const LOGGED: usize = 512;
     /// Neighbours whose lines are counted at a time. When full: the first of them is forgotten.
     pub const TALKERS: usize = 1_024;
+    /// Routes of a list between two looks at the clock. When there are more: they follow, in this turn or in the next.
+    #[cfg(feature = "mesh")]
+    pub const LISTED: usize = 256;
     /// Changes of rules whose answers wait until they are in force for all routes. When full: the one that waits for longest
     /// is answered before that.
     #[cfg(feature = "mesh")]
     pub const JUDGED: usize = 16;
-    /// How long the engine works on a plan before others have their turn.
+    /// How long the engine works on a plan or a list of routes before others have their turn.
     #[cfg(feature = "mesh")]
     pub const PLANNING: Duration = Duration::from_millis(10);
     /// How long connecting to a service's own socket may take. When over: the flow is refused.

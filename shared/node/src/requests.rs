@@ -176,7 +176,7 @@ impl<S: RouteStore> Engine<S> {
     }
 
     /// Routes of the last run whose neighbours have not told their tables yet: for people, not for use.
-    fn remembered_rows(&mut self) -> Vec<RouteRow> {
+    pub(crate) fn remembered_rows(&mut self) -> Vec<RouteRow> {
         self.forget_told();
         let (rows, _) = self.remembered.rows();
         rows.iter().map(|row| RouteRow { standing: "remembered".to_string(), ..row.clone() }).collect()

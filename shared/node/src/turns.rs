@@ -14,6 +14,8 @@ use crate::caller::Caller;
 use crate::engine::{Engine, Outcome};
 use crate::issue::converse;
 use crate::limits::Limits;
+#[cfg(feature = "mesh")]
+use crate::listing::Listing;
 use crate::persist::{Persist, Unwritten};
 use crate::plane::Plane;
 #[cfg(feature = "mesh")]
@@ -135,6 +137,12 @@ impl<Sh: Shell> Around<'_, Sh> {
                 Err(why) => Outcome::Done(Err(why)),
             },
             #[cfg(feature = "mesh")]
+            Ask::Admin(Request::Routes { service: None }) => {
+                return self.list(engine, Box::default(), reply, caller);
+            }
+            #[cfg(feature = "mesh")]
+            Ask::List(listing) => return self.list(engine, listing, reply, caller),
+            #[cfg(feature = "mesh")]
             Ask::Plan(under_way) => return self.plan(engine, under_way, reply, caller),
             Ask::Admin(request) => engine.request(request),
             Ask::Enrol(enrol) => engine.enrol(&enrol),
@@ -211,6 +219,25 @@ impl<Sh: Shell> Around<'_, Sh> {
         spawn(&*self.plane.shell, async move {
             // The node may be stopping.
             let _ = ask.send(Asked { ask: Ask::Plan(under_way), reply, caller }).await;
+        });
+    }
+
+    /// A piece of a list of all routes, as with a plan.
+    #[cfg(feature = "mesh")]
+    fn list<S: Store>(
+        &self,
+        engine: &mut Engine<S>,
+        mut listing: Box<Listing>,
+        reply: Sender<Result<Answer, String>>,
+        caller: Caller,
+    ) {
+        let done = engine.list_on(&mut listing).then(|| engine.remembered_rows());
+        let ask = self.ask.clone();
+        spawn(&*self.plane.shell, async move {
+            match done {
+                Some(remembered) => drop(reply.try_send(Ok(Answer::Routes(listing.rows(remembered))))),
+                None => drop(ask.send(Asked { ask: Ask::List(listing), reply, caller }).await),
+            }
         });
     }
 

@@ -397,6 +397,13 @@ impl Groups {
         group.is_none_or(|group| group.is_wanted(session, service))
     }
 
+    /// Whether [`Groups::announced`] gives this key.
+    #[must_use]
+    pub fn is_told(&self, session: SessionId, key: RouteKey) -> bool {
+        let group = self.of_session.get(&session).and_then(|id| self.groups.get(id));
+        group.is_some_and(|group| group.holds(session, key).unwrap_or_else(|| group.is_announced(key)))
+    }
+
     /// Whether a session's group announces this key.
     #[must_use]
     pub fn is_announced(&self, session: SessionId, key: RouteKey) -> bool {

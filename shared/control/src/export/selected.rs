@@ -21,6 +21,11 @@ impl Group {
         self.selective.held(session)
     }
 
+    /// Whether a selective cursor holds this key.
+    pub(crate) fn holds(&self, session: SessionId, key: RouteKey) -> Option<bool> {
+        self.selective.cursors.get(&session).map(|cursor| cursor.held.contains_key(&key))
+    }
+
     /// How much a selective cursor holds.
     pub(crate) fn held_count(&self, session: SessionId) -> Option<usize> {
         self.selective.cursors.get(&session).map(|cursor| cursor.held.len())
