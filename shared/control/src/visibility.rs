@@ -35,7 +35,7 @@ pub struct VisibilityRow {
 pub struct Visibility {
     /// [`Limits::VISIBILITY`] at most.
     pub rows: Vec<VisibilityRow>,
-    /// Rows that found no room.
+    /// Rows that found no room, of those that [`Limits::VISIBILITY_LOOKS`] looks at routes find.
     #[serde(default)]
     pub left_out: usize,
 }
@@ -84,7 +84,7 @@ impl<S: Store> Core<S> {
         if foreign.is_empty() {
             return all;
         }
-        let mut looks = crate::Limits::VISIBILITY_LOOKS;
+        let mut looks = Limits::VISIBILITY_LOOKS;
         let own = self.own_services(&mut looks);
         for peer in foreign {
             let announced = |key: &RouteKey| peer.session.is_some_and(|s| self.groups().is_told(s, *key));
@@ -108,7 +108,7 @@ impl<S: Store> Core<S> {
         let state = self.state();
         let own_org = state.settings().name.org();
         let mut all = Visibility::default();
-        let mut looks = crate::Limits::VISIBILITY_LOOKS;
+        let mut looks = Limits::VISIBILITY_LOOKS;
         for peer in state.peers().filter(|p| p.config.name.org() != own_org) {
             let mut seen: BTreeMap<&str, String> = BTreeMap::new();
             let named = |service: &str| {
