@@ -154,7 +154,7 @@ impl<S: Store> Core<S> {
         }
         self.walk(name);
         let peer = self.state.peers.get_mut(name);
-        let removed = peer.as_ref().is_some_and(|peer| peer.removed);
+        let removed = peer.as_ref().is_some_and(|peer| peer.is_removed());
         let Some(stale) = peer.and_then(|peer| peer.stale.as_mut()) else {
             self.forget_age(name);
             if removed {

@@ -16,6 +16,7 @@ use crate::delta::Delta;
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, SessionId};
 use crate::export::{GroupId, Groups, Marks};
+use crate::limits::PIECES;
 use crate::link::Link;
 use crate::news::NUMBERED;
 use crate::now::Now;
@@ -23,7 +24,7 @@ use crate::plugin::{PropagationPlugin, RouteTablePlugin, ServicePlugin};
 use crate::plugins::{LocalServices, Propagate, Routes, check_service};
 use crate::stale::Loss;
 use crate::state::{Peer, State};
-use crate::walk::{PIECES, Walk};
+use crate::walk::Walk;
 
 /// What [`crate::Peer::last_end`] says when only the transport knows why a connection is gone.
 pub const LOST: &str = "the connection was lost";
@@ -50,7 +51,7 @@ pub struct Core<S> {
     /// The way through the table that is under way.
     pub(crate) walk: Option<Walk>,
     /// Groups that wait for a walk of their own after it.
-    pub(crate) waiting: BTreeSet<GroupId>,
+    pub(crate) waiting: Vec<GroupId>,
     /// Sessions whose new INTEREST is on its way through the table, served in turn.
     pub(crate) looking: VecDeque<SessionId>,
     /// When the last event came.
@@ -93,7 +94,7 @@ impl<S: Store> Core<S> {
             notices: 0,
             scratch: vec![0; HEADER + WireLimits::FRAME_BODY],
             walk: None,
-            waiting: BTreeSet::new(),
+            waiting: Vec::new(),
             looking: VecDeque::new(),
             last: 0,
             trust: Vec::new(),
@@ -234,12 +235,7 @@ impl<S: Store> Core<S> {
 
     /// All of phase 2: what changed, and keys that are to be looked at again although they did not. For all export groups,
     /// or for some.
-    pub(crate) fn tell(
-        &mut self,
-        mut changes: Changes,
-        again: Vec<Change>,
-        only: Option<&BTreeSet<GroupId>>,
-    ) {
+    pub(crate) fn tell(&mut self, mut changes: Changes, again: Vec<Change>, only: Option<&[GroupId]>) {
         #[cfg(feature = "watch")]
         self.state.observe_bests(&changes.routes);
         if !changes.is_empty() {

@@ -4,6 +4,10 @@ use catalyst_wire::Limits as WireLimits;
 
 use crate::news::NUMBERED;
 
+/// Whether this build goes through its table in pieces. A board's is small: it takes them one after the other in the step
+/// in which it begins, and has no bytes to spare.
+pub(crate) const PIECES: bool = cfg!(feature = "transit");
+
 /// How much the core may hold. Given once, at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {

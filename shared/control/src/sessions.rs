@@ -17,13 +17,12 @@ use crate::core::Core;
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, SessionId};
 use crate::export::GroupKind;
-use crate::limits::Limits;
+use crate::limits::{Limits, PIECES};
 use crate::link::Link;
 use crate::now::Now;
 use crate::stale::Loss;
 use crate::state::Peer;
 use crate::sum::Sum;
-use crate::walk::PIECES;
 
 /// Room for a NOTIFY with an agreement in it.
 const SMALL: usize = 64 + WireLimits::REASON + WireLimits::DOCUMENT;

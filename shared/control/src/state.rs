@@ -15,7 +15,7 @@ use crate::config::{LocalService, PeerConfig, Settings};
 use crate::event::SessionId;
 use crate::flap::Flaps;
 use crate::holddown::HoldDown;
-use crate::limits::Limits;
+use crate::limits::{Limits, PIECES};
 use crate::news::NewsOf;
 use crate::refusals::Refusals;
 use crate::stale::Stale;
@@ -112,6 +112,11 @@ impl Peer {
             sessions: 0,
             removed: false,
         }
+    }
+
+    /// Whether it is configured no longer, and its routes are on their way out.
+    pub(crate) fn is_removed(&self) -> bool {
+        PIECES && self.removed
     }
 
     /// Another telling of its table begins: nothing of before is confirmed.
@@ -293,12 +298,12 @@ impl<S: Store> State<S> {
 
     /// All configured peers, by name.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.values().map(|peer| &**peer).filter(|peer| !peer.removed)
+        self.peers.values().map(|peer| &**peer).filter(|peer| !peer.is_removed())
     }
 
     /// A configured peer.
     pub fn peer(&self, name: &NodeName) -> Option<&Peer> {
-        self.peers.get(name).map(|peer| &**peer).filter(|peer| !peer.removed)
+        self.peers.get(name).map(|peer| &**peer).filter(|peer| !peer.is_removed())
     }
 
     /// The peer whose established session this is.

@@ -2,15 +2,12 @@
 //! what is announced. In pieces, so that no step takes long and everything else has its turn (`walks.rs`).
 
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use catalyst_route_table::{RouteKey, Sym};
 
 use crate::export::GroupId;
-use crate::limits::Limits;
-
-/// Whether this build goes through its table in pieces. A board's is small: it takes them one after the other in the step
-/// in which it begins, and has no bytes to spare.
-pub(crate) const PIECES: bool = cfg!(feature = "transit");
+use crate::limits::{Limits, PIECES};
 
 /// What a walk is for, and how far it is.
 #[derive(Debug, Default)]
@@ -22,7 +19,7 @@ pub(crate) struct Walk {
     /// What is announced is marked, or not any more, and is a new word of this node.
     pub(crate) touches: bool,
     /// Groups whose tables are complete at its end.
-    pub(crate) groups: BTreeSet<GroupId>,
+    pub(crate) groups: Vec<GroupId>,
 }
 
 impl Walk {

@@ -3,7 +3,6 @@
 //! A walk goes over the keys in their order; all keys of a service are in one piece, so that what goes and comes back within
 //! it cuts no flow. What changes meanwhile, and what is passed already, is as the rules of now have it in any case.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use catalyst_route_table::{Change, RouteKey, Store, Sym};
@@ -11,15 +10,16 @@ use catalyst_route_table::{Change, RouteKey, Store, Sym};
 use crate::changes::Changes;
 use crate::core::Core;
 use crate::export::GroupId;
+use crate::limits::PIECES;
 #[cfg(feature = "watch")]
 use crate::observe::RULES;
 use crate::state::State;
-use crate::walk::{Judging, PIECES, Walk};
+use crate::walk::{Judging, Walk};
 
 impl<S: Store> Core<S> {
     /// The rules are others: a walk brings all routes under them. One that was under way begins anew.
     pub(crate) fn walk_for_rules(&mut self) {
-        self.state.judging = Some(Judging::default());
+        self.state.judging = PIECES.then(Judging::default);
         let walk = self.walk_from_the_beginning();
         walk.judges = true;
         self.go_on_walking();
@@ -33,22 +33,25 @@ impl<S: Store> Core<S> {
 
     /// A walk for all groups. Those that wait for theirs wait for this one.
     fn walk_from_the_beginning(&mut self) -> &mut Walk {
-        let waiting = core::mem::take(&mut self.waiting);
         let walk = self.walk.get_or_insert_default();
         walk.after = None;
-        walk.groups.extend(waiting);
+        walk.groups.append(&mut self.waiting);
         walk
     }
 
     /// The table of a group has to be made, or made anew. It waits while another walk is under way: it would have to begin
     /// it anew, and where sessions come and go there would be no end.
     pub(crate) fn walk_for_table(&mut self, group: GroupId) {
-        self.groups.set_incomplete(group);
-        if self.walk.is_some() {
-            self.waiting.insert(group);
+        if PIECES {
+            self.groups.set_incomplete(group);
+        }
+        if PIECES && self.walk.is_some() {
+            if !self.waiting.contains(&group) {
+                self.waiting.push(group);
+            }
             return;
         }
-        self.walk = Some(Walk { groups: BTreeSet::from([group]), ..Walk::default() });
+        self.walk = Some(Walk { groups: Vec::from([group]), ..Walk::default() });
         self.go_on_walking();
     }
 
@@ -76,7 +79,9 @@ impl<S: Store> Core<S> {
 
     /// The next piece of a walk, and what is left of it.
     fn piece(&mut self, mut walk: Walk) -> Option<Walk> {
-        walk.groups.retain(|group| self.groups.is_there(*group));
+        if PIECES {
+            walk.groups.retain(|group| self.groups.is_there(*group));
+        }
         let groups = if walk.is_for_all() { self.groups.infos().len() } else { walk.groups.len() };
         let most = self.state.settings.limits.walked;
         let (mut changes, mut again, mut looked) = (Changes::default(), Vec::new(), 0);
@@ -101,12 +106,15 @@ impl<S: Store> Core<S> {
             walk.after = Some(key);
         };
         self.state.silenced(&changes.routes);
-        self.tell(changes, again, Some(&walk.groups).filter(|_| !walk.is_for_all()));
+        self.tell(changes, again, (!walk.is_for_all()).then_some(&*walk.groups));
         if more {
-            if let Some(judging) = &mut self.state.judging {
+            if PIECES && let Some(judging) = &mut self.state.judging {
                 judging.passed = walk.after.map(|last| last.service);
             }
             return Some(walk);
+        }
+        if !PIECES {
+            return None;
         }
         if walk.judges {
             self.state.judging = None;

@@ -17,6 +17,7 @@ use crate::export::selective::Selective;
 use crate::export::sums::Sums;
 use crate::export::told::Told;
 use crate::export::walk::Walk;
+use crate::limits::PIECES;
 use crate::news::News;
 use crate::sum::Sum;
 
@@ -356,7 +357,7 @@ impl Group {
     /// Whether END_OF_RIB is due for a cursor: nothing is left of what its pass has to cover.
     fn end_of_rib(&mut self, session: SessionId) -> bool {
         let Some(cursor) = self.cursors.get_mut(&session) else { return false };
-        let Some(sync) = cursor.sync.filter(|_| !self.incomplete) else { return false };
+        let Some(sync) = cursor.sync.filter(|_| !PIECES || !self.incomplete) else { return false };
         match self.journal.after(Some(&cursor.at)).next() {
             Some((next, _)) if *next <= sync.until && !mutant!(EndOfRibFirst) => return false,
             Some(_) if !sync.second && !mutant!(EndOfRibFirst) => {
@@ -415,7 +416,7 @@ impl Group {
         for (version, key) in self.journal.after(Some(&cursor.at)) {
             let Some(entry) = self.entries.get(key) else { continue };
             if let Some(withdrawal) = Self::speak(&cursor, entry) {
-                held = !withdrawal && waits(key.service);
+                held = PIECES && !withdrawal && waits(key.service);
                 if held {
                     break;
                 }

@@ -1,6 +1,6 @@
 //! All export groups: who is in which, and what a mark means for them.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use catalyst_names::NodeName;
@@ -125,7 +125,7 @@ impl Groups {
     }
 
     /// The tables of these groups are there. Says whose END_OF_RIB may be due.
-    pub(crate) fn set_complete(&mut self, groups: &BTreeSet<GroupId>) -> Vec<SessionId> {
+    pub(crate) fn set_complete(&mut self, groups: &[GroupId]) -> Vec<SessionId> {
         let mut sessions = Vec::new();
         for group in groups {
             sessions.extend(self.groups.get_mut(group).into_iter().flat_map(Group::set_complete));

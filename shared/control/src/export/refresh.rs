@@ -8,6 +8,7 @@ use catalyst_wire::{HEADER, Limits as WireLimits, Refresh};
 use crate::event::SessionId;
 use crate::export::entry::{Fill, write};
 use crate::export::group::{Group, Waits};
+use crate::limits::PIECES;
 
 impl Group {
     /// Starts a refresh for a cursor, unless one is under way.
@@ -66,7 +67,7 @@ impl Group {
         for (key, entry) in self.entries.after(after.as_ref()) {
             // What the journal has yet to tell for the first time is left to it: it would not take it back unheard.
             if !entry.withdrawn && entry.source != cursor.peer && cursor.at >= entry.born {
-                held = waits(key.service);
+                held = PIECES && waits(key.service);
                 if held {
                     break;
                 }

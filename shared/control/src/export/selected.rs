@@ -12,7 +12,7 @@ use crate::export::group::{Cursor, Group, START, Waits};
 use crate::export::interest::{Asked, Interest};
 use crate::export::selective::{Due, Selected};
 use crate::export::walk::Walk;
-use crate::limits::Limits;
+use crate::limits::{Limits, PIECES};
 use crate::sum::Sum;
 
 impl Group {
@@ -125,7 +125,7 @@ impl Group {
                 let element = entry.map_or(&[][..], |entry| &entry.element);
                 let sum = entry.filter(|entry| cursor.wants(entry)).map(|_| Sum::of_element(element));
                 if sum.as_ref() != cursor.held.get(key) {
-                    held = sum.is_some() && waits(key.service);
+                    held = PIECES && sum.is_some() && waits(key.service);
                     if held {
                         break;
                     }
@@ -163,7 +163,7 @@ impl Group {
             cursor.after = None;
             match cursor.due {
                 // While the table is not made there is more to come.
-                Due::EndOfRib if !self.incomplete => {
+                Due::EndOfRib if !PIECES || !self.incomplete => {
                     cursor.due = if cursor.again { Due::Begin } else { Due::Nothing };
                     cursor.again = false;
                     return (Fill::EndOfRib, sweep);
