@@ -150,6 +150,7 @@ fn what_finds_no_room_is_counted() {
     let passed = bench.core.passed_on();
     assert_eq!((passed.rows.len(), passed.left_out), (Limits::VISIBILITY, services - Limits::VISIBILITY));
     bench.feed(Event::PeerRemoved(name(P)));
+    bench.run_until(bench.now);
     assert_eq!(bench.core.visibility().left_out, 0);
     assert_eq!(bench.core.passed_on(), crate::visibility::Visibility::default());
 }
