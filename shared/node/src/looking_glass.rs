@@ -1,5 +1,5 @@
 //! Why a service goes the way it goes, and what other rules would change: what the node answers to `route explain` and
-//! `policy plan`.
+//! `policy plan`; and to `route ls`.
 
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use catalyst_route_table::Store as RouteStore;
 use crate::admin::{Answer, PlanAnswer};
 use crate::engine::Engine;
 use crate::limits::Limits;
+use crate::listing::Listing;
 use crate::plans::UnderWay;
 use crate::rules::{Lists, check};
 
@@ -49,6 +50,22 @@ impl<S: RouteStore> Engine<S> {
             .flat_map(|d| catalyst_config::policy::unreachable(d, this.lists.list(d)))
             .collect();
         Some(Ok(Answer::Plan(Box::new(PlanAnswer { etag, plan, unreachable }))))
+    }
+
+    /// Goes on with a list for a while; whether it is complete.
+    pub(crate) fn list_on(&self, this: &mut Listing) -> bool {
+        let until = Instant::now() + Limits::PLANNING;
+        loop {
+            let (rows, next) = self.core.state().routes_behind(this.after, Limits::LISTED, |_| true);
+            this.rows.extend(rows);
+            this.after = next;
+            if next.is_none() {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+        }
     }
 
     /// Closed when the rules that were changed are in force for all routes.
