@@ -158,8 +158,8 @@ impl Limits {
         entries + step + late + Self::OVERTAKEN * Self::HELD_DOWN
     }
 
-    /// One refused announcement in its tree.
-    const REFUSAL: usize = 40;
+    /// One refused announcement in its list, which grows by doubling.
+    const REFUSAL: usize = 32;
     /// One pattern of a neighbour's interest beside its text: in its list, and in the way back from names to sessions.
     const PATTERN: usize = 128;
     /// One route that a neighbour with an interest holds: what it holds with its hash, what it has yet to hear of, and that

@@ -1,7 +1,7 @@
 //! What is refused of a neighbour's table for want of room, as it is now: announcements that stand on its side, and not here.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::limits::Limits;
 use crate::sum::Sum;
@@ -10,12 +10,12 @@ use crate::sum::Sum;
 #[derive(Clone, Debug, Default)]
 pub struct Refusals {
     /// Their slots, as hashes of service and origin: names that find no room in the table are not kept for this either.
-    /// [`Limits::REFUSED`] at most.
-    slots: BTreeSet<[u8; 16]>,
+    /// In order; [`Limits::REFUSED`] at most.
+    slots: Vec<[u8; 16]>,
     /// There were more than found room here.
     more: bool,
-    /// Their services, and how many slots each has here: [`Limits::REFUSED_NAMES`] at most.
-    names: BTreeMap<String, u32>,
+    /// Their services in order, and how many slots each has here: [`Limits::REFUSED_NAMES`] at most.
+    names: Vec<(String, u32)>,
     why: Option<String>,
     total: u64,
     /// Something came or went since this was asked last.
@@ -59,7 +59,7 @@ impl Refusals {
 
     /// Services of those that are refused now, in the order of their names; not of all, where there are many.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.keys().map(String::as_str)
+        self.names.iter().map(|(name, _)| name.as_str())
     }
 
     /// An announcement is refused. Whether it is the first, or for another reason than the one before.
@@ -68,35 +68,47 @@ impl Refusals {
         let first = !self.is_any() || self.why() != Some(why);
         self.why = Some(why.to_string());
         let slot = slot(names);
-        if self.slots.len() >= Limits::REFUSED && !self.slots.contains(&slot) {
+        let Err(place) = self.slots.binary_search(&slot) else { return first };
+        if self.slots.len() >= Limits::REFUSED {
             self.moved |= !self.more;
             self.more = true;
-        } else if self.slots.insert(slot) {
-            self.moved = true;
-            if let Some(count) = self.names.get_mut(names.0) {
-                *count += 1;
-            } else if self.names.len() < Limits::REFUSED_NAMES {
-                self.names.insert(names.0.to_string(), 1);
-            }
+            return first;
+        }
+        self.slots.insert(place, slot);
+        self.moved = true;
+        match (self.name(names.0), self.names.len()) {
+            (Ok(place), _) => self.names.get_mut(place).into_iter().for_each(|(_, count)| *count += 1),
+            (Err(place), 0..Limits::REFUSED_NAMES) => self.names.insert(place, (names.0.to_string(), 1)),
+            _ => {}
         }
         first
     }
 
     /// The neighbour has withdrawn it, or it has found room.
     pub(crate) fn settle(&mut self, names: (&str, &str)) {
-        if self.slots.is_empty() || !self.slots.remove(&slot(names)) {
+        // Mostly there is none, and hashing is not free.
+        if self.slots.is_empty() {
             return;
         }
+        let Ok(place) = self.slots.binary_search(&slot(names)) else { return };
+        self.slots.remove(place);
         self.moved = true;
-        if let Some(count) = self.names.get_mut(names.0) {
+        if let Ok(place) = self.name(names.0)
+            && let Some((_, count)) = self.names.get_mut(place)
+        {
             *count -= 1;
             if *count == 0 {
-                self.names.remove(names.0);
+                self.names.remove(place);
             }
         }
         if !self.is_any() {
             self.why = None;
         }
+    }
+
+    /// The place of a service among the names, or where it would stand.
+    fn name(&self, service: &str) -> Result<usize, usize> {
+        self.names.binary_search_by(|(name, _)| name.as_str().cmp(service))
     }
 
     /// Nothing is known of its table.
