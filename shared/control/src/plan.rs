@@ -2,11 +2,11 @@
 //! it. A node that does not ask for it does not carry it.
 //!
 //! It is worked out in pieces, so that no step takes long: each key and each neighbour is an announcement to encode. What
-//! changes meanwhile is seen as it is when its turn comes.
+//! changes meanwhile is seen as it is when its turn comes. The keys come in their order, whoever announced them, so that a
+//! service is done with before the next begins: what is remembered does not grow with the table.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -16,6 +16,7 @@ use catalyst_wire::{Attrs, Limits as WireLimits};
 
 use crate::core::Core;
 use crate::explain::kind;
+use crate::export::parts;
 use crate::limits::Limits;
 use crate::plugins::{Verdict, element, imported_by, judge_by};
 use crate::state::{Peer, State};
@@ -92,13 +93,32 @@ pub struct Ranked {
 /// What a neighbour hears of a key: the rule, and the bytes.
 type Heard = Option<(String, Vec<u8>)>;
 
-/// How many keys of a service a neighbour would hear of no longer, newly, and otherwise; and the rule.
+/// How many keys of a service a neighbour hears of now and would, whether one of them would change, and the rule.
 #[derive(Debug, Default)]
 struct Count {
-    lost: u32,
-    gained: u32,
+    now: u32,
+    then: u32,
     altered: bool,
     rule: String,
+}
+
+/// The service whose keys are looked at.
+#[derive(Debug)]
+struct Current {
+    /// Its name: its number may be given to another between two pieces.
+    name: String,
+    /// By neighbour that hears of it or would.
+    heard: BTreeMap<Sym, Count>,
+    /// Keys that are usable here now, and would be.
+    usable: (u32, u32),
+}
+
+/// What a neighbour is announced, now or then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Announced {
+    keys: usize,
+    /// Of attributes, as limits count them.
+    bytes: usize,
 }
 
 /// A plan that is being worked out: [`Core::planning`], then [`Core::plan_on`] until that gives the plan.
@@ -107,16 +127,36 @@ pub struct Planning {
     exports: RuleList,
     imports: RuleList,
     plan: Plan,
-    /// Of a service and a neighbour. The number of a service may be given to another between two pieces.
-    heard: BTreeMap<(Arc<str>, Sym), Count>,
-    /// How many keys a neighbour hears of now, and would.
-    announced: BTreeMap<Sym, (usize, usize)>,
-    /// Keys of a service that were usable and would not be, and the other way.
-    usable: BTreeMap<Arc<str>, (u32, u32)>,
-    /// Whose routes have yet to be looked at, and after which key of the first of them it goes on.
-    senders: VecDeque<Sym>,
-    after: Option<RouteKey>,
+    /// None before the first key.
+    current: Option<Current>,
+    /// What each neighbour with an agreement would be announced.
+    announced: BTreeMap<Sym, Announced>,
+    /// The next key of each that announced some: the smallest is looked at next.
+    next: BTreeSet<(RouteKey, Sym)>,
     buf: Vec<u8>,
+}
+
+impl Planning {
+    /// The new export rules.
+    #[must_use]
+    pub fn exports(&self) -> &RuleList {
+        &self.exports
+    }
+
+    /// The new import rules.
+    #[must_use]
+    pub fn imports(&self) -> &RuleList {
+        &self.imports
+    }
+}
+
+#[cfg(test)]
+impl Planning {
+    /// How much is remembered beside the lists.
+    pub(crate) fn remembered(&self) -> usize {
+        let heard = self.current.as_ref().map_or(0, |current| current.heard.len());
+        heard + self.announced.len() + self.next.len()
+    }
 }
 
 struct Run<'a, S> {
@@ -142,15 +182,14 @@ impl<S: Store> Core<S> {
         let list = |direction, rules: &[Rule]| {
             RuleList::new(direction, rules.to_vec()).map_err(|(place, why)| (direction, place, why))
         };
+        let senders = self.state().by_sym.keys().copied().chain([self.state().own]);
         Ok(Planning {
             exports: list(Direction::Export, exports)?,
             imports: list(Direction::Import, imports)?,
             plan: Plan::default(),
-            heard: BTreeMap::new(),
+            current: None,
             announced: BTreeMap::new(),
-            usable: BTreeMap::new(),
-            senders: self.state().by_sym.keys().copied().chain([self.state().own]).collect(),
-            after: None,
+            next: senders.filter_map(|sym| Some((self.state().table.next_of(sym, None)?, sym))).collect(),
             buf: vec![0; WireLimits::ENTRY + 8],
         })
     }
@@ -160,7 +199,7 @@ impl<S: Store> Core<S> {
         let mut buf = core::mem::take(&mut planning.buf);
         let mut run = Run { core: self, planning };
         for _ in 0..keys.max(1) {
-            if !run.next_key(&mut buf) && !run.next_row(&mut buf) {
+            if !run.next_key(&mut buf) {
                 return Some(run.finish());
             }
         }
@@ -216,20 +255,20 @@ impl<S: Store> Run<'_, S> {
     /// Looks at the next key; false when there is none left.
     fn next_key(&mut self, buf: &mut [u8]) -> bool {
         let table = &self.core.state().table;
-        while let Some(sender) = self.planning.senders.front().copied() {
-            let Some(key) = table.next_of(sender, self.planning.after) else {
-                self.planning.senders.pop_front();
-                self.planning.after = None;
-                continue;
-            };
-            self.planning.after = Some(key);
-            // Each key once: with the first of those that announced it.
-            if table.candidates(key).map(|(sym, _)| sym).min() == Some(sender) {
-                self.key(key, buf);
-            }
-            return true;
+        let Some((key, _)) = self.planning.next.first().copied() else { return false };
+        // Each key once, whoever announced it.
+        while let Some((same, sender)) = self.planning.next.first().copied().filter(|next| next.0 == key) {
+            self.planning.next.remove(&(same, sender));
+            self.planning.next.extend(table.next_of(sender, Some(key)).map(|next| (next, sender)));
         }
-        false
+        let service = table.text(key.service);
+        if self.planning.current.as_ref().is_none_or(|current| current.name != service) {
+            self.end_service();
+            let name = service.to_string();
+            self.planning.current = Some(Current { name, heard: BTreeMap::new(), usable: (0, 0) });
+        }
+        self.key(key, buf);
+        true
     }
 
     /// Looks at one key under both sets of rules.
@@ -269,97 +308,71 @@ impl<S: Store> Run<'_, S> {
             }
             _ => {}
         }
-        if old.is_some() != new.is_some() {
-            let usable = self.planning.usable.entry(Arc::from(table.text(key.service))).or_default();
-            usable.0 += u32::from(old.is_some());
-            usable.1 += u32::from(new.is_some());
-        }
-        let others = state.peers().filter(|p| p.relation.is_some_and(Relation::is_external));
-        let mut text: Option<Arc<str>> = None;
-        for peer in others {
+        let Some(current) = &mut self.planning.current else { return };
+        current.usable.0 += u32::from(old.is_some());
+        current.usable.1 += u32::from(new.is_some());
+        for peer in state.peers().filter(|p| p.relation.is_some_and(Relation::is_external)) {
             let now = heard(state, (state.exports(), state.imports()), key, old, peer, buf);
             let rules = (&self.planning.exports, &self.planning.imports);
             let then = heard(state, rules, key, new, peer, buf);
-            let announced = self.planning.announced.entry(peer.sym).or_default();
-            announced.0 += usize::from(now.is_some());
-            announced.1 += usize::from(then.is_some());
-            let same = match (&now, &then) {
-                (None, None) => true,
-                (Some(a), Some(b)) => a.1 == b.1,
-                _ => false,
-            };
-            if same {
+            if let Some((_, element)) = &then {
+                let announced = self.planning.announced.entry(peer.sym).or_default();
+                announced.keys += 1;
+                announced.bytes += parts(element).map_or(0, |(_, _, attrs)| attrs.len());
+            }
+            if now.is_none() && then.is_none() {
                 continue;
             }
-            let text = text.get_or_insert_with(|| Arc::from(table.text(key.service)));
-            let count = self.planning.heard.entry((text.clone(), peer.sym)).or_default();
-            count.lost += u32::from(then.is_none());
-            count.gained += u32::from(now.is_none());
-            count.altered |= now.is_some() && then.is_some();
-            if let Some((rule, _)) = then {
-                count.rule = rule;
+            let count = current.heard.entry(peer.sym).or_default();
+            count.now += u32::from(now.is_some());
+            count.then += u32::from(then.is_some());
+            if now.as_ref().map(|(_, element)| element) != then.as_ref().map(|(_, element)| element) {
+                count.altered = true;
+                count.rule = then.map_or(core::mem::take(&mut count.rule), |(rule, _)| rule);
             }
         }
     }
 
-    /// How many keys of a service a neighbour hears of now.
-    fn heard_now(&self, service: Sym, peer: &Peer, buf: &mut [u8]) -> u32 {
-        let state = self.core.state();
-        let rules = (state.exports(), state.imports());
-        let mut count = 0;
-        for (key, best, route) in state.table.winners(service) {
-            let best = Some((best.best, route.rank));
-            count += u32::from(heard(state, rules, key, best, peer, buf).is_some());
-        }
-        count
-    }
-
-    /// Puts the next service, or a service and a neighbour, into its list; false when there is none left.
-    fn next_row(&mut self, buf: &mut [u8]) -> bool {
-        let state = self.core.state();
-        if let Some(((service, sym), count)) = self.planning.heard.pop_first() {
-            let Some(peer) = state.peer_by_sym(sym) else { return true };
-            let known = state.table.store().find(&service);
-            let now = known.map_or(0, |known| self.heard_now(known, peer, buf));
-            let row =
-                Exposure { service: service.to_string(), to: peer.config.name.to_string(), rule: count.rule };
-            let plan = &mut self.planning.plan;
-            let list = match (now, (now + count.gained).saturating_sub(count.lost)) {
-                (0, 0) => return true,
+    /// All keys of a service were looked at: what differs goes into the lists, all else is forgotten.
+    fn end_service(&mut self) {
+        let Some(Current { name, heard, usable }) = self.planning.current.take() else { return };
+        let plan = &mut self.planning.plan;
+        for (sym, count) in heard.into_iter().filter(|(_, count)| count.altered) {
+            let Some(peer) = self.core.state().peer_by_sym(sym) else { continue };
+            let list = match (count.now, count.then) {
                 (0, _) => &mut plan.exposed,
                 (_, 0) => &mut plan.hidden,
                 _ => &mut plan.altered,
             };
-            push(list, &mut plan.left_out, row);
-            return true;
+            let to = peer.config.name.to_string();
+            push(list, &mut plan.left_out, Exposure { service: name.clone(), to, rule: count.rule });
         }
-        let Some((service, (lost, gained))) = self.planning.usable.pop_first() else { return false };
-        let known = state.table.store().find(&service);
-        let now = known.map_or(0, |known| state.table.winners(known).count());
-        let now = u32::try_from(now).unwrap_or(u32::MAX);
-        let plan = &mut self.planning.plan;
-        let list = match (now, now.saturating_add(gained).saturating_sub(lost)) {
-            (0, 1..) => &mut plan.gained,
-            (1.., 0) => &mut plan.lost,
-            _ => return true,
-        };
-        push(list, &mut plan.left_out, service.to_string());
-        true
+        match usable {
+            (0, 1..) => push(&mut plan.gained, &mut plan.left_out, name),
+            (1.., 0) => push(&mut plan.lost, &mut plan.left_out, name),
+            _ => {}
+        }
     }
 
-    fn finish(self) -> Plan {
+    fn finish(mut self) -> Plan {
+        self.end_service();
         let state = self.core.state();
         let Planning { announced, plan, .. } = self.planning;
-        for (sym, (_, then)) in core::mem::take(announced) {
+        for (sym, then) in core::mem::take(announced) {
             let Some(peer) = state.peer_by_sym(sym) else { continue };
-            let own = state.settings.name.org();
-            let most = peer.config.agreement.as_ref().and_then(|a| a.party(own)).map(|p| p.max_services);
-            if let Some(most) = most.filter(|most| then > *most as usize) {
-                let name = &peer.config.name;
-                let text =
-                    alloc::format!("{name} would hear of {then} routes; the agreement lets it take {most}");
-                plan.over_limit.push(text);
-            }
+            let agreement = peer.config.agreement.as_ref();
+            let Some(own) = agreement.and_then(|a| a.party(state.settings.name.org())) else { continue };
+            let mut check = |what: &str, then: usize, most: u32| {
+                if then > most as usize {
+                    let name = &peer.config.name;
+                    let text = alloc::format!(
+                        "{name} would hear of {then} {what}; the agreement lets it take {most}"
+                    );
+                    plan.over_limit.push(text);
+                }
+            };
+            check("routes", then.keys, own.max_services);
+            check("bytes of routes", then.bytes, own.max_bytes);
         }
         [&mut plan.exposed, &mut plan.hidden, &mut plan.altered].into_iter().for_each(|l| l.sort());
         [&mut plan.gained, &mut plan.lost].into_iter().for_each(|l| l.sort());

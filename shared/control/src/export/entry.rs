@@ -37,7 +37,7 @@ pub(crate) enum Fill {
 }
 
 /// Service, origin and attributes of an announcement element; of a withdrawal element without attributes.
-pub(super) fn parts(element: &[u8]) -> Option<(&str, &str, &[u8])> {
+pub(crate) fn parts(element: &[u8]) -> Option<(&str, &str, &[u8])> {
     let mut inner = Reader::new(Reader::new(element).bytes(WireLimits::ENTRY).ok()?);
     let service = inner.text(WireLimits::ENTRY).ok()?;
     let origin = inner.text(WireLimits::ENTRY).ok()?;

@@ -18,7 +18,7 @@ mod sums;
 mod told;
 mod walk;
 
-pub(crate) use entry::Fill;
+pub(crate) use entry::{Fill, parts};
 pub use group::GroupKind;
 pub use groups::Groups;
 pub use info::{GroupId, GroupInfo};
