@@ -3,8 +3,10 @@
 use catalyst_control::explain::{CandidateRow, Explanation, OriginRow};
 use catalyst_control::observe::WatchRow;
 use catalyst_control::plan::{Exposure, Plan};
+use catalyst_policy::{Change, Direction, RuleChange};
 
 use crate::admin::{InterestRow, PlanAnswer};
+use crate::rule_words::details;
 
 /// A row of a watch: time (UTC), what, service, neighbour, why.
 pub(crate) fn watched(row: &WatchRow) -> String {
@@ -128,11 +130,28 @@ fn names(head: &str, names: &[String], out: &mut Vec<String>) {
     }
 }
 
+/// A rule that would not be as it is.
+fn rule_change(row: &RuleChange) -> String {
+    let what = match row.what {
+        Change::Added => "added",
+        Change::Dropped => "dropped",
+        Change::Changed => "changed",
+        Change::Moved => "moved",
+    };
+    let way = if row.list == Direction::Export { "to" } else { "from" };
+    let (list, rule) = (row.list.as_str(), &row.rule);
+    format!("  {what:<8} {list} '{}': {} {way} {}, {}", row.name, rule.service, rule.neighbour, details(rule))
+}
+
 /// A plan, line by line.
 pub(crate) fn plan(answer: &PlanAnswer) -> Vec<String> {
     let plan = &answer.plan;
     let mut lines = Vec::new();
     let out = &mut lines;
+    if !answer.rules.is_empty() {
+        out.push("rules:".to_string());
+        out.extend(answer.rules.iter().map(rule_change));
+    }
     if *plan == Plan::default() {
         out.push("nothing would change for the routes that there are now".to_string());
     }

@@ -82,6 +82,7 @@ mod renewing;
 mod replay;
 mod requests;
 mod revocations;
+mod rule_words;
 mod rules;
 mod run;
 mod serve;

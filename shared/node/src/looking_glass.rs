@@ -25,7 +25,10 @@ impl<S: RouteStore> Engine<S> {
             .core
             .planning(&lists.exports, &lists.imports)
             .map_err(|(direction, place, why)| format!("/{}/{place}: {why}", direction.list()))?;
-        Ok(UnderWay { planning, lists, etag: self.rules.lists().etag() })
+        let (exports, imports) = (self.core.state().exports(), self.core.state().imports());
+        let mut rules = catalyst_policy::changes(exports, planning.exports());
+        rules.extend(catalyst_policy::changes(imports, planning.imports()));
+        Ok(UnderWay { planning, lists, rules, etag: self.rules.lists().etag() })
     }
 
     /// Goes on with a plan for a while; the answer when it is worked out.
@@ -49,7 +52,12 @@ impl<S: RouteStore> Engine<S> {
             .into_iter()
             .flat_map(|d| catalyst_config::policy::unreachable(d, this.lists.list(d)))
             .collect();
-        Some(Ok(Answer::Plan(Box::new(PlanAnswer { etag, plan, unreachable }))))
+        Some(Ok(Answer::Plan(Box::new(PlanAnswer {
+            etag,
+            rules: std::mem::take(&mut this.rules),
+            plan,
+            unreachable,
+        }))))
     }
 
     /// Goes on with a list for a while; whether it is complete.

@@ -3,7 +3,6 @@
 use catalyst_control::view::RouteRow;
 use catalyst_control::visibility::VisibilityRow;
 use catalyst_identity::Date;
-use catalyst_policy::{Action, Rule};
 use catalyst_wire::attr::DEFAULT_WEIGHT;
 
 use crate::admin::{Answer, ExposeRow, NodeRow, PeerRow, RuleRow, ServiceRow, Status};
@@ -11,6 +10,7 @@ use crate::admin::{Answer, ExposeRow, NodeRow, PeerRow, RuleRow, ServiceRow, Sta
 use crate::in_words;
 use crate::plain;
 use crate::printed::print;
+use crate::rule_words::details;
 
 /// One line on stdout. A reader that went away, as 'head' does, is no error. Words of peers are in it, so what could
 /// move a cursor or end a line is shown as a dot.
@@ -300,25 +300,6 @@ fn rules(rows: &[RuleRow]) {
     let none = "no rules: nothing passes between organisations (RFC 8212)";
     let head = ["RULE", "NAME", "SERVICE", "ORGANISATION", "WHAT", "MATCHES", "FROM"];
     table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), none);
-}
-
-/// What a rule does, and under which conditions, in short.
-fn details(rule: &Rule) -> String {
-    let mut words = vec![if rule.action == Action::Accept { "accept" } else { "reject" }.to_string()];
-    let mut say = |name: &str, value: Option<String>| words.extend(value.map(|v| format!("{name}={v}")));
-    say("protocol", rule.protocol.map(|p| p.to_string()));
-    say("tag", rule.tag.as_ref().map(ToString::to_string));
-    say("origin", rule.origin.as_ref().map(ToString::to_string));
-    say("path", rule.path.as_ref().map(|p| p.to_string().replace(' ', ",")));
-    say("local_pref:", rule.set.local_pref.map(|n| n.to_string()));
-    say("cost:", rule.set.cost.map(|n| n.to_string()));
-    for tag in &rule.set.add_tags {
-        say("add_tag:", Some(tag.to_string()));
-    }
-    for tag in Vec::<String>::from(rule.set.del_tags.clone()) {
-        say("del_tag:", Some(tag));
-    }
-    words.join(" ")
 }
 
 fn visibility(rows: &[VisibilityRow], left_out: usize) {

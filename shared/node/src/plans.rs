@@ -8,6 +8,8 @@ use crate::rules::Lists;
 pub(crate) struct UnderWay {
     pub(crate) planning: Planning,
     pub(crate) lists: Lists,
+    /// Which rules differ from those that hold.
+    pub(crate) rules: Vec<catalyst_policy::RuleChange>,
     /// Of the rules that it is compared with.
     pub(crate) etag: String,
 }

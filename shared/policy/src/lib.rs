@@ -14,6 +14,7 @@ extern crate alloc;
 mod mutant;
 
 mod agreement;
+mod changes;
 mod decide;
 mod error;
 mod limits;
@@ -23,6 +24,7 @@ mod role;
 mod rules;
 
 pub use agreement::{Agreement, Digest, Fingerprint, Party};
+pub use changes::{Change, RuleChange, changes};
 pub use decide::{Accepted, Denied, Facts, Refused, export, import, mark_on_export, mark_on_import};
 pub use error::{AgreementError, RuleError};
 pub use limits::Limits;

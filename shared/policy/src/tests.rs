@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use crate::*;
 
+mod changes;
 mod decide;
 
 fn party(org: &str, role: Role) -> Party {

@@ -30,6 +30,9 @@ pub struct RuleRow {
 pub struct PlanAnswer {
     /// Names the rules that hold now: to be given with the order to replace them.
     pub etag: String,
+    /// Rules that would come, go, change or be asked in another order, first those for exports.
+    #[serde(default)]
+    pub rules: Vec<catalyst_policy::RuleChange>,
     /// What would change.
     #[serde(flatten)]
     pub plan: catalyst_control::plan::Plan,
