@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use catalyst_route_table::Slot;
+use catalyst_route_table::{Slot, Sym};
 
 /// When a route changes too often. Nothing is counted with [`Flap::OFF`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -58,6 +58,8 @@ impl Seen {
 #[derive(Debug)]
 pub(crate) struct Flaps {
     pub(crate) seen: Vec<Seen>,
+    /// How many of them each neighbour has, in the order of its number.
+    held: Vec<(Sym, usize)>,
     /// How many of them rank behind.
     pub(crate) demoted: usize,
     /// Nothing is due before.
@@ -66,13 +68,48 @@ pub(crate) struct Flaps {
 
 impl Default for Flaps {
     fn default() -> Self {
-        Flaps { seen: Vec::new(), demoted: 0, due: u64::MAX }
+        Flaps { seen: Vec::new(), held: Vec::new(), demoted: 0, due: u64::MAX }
     }
 }
 
 impl Flaps {
     pub(crate) fn find(&self, slot: Slot) -> Result<usize, usize> {
         self.seen.binary_search_by(|seen| seen.slot.cmp(&slot))
+    }
+
+    /// One more is about to be put in its place.
+    pub(crate) fn hold(&mut self, neighbour: Sym) {
+        match self.held.binary_search_by_key(&neighbour, |held| held.0) {
+            Ok(at) => {
+                if let Some((_, count)) = self.held.get_mut(at) {
+                    *count += 1;
+                }
+            }
+            Err(at) => self.held.insert(at, (neighbour, 1)),
+        }
+    }
+
+    /// One of this neighbour is forgotten.
+    pub(crate) fn release(&mut self, neighbour: Sym) {
+        let Ok(at) = self.held.binary_search_by_key(&neighbour, |held| held.0) else { return };
+        if let Some((_, count)) = self.held.get_mut(at) {
+            *count -= 1;
+            if *count == 0 {
+                self.held.remove(at);
+            }
+        }
+    }
+
+    /// The place of the one that makes room for another: of a neighbour that has most, so that nobody's restless routes push
+    /// out those of others; among these the one that has been at rest for longest, those first that rank as ever.
+    pub(crate) fn least(&self) -> Option<usize> {
+        let most = self.held.iter().map(|held| held.1).max()?;
+        let has_most = |seen: &Seen| {
+            let at = self.held.binary_search_by_key(&seen.slot.neighbour, |held| held.0);
+            at.is_ok_and(|at| self.held.get(at).is_some_and(|held| held.1 == most))
+        };
+        let places = self.seen.iter().enumerate().filter(|(_, seen)| has_most(seen));
+        places.min_by_key(|(_, seen)| (seen.demoted, seen.last())).map(|(at, _)| at)
     }
 
     /// Whether the route in a slot ranks behind for its changes.

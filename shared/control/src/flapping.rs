@@ -42,6 +42,7 @@ impl<S: Store> State<S> {
             self.table.retain(key);
             let seen = Seen { slot, gone: false, demoted: false, times: Vec::new() };
             if let Err(at) = self.flaps.find(slot) {
+                self.flaps.hold(neighbour);
                 self.flaps.seen.insert(at, seen);
             }
         }
@@ -63,12 +64,10 @@ impl<S: Store> State<S> {
         seen.demoted
     }
 
-    /// Forgets the one that has been at rest for longest, those first that rank as ever, if there is no room for one more.
+    /// Forgets one of those that have most, if there is no room for one more.
     fn make_room(&mut self, changes: &mut Changes) {
         if self.flaps.seen.len() >= self.settings.limits.flaps() {
-            let places = self.flaps.seen.iter().enumerate();
-            let oldest = places.min_by_key(|(_, seen)| (seen.demoted, seen.last())).map(|(at, _)| at);
-            oldest.into_iter().for_each(|at| self.forget_flap(at, changes));
+            self.flaps.least().into_iter().for_each(|at| self.forget_flap(at, changes));
         }
     }
 
@@ -76,6 +75,7 @@ impl<S: Store> State<S> {
     fn forget_flap(&mut self, at: usize, changes: &mut Changes) {
         let seen = self.flaps.seen.remove(at);
         let Slot { key, neighbour } = seen.slot;
+        self.flaps.release(neighbour);
         if seen.demoted {
             self.flaps.demoted -= 1;
             if let Some(route) = self.table.route(key, neighbour) {

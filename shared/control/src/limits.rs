@@ -80,8 +80,8 @@ impl Limits {
     pub const TAKEN_BACK: usize = 1_024;
     /// Nodes whose newest words go along with one such entry. When full: further ones are left out, as above.
     pub const NEWS_OF: usize = 8;
-    /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: the one that
-    /// has been at rest for longest is forgotten, and ranks as before.
+    /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: of
+    /// the neighbour that has most, the one that has been at rest for longest is forgotten, and ranks as before.
     pub const FLAPS: usize = 1_024;
     /// The most changes within the window that a configuration may call fine.
     pub const FLAP_CHANGES: u32 = 100;

@@ -351,6 +351,40 @@ fn the_table_is_bounded_and_forgets_who_is_at_rest_for_longest() {
     bench.give_all_back();
 }
 
+#[test]
+fn many_restless_routes_of_one_neighbour_push_out_none_of_another() {
+    let settings = Settings { flap: FLAP, ..settings(Limits { routes_per_peer: 16 * 20, ..Limits::CLOUD }) };
+    let mut bench = Bench::with(Heap::new(TableLimits::CLOUD), settings);
+    bench.join(1, B);
+    bench.join(2, C);
+    let label = |n: u32| format!("s{n}.acme.example");
+    let say = |bench: &mut Bench, session: u64, n: u32, cost: u32| {
+        let base = if session == 1 { short() } else { long() };
+        bench.announce(session, &[(&label(n), "b", Attrs { cost, ..base })]);
+    };
+    for n in 0..200 {
+        say(&mut bench, 1, n, 0);
+        say(&mut bench, 2, n, 1000);
+    }
+    // One of B is on its way to too many changes, and one of C has come to it.
+    (1..5).for_each(|cost| say(&mut bench, 1, 0, cost));
+    (1..7).for_each(|more| say(&mut bench, 2, 1, 1000 + more));
+    assert_eq!(bench.core.state().flapping(), 1);
+    // Then all of C changes too often, in turns.
+    for round in 1..9 {
+        for n in 2..102 {
+            bench.now += 1;
+            say(&mut bench, 2, n, 2000 + round);
+            assert!(bench.core.state.flaps.len() <= 20);
+        }
+    }
+    (5..7).for_each(|cost| say(&mut bench, 1, 0, cost));
+    assert_eq!(bench.best_via(&label(0)).as_deref(), Some(C), "the changes of before count still");
+    bench.check();
+    bench.give_all_back();
+    assert_eq!(bench.core.state.flaps.len(), 0);
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     /// By one of two neighbours, of one of two services: cost and health.
