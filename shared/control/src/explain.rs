@@ -25,6 +25,9 @@ pub struct Explanation {
     pub service: String,
     /// One for each origin, the one that is used first; ineligible ones last.
     pub origins: Vec<OriginRow>,
+    /// How many ways carry traffic at most; the shell fills it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ways_at_most: Option<usize>,
 }
 
 /// One origin of a service.
@@ -35,6 +38,9 @@ pub struct OriginRow {
     /// How it stands among the origins of the service: `first`, `equal` (shares with the one before by weight), `later`
     /// (used when those before it fail) or `unusable`.
     pub standing: String,
+    /// There are so many ways before it that it carries no traffic; the shell fills it in.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub beyond: bool,
     /// Why it comes after the one before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
@@ -244,7 +250,7 @@ impl<S: Store> Core<S> {
         let won = |key: &RouteKey| winners.iter().any(|w| w.0 == *key);
         let lost = keys.iter().filter(|k| !won(k));
         origins.extend(lost.map(|key| self.origin(*key, "unusable", String::new(), peer)));
-        Some(Explanation { service: service.to_string(), origins })
+        Some(Explanation { service: service.to_string(), origins, ways_at_most: None })
     }
 
     fn origin(&self, key: RouteKey, standing: &str, why: String, only: Option<&NodeName>) -> OriginRow {
@@ -253,6 +259,7 @@ impl<S: Store> Core<S> {
         OriginRow {
             origin: state.table.text(key.origin).to_string(),
             standing: standing.to_string(),
+            beyond: false,
             why,
             candidates: state.candidates(key),
             announced: peers.map(|peer| self.heard(key, peer)).collect(),

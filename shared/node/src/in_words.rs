@@ -88,6 +88,7 @@ fn candidate(row: &CandidateRow, out: &mut Vec<String>) {
 fn origin(row: &OriginRow, out: &mut Vec<String>) {
     let why = match row.standing.as_str() {
         "first" => "used first".to_string(),
+        "equal" if row.beyond => "equal to the one before, but gets no traffic".to_string(),
         "equal" => "equal to the one before: they share by weight".to_string(),
         "later" => format!("used when those before it fail ({})", row.why),
         _ => "not usable".to_string(),
@@ -107,7 +108,14 @@ fn origin(row: &OriginRow, out: &mut Vec<String>) {
 
 /// An explanation, line by line.
 pub(crate) fn explained(explained: &Explanation) -> Vec<String> {
-    let mut out = vec![explained.service.clone()];
+    let beyond = explained.origins.iter().filter(|row| row.beyond).count();
+    let mut out = vec![match explained.ways_at_most.filter(|_| beyond > 0) {
+        Some(most) => format!(
+            "{}: {most} ways at most carry traffic; {beyond} more of the usable ones get none",
+            explained.service
+        ),
+        None => explained.service.clone(),
+    }];
     explained.origins.iter().for_each(|row| origin(row, &mut out));
     out
 }

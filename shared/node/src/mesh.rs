@@ -100,6 +100,10 @@ pub trait Mesh: Send + Sync {
     /// Whether the way to this neighbour is the program's and not the tunnel's.
     fn carries(&self, peer: &NodeName) -> bool;
 
+    /// How many next steps it uses for one service at most.
+    #[cfg(feature = "mesh")]
+    fn ways(&self) -> usize;
+
     /// What neighbours have under way in it; `None` when it does not say.
     #[cfg(feature = "mesh")]
     fn under_way(&self) -> Boxed<'static, Option<UnderWay>>;

@@ -350,6 +350,12 @@ impl Tables {
         Ok(Live { tables: self.clone(), id, control })
     }
 
+    /// How many endpoints of one service the tunnel uses at most.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn most_endpoints(&self) -> usize {
+        self.lock().forward.most_endpoints()
+    }
+
     /// Flows of packets: alive, the most that may be, how many there have been, and how many were refused.
     #[must_use]
     pub fn packet_flows(&self) -> (usize, usize, u64, u64) {

@@ -153,6 +153,12 @@ impl ForwardTable {
         }
     }
 
+    /// How many endpoints of one service are used at most.
+    #[must_use]
+    pub fn most_endpoints(&self) -> usize {
+        self.limits.endpoints
+    }
+
     /// Sets a service's endpoints, best first, in place of what it had. Returns how many were left out because
     /// there were more than [`Limits::endpoints`].
     ///

@@ -228,6 +228,10 @@ impl Mesh for EnvoyMesh {
         self.shared.lock().carries(peer)
     }
 
+    fn ways(&self) -> usize {
+        catalyst_dataplane::Limits::WAYS
+    }
+
     fn under_way(&self) -> Boxed<'static, Option<UnderWay>> {
         let admin = self.admin.clone();
         Box::pin(async move { under_way::ask(&admin).await })

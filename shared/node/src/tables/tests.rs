@@ -235,6 +235,10 @@ mod mesh {
             false
         }
 
+        fn ways(&self) -> usize {
+            8
+        }
+
         fn under_way(&self) -> Boxed<'static, Option<UnderWay>> {
             Box::pin(std::future::ready(None))
         }
