@@ -54,6 +54,7 @@ impl<S: Store> State<S> {
                         changes.routes.push(change);
                         self.learn(change.key, &node, seqno);
                     }
+                    key.into_iter().for_each(|key| self.overtook(key));
                 }
                 Write::Overtaken { .. } => {}
                 Write::Rest => self.rest(&mut changes),
@@ -131,12 +132,16 @@ impl<S: Store> State<S> {
         let before = self.glance(key, put.neighbour);
         let flapping = self.count_change(put.neighbour, key, Some(&put.attrs), changes);
         let rank = Rank { flapping, ..put.rank };
+        if let Some(key) = key {
+            self.speaks(key, put.neighbour, Some((rank, Some(&put.attrs))));
+        }
         let difference = self.difference(put.neighbour, key, put.names, Some(&put.attrs));
         match self.table.announce_in(generation, put.neighbour, put.names, rank, put.data, &put.attrs) {
             Ok(outcome) => {
                 self.heard(&put.attrs, outcome.change.as_ref());
                 changes.routes.extend(outcome.change);
                 self.still_under_way(put.names, changes);
+                key.into_iter().for_each(|key| self.overtook(key));
                 self.recount(put.neighbour, difference);
                 #[cfg(feature = "watch")]
                 if self.observed.is_some() {
@@ -248,6 +253,7 @@ impl<S: Store> State<S> {
         let difference = self.difference(neighbour, Some(key), names, None);
         self.recount(neighbour, difference.filter(|_| !mutant!(WithdrawalUnsummed)));
         let told = self.table.route(key, neighbour).map(|route| route.generation);
+        self.speaks(key, neighbour, None);
         #[cfg(feature = "watch")]
         let before = self.glance(Some(key), neighbour);
         let outcome = self.table.withdraw(neighbour, key);
@@ -273,6 +279,7 @@ impl<S: Store> State<S> {
     pub(crate) fn rerank(&mut self, neighbour: Sym, key: RouteKey, rank: Rank, changes: &mut Changes) {
         #[cfg(feature = "watch")]
         let before = self.glance_before(key, neighbour);
+        self.speaks(key, neighbour, Some((rank, None)));
         changes.routes.extend(self.table.rerank(neighbour, key, rank));
         #[cfg(feature = "watch")]
         self.observe(Some(key), neighbour, before);

@@ -24,6 +24,7 @@ use crate::plugin::{PropagationPlugin, RouteTablePlugin, ServicePlugin};
 use crate::plugins::{LocalServices, Propagate, Routes, check_service};
 use crate::stale::Loss;
 use crate::state::{Peer, State};
+use crate::telling::Telling;
 use crate::walk::Walk;
 
 /// What [`crate::Peer::last_end`] says when only the transport knows why a connection is gone.
@@ -245,23 +246,40 @@ impl<S: Store> Core<S> {
             }
             effects.into_iter().for_each(|e| self.push_effect(e));
         }
+        if only.is_some() {
+            // One group would hold another way of a key than the others.
+            self.end_pauses();
+        } else {
+            self.state.shaken(&mut changes);
+        }
+        // For other rules and marks nothing waits.
+        let patient = again.is_empty();
         changes.routes.extend(again);
         match only {
             _ if changes.is_empty() => return,
-            None => self.propagate(&changes, None),
-            Some(groups) => groups.iter().for_each(|id| self.propagate(&changes, Some(*id))),
+            None => self.propagate(&changes, None, patient),
+            Some(groups) => groups.iter().for_each(|id| self.propagate(&changes, Some(*id), false)),
         }
         self.state.news.clear();
     }
 
-    /// What the changes mean for all export groups, or for one.
-    fn propagate(&mut self, changes: &Changes, only: Option<GroupId>) {
+    /// Tells all export groups of keys that did not change just now.
+    #[cfg(feature = "transit")]
+    pub(crate) fn retell(&mut self, changes: &Changes) {
+        self.propagate(changes, None, false);
+    }
+
+    /// What the changes mean for all export groups, or for one; and whether better news may wait.
+    fn propagate(&mut self, changes: &Changes, only: Option<GroupId>, patient: bool) {
         let all = self.groups.infos();
         let infos = match only {
             None => all,
             Some(id) => all.iter().find(|i| i.id == id).map_or(&[][..], core::slice::from_ref),
         };
         if infos.is_empty() {
+            if only.is_none() {
+                self.forget_told();
+            }
             return;
         }
         let mut marks = Marks::new(infos);
@@ -270,21 +288,29 @@ impl<S: Store> Core<S> {
         }
         let (matched, list) = marks.settle();
         matched.into_iter().for_each(|rule| self.state.exports.matched(rule));
+        let mut telling = if patient { self.put_off(&list) } else { Telling::default() };
         let mut touched = BTreeSet::new();
         let most = self.state.settings.limits.origins;
         // A grant that goes and comes back within one step must not cut flows: only the sum counts.
         let mut grants: BTreeMap<(GroupId, Sym), (bool, bool)> = BTreeMap::new();
         for mark in list {
-            let group = mark.group;
+            if telling.waits(&mark) {
+                continue;
+            }
+            let (group, key) = (mark.group, mark.key);
             let (changed, grant) = self.groups.apply(mark, most, &self.state.news, &mut self.state.table);
             if changed {
                 touched.insert(group);
+                telling.tells(key);
             }
             if let Some(grant) = grant {
                 let flips =
                     grants.entry((grant.group, grant.service)).or_insert((grant.granted, grant.granted));
                 flips.1 = grant.granted;
             }
+        }
+        if only.is_none() {
+            self.were_told(changes, &telling);
         }
         for ((group, service), (first, last)) in grants {
             if first == last {
@@ -330,7 +356,7 @@ impl<S: Store> Core<S> {
         let ages = self.ages.first().map(|(at, _)| *at);
         let at_once = (!self.looking.is_empty() || PIECES && self.walk.is_some()).then_some(self.last);
         let held = self.state.hold_down.due().filter(|_| NUMBERED);
-        let rest = self.state.flaps.due().into_iter().chain(held);
-        sessions.into_iter().chain(ages).chain(at_once).chain(rest).min()
+        let others = self.state.flaps.due().into_iter().chain(held).chain(self.pause_due());
+        sessions.into_iter().chain(ages).chain(at_once).chain(others).min()
     }
 }

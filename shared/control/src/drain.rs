@@ -24,6 +24,7 @@ impl<S: Store> Core<S> {
     pub fn all_told(&self) -> bool {
         let told = |session: SessionId| self.groups.digest(session).is_some();
         let hears = |session: &SessionId| self.groups.has(*session);
-        self.walk.is_none() && self.state.peers().filter_map(|peer| peer.session).filter(hears).all(told)
+        let nothing_waits = self.walk.is_none() && self.paused().next().is_none();
+        nothing_waits && self.state.peers().filter_map(|peer| peer.session).filter(hears).all(told)
     }
 }

@@ -45,6 +45,13 @@ mod news;
 mod now;
 #[cfg(feature = "watch")]
 pub mod observe;
+#[cfg(feature = "transit")]
+mod pause;
+#[cfg(feature = "transit")]
+mod pausing;
+#[cfg(not(feature = "transit"))]
+#[path = "no_pausing.rs"]
+mod pausing;
 pub mod plan;
 pub mod plugin;
 pub mod plugins;
@@ -56,6 +63,7 @@ mod stale;
 mod state;
 mod sum;
 mod taking_back;
+mod telling;
 mod transmit;
 pub mod view;
 pub mod visibility;

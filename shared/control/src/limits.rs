@@ -80,6 +80,11 @@ impl Limits {
     pub const TAKEN_BACK: usize = 1_024;
     /// Nodes whose newest words go along with one such entry. When full: further ones are left out, as above.
     pub const NEWS_OF: usize = 8;
+    /// Keys that neighbours were told of within the last [`Limits::PAUSE_MS`], to let better news of them wait. When full: further
+    /// ones are not remembered, and what is new of them is told at once. Not on the edge, which passes nothing on.
+    pub const PAUSED: usize = 4_096;
+    /// How long after a telling better news of the same key may wait, in milliseconds: longer than most ways around take.
+    pub const PAUSE_MS: u64 = 200;
     /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: of
     /// the neighbour that has most, the one that has been at rest for longest is forgotten, and ranks as before.
     pub const FLAPS: usize = 1_024;
@@ -166,6 +171,9 @@ impl Limits {
     /// somebody has yet to hear of it.
     const HELD: usize = 96;
 
+    /// One key that was told of late: what was told, and its place in the order of time.
+    const PAUSE: usize = 128;
+
     /// The most memory of a neighbour's session with an interest, in bytes: it may match everything.
     fn interested(&self) -> usize {
         WireLimits::INTEREST_BYTES + WireLimits::INTEREST * Self::PATTERN + self.routes_per_peer * Self::HELD
@@ -179,6 +187,7 @@ impl Limits {
             + self.notices * 256
             + (self.routes_per_peer + self.tombstones) * 256
             + Self::news()
+            + if cfg!(feature = "transit") { Self::PAUSED * Self::PAUSE } else { 0 }
             + self.flaps() * (512 + 8 * Self::FLAP_CHANGES as usize))
             .saturating_add(self.bytes_per_peer)
     }

@@ -424,6 +424,7 @@ impl<S: Store> Core<S> {
         self.go_on_looking();
         self.tick_flaps(now);
         self.tick_hold_down(now);
+        self.tick_pauses(now);
         while let Some((at, session)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.timers.remove(&(at, session));
             let Some(link) = self.links.get_mut(&session) else { continue };

@@ -245,6 +245,9 @@ pub struct State<S> {
     pub(crate) hold_down: HoldDown,
     /// What is new in the step that is being taken.
     pub(crate) news: NewsOf,
+    /// What neighbours were told of late.
+    #[cfg(feature = "transit")]
+    pub(crate) pauses: crate::pause::Pauses,
     /// Routes that have changed of late.
     pub(crate) flaps: Flaps,
     /// While rules that have changed are not in force for all routes.
@@ -275,6 +278,8 @@ impl<S: Store> State<S> {
             words: Words::default(),
             hold_down: HoldDown::default(),
             news: NewsOf::new(),
+            #[cfg(feature = "transit")]
+            pauses: Default::default(),
             flaps: Flaps::default(),
             judging: None,
             now: 0,

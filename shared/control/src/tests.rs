@@ -18,6 +18,8 @@ mod limits;
 mod observe;
 #[cfg(all(feature = "transit", feature = "watch"))]
 mod overtaken;
+#[cfg(feature = "transit")]
+mod pause;
 mod peers;
 mod plan;
 mod policy;

@@ -100,6 +100,9 @@ mutants! {
     LastRuleWins, Export, "The last rule that speaks of a route decides, not the first.";
     LeakToPeers, Export, "What is for customers only goes to peers too.";
     LocalPrefLeaves, Export, "local_pref is told across the border.";
+    PauseBeginsAnew, Export, "With each better way the pause before it is told begins anew.";
+    PauseEndless, Export, "The pause before better news never ends.";
+    PausedForgotten, Export, "Better news that waited is not told when the pause is over.";
     NobodyMovesUp, Export, "A way that another organisation was not told of stays unsaid when one that it was told of goes.";
     OriginsUnbounded, Export, "Another organisation is told all ways to a service of a third.";
     MarkUnset, Export, "Customers and peers are told routes without the only-to-customer mark.";
@@ -111,6 +114,7 @@ mutants! {
     OnlyHomeLoops, LoopCheck, "Only at its home does a route count as looped.";
     OwnOrgTaken, LoopCheck, "What has passed this organisation is taken in all the same.";
 
+    BadNewsPauses, Withdraw, "A way that was told and is gone may wait as better news does, if there is another.";
     NewsUntold, Withdraw, "Neighbours are not told whose words are overtaken.";
     NewsUnheard, Withdraw, "News of what is overtaken is not listened to.";
     OvertakenForEver, Withdraw, "A route that was overtaken stays so while its neighbour says nothing else.";

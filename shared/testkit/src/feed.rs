@@ -31,7 +31,9 @@ impl Net {
         let place = &self.nodes[node];
         let Some(mono) = place.core.as_ref().and_then(AnyCore::next_deadline) else { return };
         let at = self.clock.moment_of(mono, place.plan.skew);
-        if place.tick_at.is_none_or(|set| at < set) {
+        // One that is set already may be as late as a timer may ring.
+        let latest = mono.saturating_sub(place.plan.skew) + place.plan.late;
+        if place.tick_at.is_none_or(|set| latest < set) {
             let at = at + self.rng.below(place.plan.late + 1);
             self.nodes[node].tick_at = Some(at);
             self.at(at, Due::Tick { node });
@@ -61,6 +63,7 @@ impl Net {
             self.transmit(node, session, frame);
         }
         self.shadow_after(node);
+        self.pauses_end(node);
         self.set_tick(node);
     }
 

@@ -36,6 +36,7 @@ mod net;
 mod node;
 mod numbers;
 mod overtaken;
+mod pauses;
 mod pieces;
 mod plan;
 mod quiet;

@@ -238,6 +238,7 @@ impl Net {
             notices: VecDeque::new(),
             changed: BTreeMap::new(),
             rules_changed: 0,
+            paused: BTreeMap::new(),
         });
         let node = self.nodes.len() - 1;
         self.after(0, Due::Start { node });

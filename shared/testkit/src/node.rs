@@ -8,6 +8,7 @@ use catalyst_names::{NodeName, ServiceLabel, ServiceName};
 
 use crate::any::AnyCore;
 use crate::plan::NodePlan;
+use crate::seen::Name;
 
 /// A node while it runs, and what it is to become again after a restart.
 pub struct Node {
@@ -28,6 +29,8 @@ pub struct Node {
     /// The steps of the simulator at which a service changed last and before that, and at which the rules did.
     pub(crate) changed: BTreeMap<ServiceName, [u64; 2]>,
     pub(crate) rules_changed: u64,
+    /// Since when each key waits of which it has yet to tell better news.
+    pub(crate) paused: BTreeMap<Name, u64>,
 }
 
 impl Node {

@@ -54,10 +54,11 @@ impl Net {
         self.nodes[plan.ends[side]].core.as_ref()?.look(Established(peer))
     }
 
-    /// Whether nothing but keepalives is under way, and every link that is to have a session has exactly one.
+    /// Whether nothing but keepalives is under way or waits, and every link that is to have a session has exactly one.
     #[must_use]
     pub fn quiet(&self) -> bool {
-        self.queue.values().all(|due| !self.matters(due))
+        !self.is_pausing()
+            && self.queue.values().all(|due| !self.matters(due))
             && self.settled()
             && self.whole_tables()
             && !self.walking()

@@ -203,7 +203,7 @@ impl Look for AdjRibOut<'_> {
             (service.to_owned(), origin)
         };
         // Split horizon: what it told us itself is not told back.
-        let told = |key: &RouteKey| table.best(*key).is_some_and(|(best, _)| best.best != peer.sym);
+        let told = |key: &RouteKey| groups.told_from(self.session, *key) != Some(peer.sym);
         groups.announced(self.session).filter(told).map(wire).collect()
     }
 }

@@ -227,6 +227,11 @@ impl Group {
         self.entries.len() - self.tombstones.len()
     }
 
+    /// Whose route is announced of a key.
+    pub(crate) fn source(&self, key: RouteKey) -> Option<Sym> {
+        self.entries.get(&key).filter(|e| !e.withdrawn).map(|e| e.source)
+    }
+
     /// Keys that are announced, tombstones aside.
     pub(crate) fn announced(&self) -> impl Iterator<Item = RouteKey> {
         self.entries.iter().filter(|(_, e)| !e.withdrawn).map(|(k, _)| *k)

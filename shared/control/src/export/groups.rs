@@ -328,6 +328,12 @@ impl Groups {
         (changed, flipped.then_some(GrantChange { group: mark.group, service, granted: is }))
     }
 
+    /// Whose route of a key a group is told.
+    #[cfg(feature = "transit")]
+    pub(crate) fn source(&self, group: GroupId, key: RouteKey) -> Option<Sym> {
+        self.groups.get(&group)?.source(key)
+    }
+
     /// The next frame for a session.
     pub(crate) fn fill<S: Store>(
         &mut self,
@@ -409,6 +415,12 @@ impl Groups {
     pub fn is_announced(&self, session: SessionId, key: RouteKey) -> bool {
         let group = self.of_session.get(&session).and_then(|id| self.groups.get(id));
         group.is_some_and(|g| g.is_announced(key))
+    }
+
+    /// Whose route of a key a session's group is told. It may be another than that of the best, if a better one waits.
+    #[must_use]
+    pub fn told_from(&self, session: SessionId, key: RouteKey) -> Option<Sym> {
+        self.groups.get(self.of_session.get(&session)?)?.source(key)
     }
 
     /// Whether a key is kept back from a session's group because there are enough better ways to its service.

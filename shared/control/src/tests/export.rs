@@ -63,6 +63,7 @@ fn when_the_best_moves_its_new_source_hears_a_withdrawal_and_the_old_one_the_rou
     bench.announce(1, &[(X.0, X.1, cost("b", 10))]);
     bench.heard(2);
     bench.heard(3);
+    bench.now += Limits::PAUSE_MS;
     // The best moves from b to c: c heard b's, which is no longer what this node uses.
     bench.announce(2, &[(X.0, X.1, cost("c", 5))]);
     assert_eq!(bench.heard(2), [said(&[], &[X])]);
