@@ -47,12 +47,13 @@ pub(crate) fn hierarchy(rng: &mut Rng, shape: Shape) -> (Vec<OrgId>, Vec<NodePla
 
 fn orgs(rng: &mut Rng, shape: Shape) -> Orgs {
     let wide = shape == Shape::Hierarchy && rng.percent(4);
-    let count = match shape {
-        Shape::Siblings => rng.between((2, 3)),
-        Shape::WrongRoles => rng.between((3, 5)),
-        _ if wide => rng.between((10, 60)),
-        _ => rng.between((3, 7)),
+    let range = match shape {
+        Shape::Siblings => (2, 3),
+        Shape::WrongRoles => (3, 5),
+        _ if wide => rng.one_of([(10, 60), (10, 60), (10, 60), (61, 200)]),
+        _ => (3, 7),
     };
+    let count = rng.between(range);
     let names: Vec<OrgId> =
         (0..count).filter_map(|n| OrgId::parse(&format!("org{n}.example")).ok()).collect();
     let mut roles = BTreeMap::new();

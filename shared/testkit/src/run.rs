@@ -41,8 +41,6 @@ impl std::error::Error for Failure {}
 
 /// Routes that may be announced and withdrawn for every link and changed route, in hundredths.
 const UPDATES: u64 = 400;
-/// As above, where everyone is linked with everyone: the ways around come before the straight one, each a little better.
-const UPDATES_MESHED: u64 = 800;
 
 /// Rests after which no route may be stale or restless any more.
 const RESTS: usize = 400;
@@ -206,12 +204,8 @@ impl Net {
             return Ok(());
         }
         let ratio = self.elements * 100 / (routes * self.links.len().max(1) as u64);
-        let meshed =
-            self.nodes.len() > 4 && self.links.len() * 2 >= self.nodes.len() * (self.nodes.len() - 1);
-        if !meshed {
-            self.stats.most_updates = self.stats.most_updates.max(ratio);
-        }
-        if ratio > if meshed { UPDATES_MESHED } else { UPDATES } {
+        self.stats.most_updates = self.stats.most_updates.max(ratio);
+        if ratio > UPDATES {
             return Err(format!(
                 "{} routes told and withdrawn for {routes} changes on {} links",
                 self.elements,
