@@ -218,6 +218,11 @@ impl Net {
         })
     }
 
+    /// From now on limits may refuse routes, and a refresh is asked for when there is room again.
+    pub fn refuses(&mut self) {
+        self.tight = true;
+    }
+
     /// Adds a node; it starts with the next step.
     pub fn add_node(&mut self, plan: NodePlan) -> usize {
         let secret = self.secrets.bytes();

@@ -156,6 +156,7 @@ fn a_remote_withdrawal_leaves_the_local_service_of_that_name() {
 #[test]
 fn a_full_table_refuses_what_is_new_and_says_so() {
     let mut net = Net::empty(1);
+    net.refuses();
     net.add_node(node("a.acme.example"));
     let mut small = node("b.acme.example");
     small.store = StoreKind::Fixed(3);
@@ -180,12 +181,14 @@ fn a_full_table_refuses_what_is_new_and_says_so() {
         _ => None,
     });
     assert_eq!(told.next(), Some(("b.acme.example", 4, "the route table is full")));
-    // What it holds can still change, and go.
+    // What it holds can still change, and go; then one of the others finds room.
     net.apply(up(0, "old1", 5));
     net.apply(down(0, "old0"));
     net.settle().unwrap();
     let seen = net.see(1).unwrap();
-    assert_eq!(seen.loc_rib.len(), 2);
+    let held: Vec<&str> = seen.loc_rib.keys().map(|k| k.0.as_str()).collect();
+    assert_eq!(held, ["new0.acme.example", "old1.acme.example", "old2.acme.example"]);
+    assert_eq!(seen.peers["a.acme.example"].refused, 3);
     assert_eq!(seen.adj_in[&("old1.acme.example".into(), "a".into())]["a.acme.example"].cost, 5);
 }
 
