@@ -174,6 +174,12 @@ impl Limits {
     /// One key that was told of late: what was told, and its place in the order of time.
     const PAUSE: usize = 128;
 
+    /// The most memory of keys that were told of late, in bytes. Nothing in a build that passes nothing on.
+    #[must_use]
+    pub const fn pauses() -> usize {
+        if cfg!(feature = "transit") { Self::PAUSED * Self::PAUSE } else { 0 }
+    }
+
     /// The most memory of a neighbour's session with an interest, in bytes: it may match everything.
     fn interested(&self) -> usize {
         WireLimits::INTEREST_BYTES + WireLimits::INTEREST * Self::PATTERN + self.routes_per_peer * Self::HELD
@@ -187,7 +193,7 @@ impl Limits {
             + self.notices * 256
             + (self.routes_per_peer + self.tombstones) * 256
             + Self::news()
-            + if cfg!(feature = "transit") { Self::PAUSED * Self::PAUSE } else { 0 }
+            + Self::pauses()
             + self.flaps() * (512 + 8 * Self::FLAP_CHANGES as usize))
             .saturating_add(self.bytes_per_peer)
     }
