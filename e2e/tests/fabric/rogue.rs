@@ -202,14 +202,15 @@ impl Rogue {
         self.send(&update);
     }
 
-    /// Announces services `flood-0` and so on, as fast as the other side takes them, in full frames.
-    pub fn flood(&self, count: usize) {
+    /// Announces services `flood-0` and so on, as fast as the other side takes them, in full frames. Returns the last REFUSED
+    /// that came meanwhile.
+    pub fn flood(&self, count: usize) -> Option<Vec<u8>> {
         let mut frame = vec![0; HEADER + WireLimits::FRAME_BODY];
         let mut element = [0; WireLimits::ENTRY + 8];
         let path = [&[1, u8::try_from(self.own.node().len()).unwrap()], self.own.node().as_bytes()].concat();
         let node_path = Path::read(&mut Reader::new(&path), 9, 63, |_| true).unwrap();
         let attrs = Attrs { node_path, ..Attrs::default() };
-        let mut next = 0;
+        let (mut next, mut refused) = (0, None);
         while next < count {
             let mut writer = UpdateWriter::new(&mut frame).unwrap();
             while next < count {
@@ -227,11 +228,15 @@ impl Rogue {
                     Event::Frame { frame, .. } if frame[0] == FrameType::Notify as u8 => {
                         panic!("the session ended after {next}: {:?}", Notify::read(&frame[HEADER..]))
                     }
+                    Event::Frame { frame, .. } if frame[0] == FrameType::Refused as u8 => {
+                        refused = Some(frame.to_vec());
+                    }
                     _ => {}
                 }
             }
             self.send(&update);
         }
+        refused
     }
 
     /// Waits for a frame of this type. Skips others.
