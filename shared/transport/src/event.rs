@@ -120,7 +120,8 @@ pub enum DownReason {
     },
     /// No packet came for longer than the link profile allows.
     Silent,
-    /// The peer does not know the connection any more: it restarted.
+    /// The peer does not know the connection any more: it restarted, or it closed the connection and its close was lost
+    /// (a stateless reset, RFC 9000 section 10.3).
     Reset,
     /// The peer broke the protocol; this node ended the session.
     Protocol(String),
@@ -142,7 +143,7 @@ impl fmt::Display for DownReason {
                 write!(f, "closed by the peer with code {code}: {reason}")
             }
             DownReason::Silent => f.write_str("nothing heard from the peer for too long"),
-            DownReason::Reset => f.write_str("the peer restarted"),
+            DownReason::Reset => f.write_str("the peer does not know the connection any more: it restarted, or its close was lost"),
             DownReason::Protocol(what) => write!(f, "the peer broke the protocol: {what}"),
             DownReason::CreditExceeded => f.write_str("this node sent more than the session's credit"),
             DownReason::Replaced => f.write_str("a newer session of the same peer took its place"),

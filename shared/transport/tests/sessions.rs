@@ -127,8 +127,9 @@ on_all!(sending_beyond_the_credit_closes_the_session, |rt: Arc<dyn Runtime>| asy
     let refused = (0..100_000).find_map(|_| edge.transport.send(at_edge, big.clone()).err());
     assert_eq!(refused, Some(SendError::Credit));
     assert_eq!(edge.down().await, DownReason::CreditExceeded);
+    // A CLOSE that the full socket of the other side dropped is not sent for ever: who then still sends gets a reset.
     let reason = cloud.down().await;
-    assert!(matches!(reason, DownReason::Closed | DownReason::Protocol(_)), "{reason:?}");
+    assert!(matches!(reason, DownReason::Closed | DownReason::Protocol(_) | DownReason::Reset), "{reason:?}");
 });
 
 on_all!(a_peer_that_does_not_read_stops_the_credit_and_nobody_else, |rt: Arc<dyn Runtime>| async move {
