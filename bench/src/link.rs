@@ -23,6 +23,7 @@ pub fn start(
         listen,
         credentials: org.credentials(name)?,
         verifier: org.verifier()?,
+        flows: None,
         prefer_chacha: false,
         tcp: None,
         resolver: Arc::new(|text| {

@@ -125,5 +125,6 @@ fn commands() -> ExitCode {
 }
 
 fn join(common: &Common, arguments: &JoinArguments) -> Result<(), NodeError> {
-    runtime::small()?.block_on(arguments.run(&shell::Tokio, &PROGRAM, common, false))
+    let runtime = runtime::small()?;
+    runtime.block_on(arguments.run(&shell::Tokio::one(runtime.handle()), &PROGRAM, common, false))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use catalyst_config::HostPort;
@@ -15,12 +15,50 @@ use catalyst_node::shell::{Boxed, Shell, UdpPort};
 use catalyst_node::{Limits, LocalSocket, SocketCall};
 use catalyst_transport::{Event, LocalStream, Resolver, Transport, TransportConfig, TransportError};
 use futures_lite::io::{AsyncRead, AsyncWrite};
+use quinn::TokioRuntime;
 use socket2::SockRef;
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
+use tokio::runtime::Handle;
 
-/// The runtime.
-pub struct Tokio;
+/// A runtime of tokio, whoever calls.
+#[derive(Debug)]
+pub struct Place(pub Handle);
+
+impl quinn::Runtime for Place {
+    /// Of the runtime that it is polled in: it is that one's business to ring.
+    fn new_timer(&self, at: Instant) -> Pin<Box<dyn quinn::AsyncTimer>> {
+        TokioRuntime.new_timer(at)
+    }
+
+    fn spawn(&self, task: Boxed<'static, ()>) {
+        self.0.spawn(task);
+    }
+
+    fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn quinn::AsyncUdpSocket>> {
+        let _inside = self.0.enter();
+        TokioRuntime.wrap_udp_socket(socket)
+    }
+
+    fn now(&self) -> Instant {
+        TokioRuntime.now()
+    }
+}
+
+/// The runtimes of the node: the engine and its sessions have a thread of their own, so that a change of a route passes it
+/// without a wake-up of another. All else lives in the pool, whoever starts it.
+pub struct Tokio {
+    pub engine: Arc<Place>,
+    pub pool: Arc<Place>,
+}
+
+impl Tokio {
+    /// With both in this runtime.
+    pub fn one(runtime: &Handle) -> Self {
+        let place = Arc::new(Place(runtime.clone()));
+        Tokio { engine: place.clone(), pool: place }
+    }
+}
 
 /// A socket of tokio behind the traits that the shared code uses.
 pub struct Socket<T>(T);
@@ -137,7 +175,15 @@ impl Shell for Tokio {
     type UnixListener = UnixListener;
 
     fn runtime(&self) -> Arc<dyn quinn::Runtime> {
-        Arc::new(quinn::TokioRuntime)
+        self.engine.clone()
+    }
+
+    fn flows(&self) -> Option<Arc<dyn quinn::Runtime>> {
+        Some(self.pool.clone())
+    }
+
+    fn spawn(&self, task: Boxed<'static, ()>) {
+        self.pool.0.spawn(task);
     }
 
     fn transport(&self, config: TransportConfig, events: Sender<Event>) -> Result<Transport, TransportError> {
@@ -153,6 +199,7 @@ impl Shell for Tokio {
     }
 
     fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let _inside = self.pool.0.enter();
         let socket = std::net::TcpListener::bind(address)?;
         SockRef::from(&socket).listen(Limits::BACKLOG)?;
         socket.set_nonblocking(true)?;
@@ -172,14 +219,17 @@ impl Shell for Tokio {
     }
 
     fn udp(&self, socket: std::net::UdpSocket) -> io::Result<Udp> {
+        let _inside = self.pool.0.enter();
         UdpSocket::from_std(socket).map(Udp)
     }
 
     fn listen_unix(&self, path: &Path) -> io::Result<UnixListener> {
+        let _inside = self.pool.0.enter();
         UnixListener::bind(path)
     }
 
     fn unix(&self, socket: std::os::unix::net::UnixStream) -> io::Result<Self::Unix> {
+        let _inside = self.pool.0.enter();
         socket.set_nonblocking(true)?;
         tokio::net::UnixStream::from_std(socket).map(Socket)
     }

@@ -1,6 +1,7 @@
 //! `catalyst up`: the node, and the Envoy that carries its traffic.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_channel::bounded;
 use catalyst_mesh::EnvoyMesh;
@@ -14,7 +15,8 @@ use catalyst_route_table::{Heap, Limits};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{PROGRAM, log, runtime, shell};
+use crate::shell::{Place, Tokio};
+use crate::{PROGRAM, log, runtime};
 
 fn failed(error: impl std::fmt::Display) -> NodeError {
     NodeError::Failed(error.to_string())
@@ -55,7 +57,8 @@ fn up(common: &Common, record: Option<PathBuf>, envoy: Option<&Path>) -> Result<
     let record = record.map(|path| Recorder::create(&path, &prepared.settings, holds)).transpose()?;
     let threads = runtime::threads(prepared.config.threads);
     let sandbox = confine(&prepared)?;
-    runtime::large(threads)?.block_on(async {
+    let (pool, engine) = (runtime::large(threads)?, runtime::small()?);
+    engine.block_on(async {
         let (stopper, stop) = bounded(1);
         for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
             let mut signal = signal(kind).map_err(runtime::failed)?;
@@ -65,19 +68,20 @@ fn up(common: &Common, record: Option<PathBuf>, envoy: Option<&Path>) -> Result<
                 let _ = stopper.send(()).await;
             });
         }
-        let mesh = mesh.map(EnvoyMesh::new).transpose().map_err(failed)?;
+        let mesh = {
+            let _inside = pool.enter();
+            mesh.map(EnvoyMesh::new).transpose().map_err(failed)?
+        };
         let told = mesh.clone().map(|mesh| Told::new(mesh)).unwrap_or_default();
         let ready = Box::new(|socket: &str| aside(&format!("ready; admin socket {socket}")));
         let stop = Stop { stop, record, prefer_chacha: false, ready, services, sandbox, mesh: told };
         let table = Heap::new(holds);
-        // On a task of its own: the main thread only waits.
-        let node = tokio::spawn(run(shell::Tokio, prepared, table, routes, stop));
-        let ended =
-            |e: tokio::task::JoinError| NodeError::Failed(format!("the node ended unexpectedly: {e}"));
-        let result = node.await.map_err(ended);
+        let places = [&engine, &pool].map(|runtime| Arc::new(Place(runtime.handle().clone())));
+        let [engine, pool] = places;
+        let result = run(Tokio { engine, pool }, prepared, table, routes, stop).await;
         if let Some(mesh) = mesh {
             mesh.stop().await;
         }
-        result?
+        result
     })
 }

@@ -23,19 +23,16 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// Starts all three; what is measured with so many threads, or with as many as it takes by itself.
-    pub fn start(binary: &Path, watch: Watch, threads: Option<u32>) -> Result<Ours> {
+    /// Starts all three.
+    pub fn start(binary: &Path, watch: Watch) -> Result<Ours> {
         let folder = tempfile::tempdir()?;
         let org = Org::new()?;
-        let mut config = json!({
+        let config = json!({
             "listen": "127.0.0.1:0",
             // Injector and sink are silent while they work: they are waited for as long as may be.
             "peers": [{ "node": "source", "profile": "satellite" }, { "node": "sink", "profile": "satellite" }],
             "limits": { "routes": 1_000_000, "routes_per_peer": 1_000_000 },
         });
-        if let Some(threads) = threads {
-            config["threads"] = threads.into();
-        }
         let middle = Daemon::start((binary, "up"), &org, "middle", &folder.path().join("middle"), config)?;
         let address = middle.address()?;
         let sink = Speaker::connect(&org, "sink", "", address, watch)?;

@@ -32,7 +32,7 @@ struct Loaded {
 impl Loaded {
     fn start(binaries: &Binaries, routes: usize) -> Result<Loaded> {
         let (sink, watch) = Sink::new(routes);
-        let mut ours = Ours::start(&binaries.cloud, watch, None)?;
+        let mut ours = Ours::start(&binaries.cloud, watch)?;
         let pid = ours.middle.pid();
         let (cpu, memory) = (at_rest(pid)?, proc::memory(pid)?);
         ours.source.announce_all(routes)?;

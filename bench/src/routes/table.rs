@@ -143,16 +143,13 @@ fn measure(
     (cpu_bar, bytes_bar, loss_bar): (Bar, Bar, Bar),
 ) -> Result<()> {
     let bird = binaries.bird.as_deref().context("--bird is missing")?;
-    let (mut ours, mut theirs, mut single) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     // In turns, so that what else the machine does falls on both.
     for _ in 0..rounds {
         let (sink, watch) = Sink::new(routes);
         theirs.push(round(&mut Theirs::start(bird, watch)?, &sink, routes).context("BIRD")?);
-        for (threads, costs) in [(None, &mut ours), (Some(1), &mut single)] {
-            let (sink, watch) = Sink::new(routes);
-            let mut contest = Ours::start(&binaries.cloud, watch, threads)?;
-            costs.push(round(&mut contest, &sink, routes).context("ours")?);
-        }
+        let (sink, watch) = Sink::new(routes);
+        ours.push(round(&mut Ours::start(&binaries.cloud, watch)?, &sink, routes).context("ours")?);
     }
     let bare = relay::changes(rounds * CHANGES, Sink::new(1))?;
     let mut row = |what: &str, unit, of: &dyn Fn(&[Cost]) -> f64, bar| {
@@ -171,14 +168,6 @@ fn measure(
         loss_bar,
     );
     row("  lost -> last withdrawal at the far side", "s", &|c| median(c, |c| c.loss_wall_seconds), Bar::None);
-    let mut row = |what: &str, unit, figure| {
-        report.add(format!("{name}:   with \"threads\": 1: {what}"), figure, unit, Bar::None);
-    };
-    row("CPU of the node", "CPU-s", median(&single, |c| c.cpu_seconds));
-    row("one change, p50", "us", change(&single, 0.5));
-    row("one change, p99", "us", change(&single, 0.99));
-    row("one change, CPU of the node", "us", median(&single, |c| c.change_cpu));
-    row("neighbour lost", "CPU-s", median(&single, |c| c.loss_cpu_seconds));
     for (share, us) in ["p50", "p99"].into_iter().zip(bare) {
         let what = format!("{name}:   one change over two bare sessions, no node between, {share}");
         report.add(what, us, "us", Bar::None);

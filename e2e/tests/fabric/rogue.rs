@@ -74,6 +74,7 @@ impl Rogue {
             listen: false,
             credentials,
             verifier: PeerVerifier::new(trust, Arc::new(Wall)),
+            flows: None,
             prefer_chacha: false,
             tcp: None,
             resolver: Arc::new(|text: String| -> Resolving {

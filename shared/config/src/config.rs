@@ -39,7 +39,7 @@ pub struct Config {
     pub log: LogLevel,
     /// What the node gives up before it starts.
     pub sandbox: Sandbox,
-    /// How many threads carry sessions and flows; `None` for one for each processor. Always `None` on the edge.
+    /// How many threads carry flows, beside that of routes and sessions; `None` for one for each processor. Always `None` on the edge.
     pub threads: Option<u32>,
     /// Where Prometheus finds figures.
     pub metrics: Option<SocketAddr>,

@@ -130,7 +130,7 @@ pub static ROOT: &[Key] = &[
         "threads",
         Kind::Integer(1, 128),
         Optional,
-        "How many threads carry sessions and flows. Without the key: one for each processor. A node that only passes routes on answers soonest with one.",
+        "How many threads carry flows, beside the one that routes and sessions have for themselves. Without the key: one for each processor.",
         "give a number of threads, or leave it out",
     )
     .cloud_only(),

@@ -12,9 +12,9 @@ use crate::shell::Shell;
 /// An alarm that has rung and was not set since rings after this.
 const REST: Duration = Duration::from_secs(3600);
 
-/// Starts a task that nobody waits for.
+/// Starts a task that nobody waits for, away from the engine.
 pub(crate) fn spawn<Sh: Shell>(shell: &Sh, task: impl Future<Output = ()> + Send + 'static) {
-    shell.runtime().spawn(Box::pin(task));
+    shell.spawn(Box::pin(task));
 }
 
 /// Waits until a moment.

@@ -252,6 +252,7 @@ fn transport_config<Sh: Shell>(
         credentials: prepared.credentials.clone(),
         verifier: prepared.verifier.clone(),
         prefer_chacha: stop.prefer_chacha,
+        flows: shell.flows(),
         tcp: Some(Arc::new(Sockets(shell.clone()))),
         resolver: shell.resolver(),
         profile: link_profile(prepared.config.profile),

@@ -55,8 +55,18 @@ pub trait Shell: Send + Sync + 'static {
     /// A Unix listener.
     type UnixListener: Send + Sync + 'static;
 
-    /// The runtime for tasks, timers and the QUIC socket.
+    /// The runtime for the engine, its sessions, timers and the QUIC socket.
     fn runtime(&self) -> Arc<dyn quinn::Runtime>;
+
+    /// The place for data connections and flows, where the engine and its sessions have one of their own.
+    fn flows(&self) -> Option<Arc<dyn quinn::Runtime>> {
+        None
+    }
+
+    /// Starts a task that is not the engine's, in the place of the flows.
+    fn spawn(&self, task: Boxed<'static, ()>) {
+        self.runtime().spawn(task);
+    }
 
     /// Starts the QUIC driver. This one only dials and has nothing of a server in it; a shell whose node can be
     /// dialled brings [`Transport::start`].

@@ -17,6 +17,7 @@ use crate::error::explain;
 use crate::event::Event;
 use crate::exchange::{EnrolStream, Line};
 use crate::limits::Limits;
+use crate::place;
 use crate::quic;
 use crate::session::{self, Link};
 use crate::state::Shared;
@@ -39,8 +40,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 shared.refuse(remote, FULL.to_owned());
             } else {
                 let own = Arc::clone(&shared);
-                shared.rt.spawn(async move {
-                    let handshake = over_quic(incoming);
+                shared.flows.spawn(async move {
+                    let handshake = over_quic(&own, incoming);
                     incoming_connection(&own, remote, handshake).await;
                 });
             }
@@ -66,7 +67,7 @@ pub(crate) async fn run_tcp(shared: Arc<Shared>, listener: Box<dyn TcpAcceptor>)
                 continue;
             };
             let own = Arc::clone(&shared);
-            shared.rt.spawn(async move {
+            shared.flows.spawn(async move {
                 let handshake = over_tcp(&own, socket, remote, config);
                 incoming_connection(&own, remote, handshake).await;
             });
@@ -109,7 +110,12 @@ async fn incoming_connection(
     let arrived = admitted(shared, handshake).await;
     drop(place);
     match arrived {
-        Ok(Arrived::Control(link)) => drop(session::run(shared, *link).await),
+        Ok(Arrived::Control(link)) => {
+            let own = Arc::clone(shared);
+            shared.rt.spawn(async move {
+                session::run(&own, *link).await;
+            });
+        }
         Ok(Arrived::Data(peer, connection)) => data::accepted(shared, &peer, connection).await,
         Ok(Arrived::Enrol(line, place)) => {
             match EnrolStream::accept(&shared.rt, line, place, &shared.visitors).await {
@@ -121,9 +127,16 @@ async fn incoming_connection(
     }
 }
 
-async fn over_quic(incoming: Incoming) -> Result<Known, String> {
-    let connection = incoming.accept().map_err(|e| explain(&e))?.await.map_err(|e| explain(&e))?;
+async fn over_quic(shared: &Shared, incoming: Incoming) -> Result<Known, String> {
+    let (connecting, mut driver) = place::catch(&shared.flows, || incoming.accept());
+    let connecting = connecting.map_err(|e| explain(&e))?;
+    let connection = driver.meanwhile(connecting).await.map_err(|e| explain(&e))?;
     let alpn = quic::alpn_of(&connection);
+    if alpn.as_deref() == Some(quic::PEER) {
+        driver.start_at_home(&shared.rt);
+    } else {
+        drop(driver);
+    }
     if alpn.as_deref() == Some(quic::JOIN) {
         return Ok(Known::Enrol(Line::Quic { connection, streams: None, endpoint: None }));
     }

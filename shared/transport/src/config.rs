@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use catalyst_identity::{Credentials, PeerVerifier};
 use catalyst_tunnel::names::NodeName;
+use quinn::Runtime;
 
 use crate::limits::Limits;
 use crate::profile::LinkProfile;
@@ -33,6 +34,8 @@ pub struct TransportConfig {
     pub verifier: PeerVerifier,
     /// For processors without AES instructions.
     pub prefer_chacha: bool,
+    /// Where data connections, their flows and who comes new live, if sessions have the driver's runtime for themselves.
+    pub flows: Option<Arc<dyn Runtime>>,
     /// TCP, for peers that UDP does not reach; without it there is QUIC alone.
     pub tcp: Option<Arc<dyn TcpRuntime>>,
     /// How host names are resolved.

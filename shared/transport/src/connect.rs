@@ -11,6 +11,7 @@ use crate::config::Carrier;
 use crate::conn::Conn;
 use crate::error::{DialError, TransportError, explain};
 use crate::mux::{self, Windows};
+use crate::place;
 use crate::profile::LinkProfile;
 use crate::quic;
 use crate::rt::lock;
@@ -30,9 +31,14 @@ pub(crate) async fn connect(
         return tcp(shared, remote, alpn).await;
     }
     let client = lock(&shared.dialling).client(alpn, &shared.limits, profile)?;
-    let connection = shared
-        .endpoint
-        .connect_with(client, remote, SERVER_NAME)
+    let (connecting, driver) =
+        place::catch(&shared.flows, || shared.endpoint.connect_with(client, remote, SERVER_NAME));
+    if alpn == quic::PEER {
+        driver.start_at_home(&shared.rt);
+    } else {
+        drop(driver);
+    }
+    let connection = connecting
         .map_err(|source| DialError::Connect { remote, source })?
         .await
         .map_err(|e| handshake(explain(&e)))?;
@@ -72,5 +78,7 @@ pub(crate) fn start(
     let limits = &shared.limits;
     let (connection, one, _) = limits.windows(control);
     let windows = Windows { stream: one, connection, streams };
-    Conn::Tcp(mux::start(&shared.rt, stream, remote, dialled, windows, limits.close))
+    // Where its socket is, too.
+    let place = if dialled && control { &shared.rt } else { &shared.flows };
+    Conn::Tcp(mux::start(place, stream, remote, dialled, windows, limits.close))
 }

@@ -160,7 +160,7 @@ fn spawn_dial(
     carrier: Carrier,
 ) {
     let own = Arc::clone(shared);
-    shared.rt.spawn(async move {
+    shared.flows.spawn(async move {
         match dial(&own, &peer, remote, carrier).await {
             Ok(connection) => {
                 let silence = own.profile_of(&peer).silence;
@@ -238,7 +238,7 @@ async fn take_flows(shared: &Arc<Shared>, peer: &NodeName, connection: &DataConn
         }
         // A task each: one opener that stays silent must not hold up the next.
         let (own, peer, connection) = (Arc::clone(shared), peer.clone(), connection.clone());
-        shared.rt.spawn(async move { incoming(&own, peer, &connection, flow).await });
+        shared.flows.spawn(async move { incoming(&own, peer, &connection, flow).await });
     }
 }
 

@@ -143,7 +143,9 @@ impl fmt::Display for DownReason {
                 write!(f, "closed by the peer with code {code}: {reason}")
             }
             DownReason::Silent => f.write_str("nothing heard from the peer for too long"),
-            DownReason::Reset => f.write_str("the peer does not know the connection any more: it restarted, or its close was lost"),
+            DownReason::Reset => f.write_str(
+                "the peer does not know the connection any more: it restarted, or its close was lost",
+            ),
             DownReason::Protocol(what) => write!(f, "the peer broke the protocol: {what}"),
             DownReason::CreditExceeded => f.write_str("this node sent more than the session's credit"),
             DownReason::Replaced => f.write_str("a newer session of the same peer took its place"),

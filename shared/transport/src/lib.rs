@@ -24,7 +24,7 @@
 //! | `control`, `standing` | how a flow is watched and cut; which flows may not hold up the others any longer |
 //! | `packets` | flows of packets |
 //! | `pump`, `relay` | a stream joined with a local socket; two streams joined with each other |
-//! | `state` | what the tasks share |
+//! | `state`, `place` | what the tasks share, and where they live |
 //!
 //! **Backpressure.** Towards the peer: a session takes [`Limits::SESSION_CREDIT`] bytes, then as many as `Writable`
 //! gives back when QUIC's flow control has let them through and less than half of it is left. From the peer: while the event channel is full
@@ -53,6 +53,7 @@ mod limits;
 mod mux;
 mod outbox;
 mod packets;
+mod place;
 mod profile;
 mod pump;
 mod quic;

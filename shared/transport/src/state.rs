@@ -34,7 +34,10 @@ pub(crate) enum DataAnswer {
 
 /// Shared by the handle and every task.
 pub(crate) struct Shared {
+    /// Sessions and all that is not said to live with the flows.
     pub rt: Rt,
+    /// Data connections, their flows, and who comes new; the same where sessions have no place of their own.
+    pub flows: Rt,
     pub endpoint: Endpoint,
     pub events: Sender<Event>,
     pub limits: Limits,
@@ -130,7 +133,7 @@ pub(crate) enum DataPlan {
 impl Shared {
     #[allow(clippy::too_many_arguments)]
     pub fn new(
-        rt: Rt,
+        [rt, flows]: [Rt; 2],
         endpoint: Endpoint,
         events: Sender<Event>,
         limits: Limits,
@@ -142,6 +145,7 @@ impl Shared {
     ) -> Arc<Self> {
         Arc::new(Shared {
             rt,
+            flows,
             endpoint,
             events,
             limits,

@@ -17,6 +17,7 @@ use crate::event::{Event, SessionId};
 use crate::flow::FlowStream;
 use crate::limits::Limits;
 use crate::packets::{PacketCounters, PacketFlow};
+use crate::place::Catching;
 use crate::profile::LinkProfile;
 use crate::quic::{self, Dialling};
 use crate::rt::{Bell, Rt, Signal, lock};
@@ -68,7 +69,8 @@ pub struct Stats {
 
 impl Transport {
     /// Opens the socket and starts to listen, if asked to. Must be called where `runtime` can make sockets: with
-    /// tokio, inside its context.
+    /// tokio, inside its context. Where the configuration has another place for flows, both must start tasks in their
+    /// own place, whoever calls.
     ///
     /// # Errors
     /// Says what about the socket or the identity is wrong, and how to mend it.
@@ -124,6 +126,7 @@ impl Transport {
             credentials,
             verifier,
             prefer_chacha,
+            flows,
             tcp,
             resolver,
             profile,
@@ -135,12 +138,16 @@ impl Transport {
         let (accepting, tcp_server) =
             server.map(|make| make(&credentials, &verifier, &limits, &profile)).transpose()?.unzip();
         let socket = UdpSocket::bind(bind).map_err(failed)?;
-        let rt = Rt::new(runtime);
+        let of_endpoint = match &flows {
+            Some(_) => Arc::new(Catching(Arc::clone(&runtime))),
+            None => Arc::clone(&runtime),
+        };
+        let places = [Arc::clone(&runtime), flows.unwrap_or(runtime)].map(Rt::new);
         let endpoint =
-            Endpoint::new(EndpointConfig::default(), accepting, socket, rt.inner()).map_err(failed)?;
+            Endpoint::new(EndpointConfig::default(), accepting, socket, of_endpoint).map_err(failed)?;
         let local = endpoint.local_addr().map_err(failed)?;
         let dialling = Dialling::new(credentials, verifier, prefer_chacha);
-        let shared = Shared::new(rt, endpoint, events, limits, profile, seed, resolver, tcp, dialling);
+        let shared = Shared::new(places, endpoint, events, limits, profile, seed, resolver, tcp, dialling);
         if let Some(config) = tcp_server {
             shared.set_tcp_server(config);
         }

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod packets;
+pub mod places;
 pub mod sockets;
 pub mod tcp;
 
@@ -106,6 +107,7 @@ pub fn config(org: &Org, node: &str, trusted: &[&Org], listen: bool) -> Transpor
         listen,
         credentials: org.credentials(node),
         verifier: Org::verifier(trusted),
+        flows: places::FLOWS.with_borrow(Clone::clone),
         prefer_chacha: false,
         tcp: Some(Arc::new(sockets::Sockets)),
         resolver: resolver(),
@@ -226,7 +228,7 @@ pub async fn open(a: &Node, b: &Node) -> (SessionId, SessionId) {
     (at_a, at_b)
 }
 
-/// Runs an async test on both runtimes, over QUIC.
+/// Runs an async test on both runtimes, over QUIC, and once more with sessions on a thread of their own.
 #[macro_export]
 macro_rules! on_both {
     ($(#[$meta:meta])* $name:ident, $body:expr) => {
@@ -248,6 +250,11 @@ macro_rules! on_both {
                     .build()
                     .unwrap()
                     .block_on($body(rt));
+            }
+            $(#[$meta])*
+            #[test]
+            fn apart() {
+                $crate::common::places::run(2, |home, _| $body(home));
             }
         }
     };
