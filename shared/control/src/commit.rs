@@ -270,7 +270,7 @@ impl<S: Store> State<S> {
             }
         }
         let limits = self.settings.limits;
-        if let Some(peer) = self.peer_mut(neighbour).filter(|p| p.warned) {
+        if let Some(peer) = self.peer_mut(neighbour).filter(|p| p.warned && outcome.old_len.is_some()) {
             peer.warned = fills(peer, &limits, CALM_PERCENT);
         }
     }

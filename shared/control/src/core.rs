@@ -151,9 +151,10 @@ impl<S: Store> Core<S> {
             Event::PolicyChanged { exports, imports } => {
                 let state = &self.state;
                 let same = state.exports().rules() == exports && state.imports().rules() == imports;
-                if !same && self.step(event) {
-                    self.regroup();
-                    self.walk_for_rules();
+                if !same {
+                    // What waits was chosen under the rules of before, and is told under them.
+                    self.end_pauses();
+                    self.rules_changed(event);
                 }
             }
             Event::ServiceUp(service) => match self.service_refused(service) {
@@ -332,13 +333,22 @@ impl<S: Store> Core<S> {
         }
     }
 
+    /// Other rules from now on.
+    fn rules_changed(&mut self, event: &Event) {
+        if self.step(event) {
+            self.regroup();
+            self.walk_for_rules();
+        }
+    }
+
     /// Gives sessions a group of their own whose nodes the export rules name now.
     fn regroup(&mut self) {
         for peer in self.state.peers.values() {
             if let Some(session) = peer.session
                 && self.state.exports.list.names_node(peer.config.name.as_str())
             {
-                self.groups.fork(session, &peer.config.name, &mut self.state.table);
+                let group = self.groups.fork(session, &peer.config.name, &mut self.state.table);
+                self.waiting.extend(group.filter(|_| PIECES));
             }
         }
         // One that is expected back has to come back for it: rules for others must not let it in meanwhile.

@@ -119,6 +119,8 @@ impl<S: Store> Core<S> {
         if walk.judges {
             self.state.judging = None;
         }
+        // One that waits for another walk is not complete before that.
+        walk.groups.retain(|group| !self.waiting.contains(group));
         let sessions = self.groups.set_complete(&walk.groups);
         sessions.into_iter().for_each(|session| self.mark_ready(session));
         let groups = core::mem::take(&mut self.waiting);

@@ -85,19 +85,25 @@ impl Groups {
     }
 
     /// Gives a session of another organisation a group of its own, because a rule names its node. What it has heard
-    /// stays heard.
-    pub(crate) fn fork<S: Store>(&mut self, session: SessionId, name: &NodeName, table: &mut RouteTable<S>) {
-        let Some(old) = self.of_session.get(&session).copied() else { return };
-        let Some(group) = self.groups.get_mut(&old) else { return };
+    /// stays heard. Says which group is new: if the table of the old one is not made yet, nor is that of the new one.
+    pub(crate) fn fork<S: Store>(
+        &mut self,
+        session: SessionId,
+        name: &NodeName,
+        table: &mut RouteTable<S>,
+    ) -> Option<GroupId> {
+        let old = self.of_session.get(&session).copied()?;
+        let group = self.groups.get_mut(&old)?;
         match &group.kind {
             GroupKind::External { node: None, .. } => {}
-            GroupKind::Internal | GroupKind::External { .. } => return,
+            GroupKind::Internal | GroupKind::External { .. } => return None,
         }
         if group.members().count() == 1 {
             group.name_node(name);
-            return self.refresh_info(old);
+            self.refresh_info(old);
+            return None;
         }
-        let Some(forked) = group.fork(session, name) else { return };
+        let forked = group.fork(session, name)?;
         forked.keys().for_each(|key| table.retain(key));
         group.leave(session, false);
         group.sweep().into_iter().for_each(|key| table.release(key));
@@ -110,6 +116,7 @@ impl Groups {
         self.grants.extend(grants.into_iter().map(|(service, count)| ((id, service), count)));
         self.refresh_info(old);
         self.refresh_info(id);
+        Some(id)
     }
 
     /// Whether there is such a group still.

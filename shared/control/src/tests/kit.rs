@@ -508,6 +508,8 @@ impl<S: Store> Bench<S> {
         labels.into_iter().for_each(|l| self.feed(Event::ServiceDown(l)));
         let names: Vec<_> = self.core.state().peers().map(|p| p.config.name.clone()).collect();
         names.into_iter().for_each(|n| self.feed(Event::PeerRemoved(n)));
+        // Where walks go in small pieces, so do their routes.
+        self.run_until(self.now);
         self.check();
         assert!(self.core.links.is_empty() && self.core.of_peer.is_empty() && self.core.timers.is_empty());
         assert!(self.core.ages.is_empty());

@@ -309,6 +309,85 @@ fn a_group_that_is_no_longer_of_one_hears_of_its_routes_in_pieces() {
 }
 
 #[test]
+fn a_group_that_is_split_while_its_table_is_made_comes_to_its_end() {
+    let mut bench = bench(10, 100);
+    let s = "s.initech.example";
+    bench.feed(peer(s, Some(agreement("initech.example", Role::Customer, 1_000_000, u32::MAX))));
+    bench.feed(rules(&["*>initech.example"]));
+    bench.walk();
+    bench.up(5, R);
+    bench.up(6, s);
+    assert!(bench.core.is_walking());
+    bench.feed(rules(&["s1*>s.initech.example", "s2*>initech.example"]));
+    bench.walk();
+    bench.run_until(bench.now);
+    for session in [5, 6] {
+        let ends = bench.remote(session).frames.iter().filter(|f| **f == Heard::EndOfRib).count();
+        assert_eq!(ends, 1, "session {session}");
+        assert!(bench.core.groups().digest(SessionId(session)).is_some());
+    }
+    assert_eq!((bench.remote(5).table.len(), bench.remote(6).table.len()), (11, 22));
+    bench.give_all_back();
+}
+
+#[test]
+fn a_table_that_is_to_be_made_anew_is_not_complete_before() {
+    let mut bench = bench(10, 100);
+    for node in ["d.acme.example", "e.acme.example"] {
+        bench.feed(quiet(node, None));
+    }
+    bench.down(2);
+    bench.down(1);
+    bench.up(7, "d.acme.example");
+    assert!(bench.core.is_walking(), "the table of the only one inside");
+    let names = named(100);
+    let all: Vec<_> = names.iter().map(|s| (s.as_str(), "d", through("d"))).collect();
+    bench.announce(7, &all);
+    (0..4).for_each(|_| bench.feed(Event::Tick));
+    // What it told itself was passed over, for nobody else was there to hear of it.
+    assert!(bench.core.is_walking());
+    bench.up(8, "e.acme.example");
+    assert_eq!(bench.core.waiting.len(), 1);
+    let mut ended = 0;
+    while bench.core.is_walking() {
+        ended += bench.heard(8).iter().filter(|f| **f == Heard::EndOfRib).count();
+        assert_eq!(ended, 0, "END_OF_RIB after {} of 100 routes", bench.remote(8).table.len());
+        bench.feed(Event::Tick);
+    }
+    bench.run_until(bench.now);
+    assert!(bench.heard(8).contains(&Heard::EndOfRib));
+    assert_eq!(bench.remote(8).table.len(), 100);
+}
+
+#[test]
+fn better_news_that_waits_meets_no_rules_of_two_times() {
+    let mut bench = bench(1, 30);
+    bench.up(4, Q);
+    bench.up(5, R);
+    bench.feed(rules(&["*.*<globex.example"]));
+    bench.walk();
+    bench.run_until(bench.now + 1_000);
+    let say = |bench: &mut Bench, session, cost| {
+        let attrs = Attrs { cost, ..across("globex.example") };
+        bench.announce(session, &[("t.globex.example", "o", attrs)]);
+    };
+    say(&mut bench, 3, 10);
+    say(&mut bench, 4, 5);
+    assert_eq!(bench.core.paused().count(), 1);
+    bench.effects();
+    // Import closes with what export opens.
+    bench.feed(rules(&["*.*>initech.example"]));
+    bench.now += Limits::PAUSE_MS;
+    bench.feed(Event::Tick);
+    assert!(bench.core.is_judging(), "the walk has not come to it");
+    bench.walk();
+    let opened: Vec<_> = bench.grants().into_iter().filter(|g| g.1 == "t.globex.example").collect();
+    assert_eq!(opened, [], "neither rules let anybody in");
+    assert!(!bench.has(5, "t.globex.example"));
+    bench.give_all_back();
+}
+
+#[test]
 fn a_recording_of_a_walk_replays() {
     let mut bench = bench(5, 60);
     bench.feed(rules(&["s1*>globex.example", "*<globex.example"]));
