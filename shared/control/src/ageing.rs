@@ -144,6 +144,12 @@ impl<S: Store> Core<S> {
         due.iter().for_each(|name| self.look(name, now));
     }
 
+    /// Whether what lost neighbours leave is being looked at. The next step of it is due at once.
+    #[must_use]
+    pub fn is_ageing(&self) -> bool {
+        self.state.peers.values().any(|peer| peer.stale.as_ref().is_some_and(|stale| stale.walk.is_some()))
+    }
+
     /// Begins the phases that are due, goes one step on with the walk, sets the timer.
     fn look(&mut self, name: &NodeName, now: Now) {
         while let Some(stale) = self.state.peers.get_mut(name).and_then(|peer| peer.stale.as_mut())
@@ -157,7 +163,7 @@ impl<S: Store> Core<S> {
         let removed = peer.as_ref().is_some_and(|peer| peer.is_removed());
         let Some(stale) = peer.and_then(|peer| peer.stale.as_mut()) else {
             self.forget_age(name);
-            if removed {
+            if removed && !mutant!(RemovedStays) {
                 self.step(&Event::PeerRemoved(name.clone()));
             }
             return;

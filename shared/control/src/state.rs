@@ -125,7 +125,7 @@ impl Peer {
         self.confirmed = (0, 0);
         self.refused.clear();
         if let Some(stale) = &mut self.stale {
-            stale.tellings = stale.tellings.saturating_add(1);
+            stale.tellings = stale.tellings.saturating_add(u16::from(!mutant!(SweepTakesTold)));
         }
     }
 

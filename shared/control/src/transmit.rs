@@ -35,6 +35,12 @@ impl<S: Store> Core<S> {
         }
     }
 
+    /// Whether a neighbour waits for its turn: its new INTEREST is on its way through the table, or that table is.
+    #[must_use]
+    pub fn is_looking(&self) -> bool {
+        !self.looking.is_empty()
+    }
+
     /// The next frame to send, and on which connection. Connections take turns; each gets at most its credit.
     pub fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
         while let Some(session) = self.ready.pop_front() {
@@ -81,7 +87,7 @@ impl<S: Store> Core<S> {
         if self.looking.contains(&session) {
             return None;
         }
-        let judging = self.state.judging.as_ref();
+        let judging = self.state.judging.as_ref().filter(|_| !mutant!(OldRulesTold));
         let waits = |service| judging.is_some_and(|judging| judging.awaits(service));
         let (credit, table) = (link.credit, &mut self.state.table);
         match self.groups.fill(session, credit, &mut self.scratch, table, &waits) {

@@ -34,7 +34,9 @@ impl<S: Store> Core<S> {
     /// A walk for all groups. Those that wait for theirs wait for this one.
     fn walk_from_the_beginning(&mut self) -> &mut Walk {
         let walk = self.walk.get_or_insert_default();
-        walk.after = None;
+        if !mutant!(AnewNotFromBegin) {
+            walk.after = None;
+        }
         walk.groups.append(&mut self.waiting);
         walk
     }
@@ -42,7 +44,7 @@ impl<S: Store> Core<S> {
     /// The table of a group has to be made, or made anew. It waits while another walk is under way: it would have to begin
     /// it anew, and where sessions come and go there would be no end.
     pub(crate) fn walk_for_table(&mut self, group: GroupId) {
-        if PIECES {
+        if PIECES && !mutant!(TableNotAwaited) {
             self.groups.set_incomplete(group);
         }
         if PIECES && self.walk.is_some() {
@@ -93,7 +95,10 @@ impl<S: Store> Core<S> {
                 break false;
             }
             if looked >= most && walk.after.is_some_and(|last| last.service != key.service) {
-                break true;
+                if mutant!(PieceSkips) {
+                    walk.after = Some(key);
+                }
+                break !(mutant!(FirstPieceAlone) && walk.judges || mutant!(UnmarkedBehind) && walk.touches);
             }
             if walk.judges {
                 looked += self.state.judge_again(key, &mut changes);
@@ -123,7 +128,8 @@ impl<S: Store> Core<S> {
         walk.groups.retain(|group| !self.waiting.contains(group));
         let sessions = self.groups.set_complete(&walk.groups);
         sessions.into_iter().for_each(|session| self.mark_ready(session));
-        let groups = core::mem::take(&mut self.waiting);
+        let mut groups = core::mem::take(&mut self.waiting);
+        groups.retain(|_| !mutant!(WaitingForgotten));
         (!groups.is_empty()).then(|| Walk { groups, ..Walk::default() })
     }
 }

@@ -66,6 +66,8 @@ pub enum Kind {
     Limits,
     /// Who has heard what.
     Cursor,
+    /// What goes over the whole table in pieces.
+    Walk,
 }
 
 impl Kind {
@@ -81,6 +83,7 @@ impl Kind {
             Kind::Refresh => "refresh",
             Kind::Limits => "limits",
             Kind::Cursor => "cursor",
+            Kind::Walk => "walk",
         }
     }
 }
@@ -152,6 +155,17 @@ mutants! {
     FullFrameSkips, Cursor, "The change that did not fit into a frame is passed over.";
     MovedOnce, Cursor, "A second change of its own route hides from a neighbour that it must forget ours.";
     WithdrawalUnheard, Cursor, "A withdrawal is not remembered for those who have yet to hear it.";
+
+    AnewNotFromBegin, Walk, "Rules that change again during the walk are in force only for what it has yet to come to.";
+    FirstPieceAlone, Walk, "Other rules are in force for the first piece of the table alone.";
+    OldRulesTold, Walk, "What was announced under the rules of before is still sent to those who have not heard it.";
+    PieceSkips, Walk, "A walk passes over the key with which its next piece begins.";
+    RemovedStays, Walk, "A neighbour that is removed is not forgotten with the last of its routes.";
+    SweepStops, Walk, "Of what a neighbour did not tell again only the first piece goes.";
+    SweepTakesTold, Walk, "A sweep that is not at its end takes what the session that is lost meanwhile has told.";
+    TableNotAwaited, Walk, "END_OF_RIB does not wait for the table of a new group.";
+    UnmarkedBehind, Walk, "A node that begins to drain marks the first piece of what it announces alone.";
+    WaitingForgotten, Walk, "A new group that waits for another walk never gets one of its own.";
 }
 
 thread_local! {

@@ -102,6 +102,18 @@ impl AnyCore {
         each!(self, core => core.is_judging())
     }
 
+    /// [`Core::is_ageing`].
+    #[must_use]
+    pub fn is_ageing(&self) -> bool {
+        each!(self, core => core.is_ageing())
+    }
+
+    /// [`Core::is_looking`].
+    #[must_use]
+    pub fn is_looking(&self) -> bool {
+        each!(self, core => core.is_looking())
+    }
+
     /// [`Core::digest`].
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {

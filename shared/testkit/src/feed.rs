@@ -1,5 +1,7 @@
 //! Events into a core, and what it asks for carried out.
 
+use std::collections::BTreeSet;
+
 use catalyst_control::record::{Record, Recording};
 use catalyst_control::{Effect, Event, LocalService, Notice, SessionId, Settings};
 
@@ -52,12 +54,19 @@ impl Net {
         if let Some(recording) = &mut place.recording {
             recording.records.push(Record { now, event: event.clone() });
         }
+        let judging = core.is_judging() || matches!(event, Event::PolicyChanged { .. });
         core.handle(event, now);
+        let rules_alone = judging && !core.is_ageing();
+        let goes_on = rules_alone && matches!(event, Event::Tick | Event::Writable { .. });
+        place.cut = place.cut.take().filter(|_| goes_on).or(rules_alone.then(BTreeSet::new));
         let effects: Vec<Effect> = std::iter::from_fn(|| core.poll_effect()).collect();
         let frames: Vec<(SessionId, Vec<u8>)> = std::iter::from_fn(|| core.poll_transmit()).collect();
         self.shadow_event(node, event);
         for effect in effects {
             self.effect(node, effect);
+        }
+        if judging {
+            self.lets_out(node, &frames);
         }
         for (session, frame) in frames {
             self.transmit(node, session, frame);
@@ -82,6 +91,7 @@ impl Net {
             }
             Effect::Grant { peer, service, granted } => {
                 let (whom, what) = (peer.to_string(), service.to_string());
+                self.cuts(node, (&peer, &service), granted);
                 let grants = &mut self.nodes[node].grants;
                 let changed =
                     if granted { grants.insert((peer, service)) } else { grants.remove(&(peer, service)) };

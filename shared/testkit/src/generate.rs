@@ -104,19 +104,26 @@ fn finish(
     // Walks through the table in small pieces, with all that happens between them; each by a chance of its own.
     let mut chance = Rng::new(seed.rotate_left(29) ^ 0x7761_6c6b_6564);
     if chance.percent(60) {
-        nodes.iter_mut().for_each(|node| node.limits.walked = chance.one_of([1, 1, 2, 5, 20]));
+        for node in &mut nodes {
+            node.limits.walked = chance.one_of([1, 1, 2, 5, 20]);
+            node.late = if chance.percent(50) { 15 } else { node.late };
+        }
     }
     let tight = links.len() < 20 && rng.percent(7);
     if tight {
         limit(seed, rng, &mut nodes, &mut links);
+        // What is refused depends on what is there: there, all that a neighbour leaves goes in one piece.
+        nodes.iter_mut().for_each(|node| node.limits.walked = node.limits.walked.max(5));
     }
     // Where nothing waits for credit, flows in a circle can be timed.
     if rng.percent(40) {
         links.iter_mut().for_each(|link| link.window = 65_536);
     }
     let mut plan = Plan { seed, delays: 0, shape, nodes, links, epochs: Vec::new(), record, tight };
-    plan.epochs = script::epochs(rng, &plan, orgs, transit);
-    script::misnumber(&mut Rng::new(seed.rotate_left(29) ^ 0x7365_716e_6f73), &mut plan.epochs);
+    let mut epochs = script::epochs(rng, &plan, orgs, transit);
+    script::rush(&mut Rng::new(seed.rotate_left(29) ^ 0x7275_7368), &plan, orgs, transit, &mut epochs);
+    script::misnumber(&mut Rng::new(seed.rotate_left(29) ^ 0x7365_716e_6f73), &mut epochs);
+    plan.epochs = epochs;
     plan
 }
 

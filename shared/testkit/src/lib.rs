@@ -28,6 +28,7 @@ mod gaps;
 mod generate;
 mod heal;
 mod hierarchy;
+mod judging;
 mod lies;
 mod link;
 mod local;

@@ -22,7 +22,7 @@ use crate::shadow::{Pair, Usable};
 
 /// Where a route leads, as the wire has it: what a neighbour must have been told.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
+pub(crate) struct Told {
     orgs: Vec<String>,
     nodes: Vec<String>,
     pref: Option<u32>,
@@ -74,7 +74,7 @@ fn plain(via: &NodeName, row: &SeenRoute) -> Candidate {
 
 impl Net {
     /// The agreement of two nodes, as the first of them holds it.
-    fn agreement(&self, node: usize, peer: usize) -> Option<&Agreement> {
+    pub(crate) fn agreement(&self, node: usize, peer: usize) -> Option<&Agreement> {
         let link = self.nodes[node].links.iter().find(|l| self.links[**l].plan.ends.contains(&peer))?;
         let plan = &self.links[*link].plan;
         let side = usize::from(plan.ends[1] == node);
@@ -118,7 +118,7 @@ impl Net {
     }
 
     /// What a node has to make of what it holds.
-    fn made_of(&self, node: usize, seen: &Seen) -> Table {
+    pub(crate) fn made_of(&self, node: usize, seen: &Seen) -> Table {
         let mut table = Table::default();
         let own = self.nodes[node].name();
         for ((service, origin), rows) in &seen.adj_in {
@@ -209,7 +209,7 @@ impl Net {
     }
 
     /// What a neighbour has to hear of a table, whatever it wants to hear.
-    fn heard(&self, (node, peer): Pair, table: &Table) -> BTreeMap<Key, Told> {
+    pub(crate) fn heard(&self, (node, peer): Pair, table: &Table) -> BTreeMap<Key, Told> {
         let (own, their) = (&self.nodes[node].plan, &self.nodes[peer].plan);
         let mut heard = BTreeMap::new();
         let mut ways: Vec<(&Key, &Held)> = table.loc_rib.iter().collect();

@@ -244,6 +244,7 @@ impl Net {
             changed: BTreeMap::new(),
             rules_changed: 0,
             paused: BTreeMap::new(),
+            cut: None,
         });
         let node = self.nodes.len() - 1;
         self.after(0, Due::Start { node });

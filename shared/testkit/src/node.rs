@@ -31,6 +31,8 @@ pub struct Node {
     pub(crate) rules_changed: u64,
     /// Since when each key waits of which it has yet to tell better news.
     pub(crate) paused: BTreeMap<Name, u64>,
+    /// While rules are all that changes: what neighbours might use and may no longer.
+    pub(crate) cut: Option<BTreeSet<(NodeName, ServiceName)>>,
 }
 
 impl Node {

@@ -10,7 +10,7 @@ use crate::net::Net;
 use crate::seen::Name;
 
 /// The keys of which a node holds a better way than its neighbours were told, and whether that way is usable.
-struct Paused;
+pub(crate) struct Paused;
 
 impl Look for Paused {
     type Found = Vec<(Name, bool)>;

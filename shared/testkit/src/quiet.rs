@@ -66,7 +66,8 @@ impl Net {
 
     /// Whether a node is on its way through its table.
     fn walking(&self) -> bool {
-        self.nodes.iter().any(|node| node.core.as_ref().is_some_and(AnyCore::is_walking))
+        let under_way = |core: &AnyCore| core.is_walking() || core.is_ageing() || core.is_looking();
+        self.nodes.iter().any(|node| node.core.as_ref().is_some_and(under_way))
     }
 
     fn settled(&self) -> bool {

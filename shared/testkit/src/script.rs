@@ -41,6 +41,59 @@ pub(crate) fn misnumber(chance: &mut Rng, epochs: &mut [Vec<(u64, Fault)>]) {
     }
 }
 
+/// Rules that change are often followed by others, and by changes of services, before the way through the table is at its
+/// end. By a chance of its own: all else stays as it is.
+pub(crate) fn rush(
+    chance: &mut Rng,
+    plan: &Plan,
+    orgs: &[OrgId],
+    transit: bool,
+    epochs: &mut [Vec<(u64, Fault)>],
+) {
+    for faults in epochs {
+        let edits: Vec<(u64, usize)> = faults
+            .iter()
+            .filter_map(
+                |(ms, fault)| if let Fault::Policy(node, ..) = fault { Some((*ms, *node)) } else { None },
+            )
+            .collect();
+        for (ms, node) in edits.into_iter().take(2) {
+            if chance.percent(50) {
+                continue;
+            }
+            let mut at = ms + chance.between((1, 30));
+            let own = plan.nodes[node].name.org();
+            let (none, (all, _)) = (Vec::new(), everything());
+            let random = |chance: &mut Rng| rules(chance, orgs, own, false);
+            let pairs = match chance.below(4) {
+                // What either lets in the other does not let out.
+                0 if transit => [(none.clone(), all.clone()), (all, none)],
+                1 if transit => [(all.clone(), all.clone()), (none, all)],
+                2 => [random(chance), (none.clone(), none)],
+                _ => [random(chance), random(chance)],
+            };
+            // Somebody comes back in the middle, and has heard nothing.
+            let links = (0..plan.links.len()).filter(|link| plan.links[*link].ends.contains(&node));
+            let links: Vec<usize> = links.collect();
+            if chance.percent(60) && !links.is_empty() {
+                let link = links[chance.index(links.len())];
+                faults.push((at.saturating_sub(chance.between((0, 60))), Fault::Lose(link, Noticed::Both)));
+            }
+            for (exports, imports) in pairs {
+                faults.push((at, Fault::Policy(node, exports, imports)));
+                at += chance.one_of([2, 10, 40, 300]);
+            }
+            for _ in 0..chance.between((0, 12)) {
+                let home = chance.index(plan.nodes.len());
+                let label = label(chance);
+                let Some(service) = service(chance, label) else { continue };
+                faults.push((at + chance.between((0, 60)), Fault::ServiceUp(home, service)));
+            }
+        }
+        faults.sort_by_key(|(ms, _)| *ms);
+    }
+}
+
 fn fault(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], (calm, transit): (bool, bool)) -> Option<Fault> {
     let node = rng.index(plan.nodes.len());
     let link = rng.index(plan.links.len());

@@ -199,6 +199,10 @@ impl Net {
         let name = self.nodes[peer].name();
         let counts = self.nodes[node].core.as_ref().and_then(|core| core.look(Counts(name)));
         let Some((routes, refused)) = counts else { return };
+        if self.nodes[node].core.as_ref().is_some_and(AnyCore::is_ageing) {
+            self.shadows.due.insert((node, peer));
+            return;
+        }
         let wanted = (shadow.rows.len(), shadow.refused.len());
         // A session that ended with this very frame has forgotten what it refused.
         if (routes, refused) != wanted && shadow.session.is_some() {
@@ -293,9 +297,10 @@ impl Net {
                 shadow.alone(now);
             }
         }
-        // What rules make of its routes is seen when they are in force for all of them.
-        let judging = |at: &usize| self.nodes[*at].core.as_ref().is_some_and(AnyCore::is_judging);
-        let due: Vec<Pair> = self.shadows.due.iter().filter(|pair| !judging(&pair.0)).copied().collect();
+        // What rules and phases make of its routes is seen when they are in force for all of them.
+        let halfway =
+            |at: &usize| self.nodes[*at].core.as_ref().is_some_and(|c| c.is_judging() || c.is_ageing());
+        let due: Vec<Pair> = self.shadows.due.iter().filter(|pair| !halfway(&pair.0)).copied().collect();
         for pair in due {
             self.shadows.due.remove(&pair);
             if let Some(what) = self.unlike_shadow(pair) {

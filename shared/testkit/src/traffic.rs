@@ -6,7 +6,6 @@ use catalyst_wire::{Frame, FrameType, Refresh};
 
 use crate::conn::{End, Item};
 use crate::net::{Due, Net};
-use crate::seen::AdjRibOut;
 use crate::watch::{Facts, describe};
 
 /// Whether a frame is a KEEPALIVE.
@@ -77,16 +76,16 @@ impl Net {
             let [_, before] = sender.changed.get(service).copied().unwrap_or_default();
             before.max(sender.rules_changed) <= step
         };
-        let standing = || {
-            let look =
-                AdjRibOut { session: SessionId(id), peer: &receiver.plan.name, secret: &sender.secret };
-            sender.core.as_ref().map(|core| core.look(look)).unwrap_or_default()
-        };
+        let standing = || self.to_tell((from, to));
+        let due = is(&frame, FrameType::EndOfRib).then(|| {
+            let missing =
+                self.conns.get(&id).and_then(|conn| conn.flows[side].watch.missing(standing(), steady));
+            missing.map(|(service, origin)| format!("sent END_OF_RIB before {service} of {origin}"))
+        });
         let spoken = &mut self.spoken;
-        let watched = self
-            .conns
-            .get_mut(&id)
-            .map_or(Ok(0), |conn| conn.flows[side].watch.frame(&frame, facts, spoken, standing, steady));
+        let watched =
+            self.conns.get_mut(&id).map_or(Ok(0), |conn| conn.flows[side].watch.frame(&frame, facts, spoken));
+        let watched = due.flatten().map_or(watched, Err);
         match watched {
             Ok(elements) => self.elements += elements,
             Err(what) => self.violated(from, &what),
@@ -187,9 +186,7 @@ impl Net {
     /// A node says that a session is established: remember what it is to tell before END_OF_RIB.
     pub(crate) fn session_established(&mut self, node: usize, peer: &NodeName, session: SessionId) {
         let Some((id, side)) = self.end_of(node, session) else { return };
-        let place = &self.nodes[node];
-        let look = AdjRibOut { session, peer, secret: &place.secret };
-        let standing = place.core.as_ref().map(|core| core.look(look)).unwrap_or_default();
+        let standing = self.place(peer).map(|peer| self.to_tell((node, peer))).unwrap_or_default();
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.flows[side].watch.established(standing, self.stats.steps);
             conn.established_at = Some(self.clock.now());

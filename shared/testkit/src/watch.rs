@@ -44,21 +44,29 @@ pub(crate) struct Facts<'a> {
 }
 
 impl Watch {
-    /// The session is established: this stood in Adj-RIB-Out.
-    pub(crate) fn established(&mut self, adj_rib_out: BTreeSet<Name>, step: u64) {
-        self.must = adj_rib_out;
+    /// The session is established: there is this to tell.
+    pub(crate) fn established(&mut self, to_tell: BTreeSet<Name>, step: u64) {
+        self.must = to_tell;
         self.since = step;
     }
 
-    /// Looks at one frame. When END_OF_RIB is to be judged, `standing` gives Adj-RIB-Out, and `steady` says whether a
-    /// service has changed at most once since a step of the simulator: what changes all the time may come later.
+    /// What END_OF_RIB comes too early for: `standing` is what there is to tell now, and `steady` says whether a service has
+    /// changed at most once since a step of the simulator: what changes all the time may come later.
+    pub(crate) fn missing(
+        &self,
+        standing: BTreeSet<Name>,
+        steady: impl Fn(&str, u64) -> bool,
+    ) -> Option<&Name> {
+        let due = |k: &&Name| standing.contains(*k) && !self.said.contains(*k) && steady(&k.0, self.since);
+        self.must.iter().find(due)
+    }
+
+    /// Looks at one frame.
     pub(crate) fn frame(
         &mut self,
         bytes: &[u8],
         facts: Facts<'_>,
         spoken: &mut BTreeMap<String, BTreeSet<String>>,
-        standing: impl FnOnce() -> BTreeSet<Name>,
-        steady: impl Fn(&str, u64) -> bool,
     ) -> Result<u64, String> {
         let mut elements = 0;
         let frame = Frame::whole(bytes).map_err(|e| format!("sent what is no frame: {e}"))?;
@@ -92,13 +100,6 @@ impl Watch {
                     return Err("sent END_OF_RIB twice".to_owned());
                 }
                 self.complete = true;
-                let standing = standing();
-                let due =
-                    |k: &&Name| standing.contains(*k) && !self.said.contains(*k) && steady(&k.0, self.since);
-                let missing = self.must.iter().find(due);
-                if let Some((service, origin)) = missing {
-                    return Err(format!("sent END_OF_RIB before {service} of {origin}"));
-                }
             }
             _ => {}
         }

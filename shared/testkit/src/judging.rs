@@ -1,0 +1,97 @@
+//! While a walk brings the routes of a node under other rules: nothing leaves for another organisation that the rules of now
+//! keep in, and no flow is cut that they let through.
+
+use std::collections::BTreeSet;
+
+use catalyst_control::SessionId;
+use catalyst_names::{NodeName, ServiceName};
+use catalyst_oracle::{Key, Table, rules};
+use catalyst_policy::{Agreement, border_origin};
+use catalyst_wire::{Announced, Frame, FrameType, Update};
+
+use crate::any::AnyCore;
+use crate::net::Net;
+use crate::pauses::Paused;
+use crate::seen::{Name, See};
+use crate::shadow::Pair;
+
+/// The keys that a frame announces.
+fn announced(frame: &[u8]) -> Vec<Name> {
+    let frame = Frame::whole(frame).ok().filter(|frame| frame.kind() == Ok(Some(FrameType::Update)));
+    let Some(Ok(update)) = frame.map(|frame| Update::read(frame.body)) else { return Vec::new() };
+    let name = |element| match element {
+        Announced::Route(entry) => Some((entry.service.to_owned(), entry.origin.to_owned())),
+        _ => None,
+    };
+    update.announced().filter_map(name).collect()
+}
+
+impl Net {
+    /// A node sends these while its rules are not in force for all routes: each announcement to another organisation has to
+    /// be one that they let out.
+    pub(crate) fn lets_out(&mut self, node: usize, frames: &[(SessionId, Vec<u8>)]) {
+        let Some(core) = self.nodes[node].core.as_ref().filter(|core| !core.is_ageing()) else { return };
+        let own = self.nodes[node].name();
+        let mut table = None;
+        let mut wrong = None;
+        for (session, frame) in frames {
+            let Some((id, side)) = self.end_of(node, *session) else { continue };
+            let Some(conn) = self.conns.get(&id) else { continue };
+            let peer = self.links[conn.link].plan.ends[1 - side];
+            let told = announced(frame);
+            if self.nodes[peer].name().org() == own.org() || told.is_empty() {
+                continue;
+            }
+            let table = table.get_or_insert_with(|| self.made_of(node, &core.look(See)));
+            let may = self.names_of((node, peer), table);
+            let name = self.nodes[peer].name();
+            let bad = told.into_iter().find(|key| !may.contains(key));
+            wrong =
+                wrong.or(bad.map(|key| format!("told {name} of {key:?}, which the rules of now keep in")));
+        }
+        if let Some(what) = wrong {
+            self.violated(node, &what);
+        }
+    }
+
+    /// What a node has to tell a neighbour now, under the names that it has on the wire. Nothing where that is about to change:
+    /// rules or phases are not in force for all routes.
+    pub(crate) fn to_tell(&self, (node, peer): Pair) -> BTreeSet<Name> {
+        let halfway = |core: &&AnyCore| core.is_judging() || core.is_ageing();
+        let core = self.nodes[node].core.as_ref().filter(|core| !halfway(core));
+        let Some(core) = core else { return BTreeSet::new() };
+        let mut table = self.made_of(node, &core.look(See));
+        // Of those a better way waits, and the one that was told may be the neighbour's own.
+        let waiting = core.look(Paused);
+        let waits = |key: &Key| {
+            waiting.iter().any(|((s, o), _)| *s == key.service.as_str() && *o == key.origin.as_str())
+        };
+        table.loc_rib.retain(|key, _| !waits(key));
+        let wants = self.nodes[peer].plan.interest.as_ref();
+        let names = self.names_of((node, peer), &table);
+        names.into_iter().filter(|name| rules::wanted(wants, &name.0)).collect()
+    }
+
+    /// What a neighbour has to hear of a table, under the names that it has on the wire.
+    fn names_of(&self, (node, peer): Pair, table: &Table) -> BTreeSet<Name> {
+        let digest = self.agreement(node, peer).map(Agreement::digest);
+        let secret = &self.nodes[node].secret;
+        let wire = |key: &Key| {
+            let origin = digest.as_ref().map(|digest| border_origin(secret, digest, key.origin.as_str()));
+            let origin = origin.unwrap_or_else(|| key.origin.clone());
+            (key.service.to_string(), origin.as_str().to_owned())
+        };
+        self.heard((node, peer), table).keys().map(wire).collect()
+    }
+
+    /// What another organisation may use changes. Where rules are all that changed, nothing goes that comes back.
+    pub(crate) fn cuts(&mut self, node: usize, (peer, service): (&NodeName, &ServiceName), granted: bool) {
+        let Some(cut) = &mut self.nodes[node].cut else { return };
+        let pair = (peer.clone(), service.clone());
+        if !granted {
+            cut.insert(pair);
+        } else if cut.contains(&pair) {
+            self.violated(node, &format!("cut the flows of {peer} to {service}, which may go on"));
+        }
+    }
+}
