@@ -237,6 +237,21 @@ fn a_withdrawn_export_ends_its_own_flows_and_no_others() {
     held.of_initech.goes_on();
 }
 
+/// Envoy lets a neighbour use a service before the neighbour hears of it.
+#[test]
+fn who_hears_of_a_service_may_use_it_at_once() {
+    let three = three();
+    let ask = || http::ask(three.globex.ingress(), "web.acme.example", "/", &[]).ok().map(|answer| answer.0);
+    wait::until("an answer", SOON, || ask().filter(|status| *status == 200));
+    for turn in 0..30 {
+        rule(&three, "rule-remove", "web");
+        wait::until("no way", SOON, || ask().filter(|status| *status == 404));
+        rule(&three, "rule-add", "web");
+        let first = wait::until("a way", SOON, || ask().filter(|status| *status != 404));
+        assert_eq!(first, 200, "turn {turn}");
+    }
+}
+
 /// Ends all flows of globex and none of initech.
 #[track_caller]
 fn ends_all_of_globex(three: &Three, held: Held, what: impl FnOnce()) {

@@ -27,6 +27,9 @@ pub(crate) enum Ask {
     /// Not a question: what neighbours have under way in the program that carries flows, as far as it says.
     #[cfg(feature = "mesh")]
     UnderWay(Option<crate::drain::UnderWay>),
+    /// Not a question: the program that carries flows has all that was granted up to this.
+    #[cfg(feature = "mesh")]
+    Granted(u64),
     /// Not a question: a list of routes goes on.
     #[cfg(feature = "mesh")]
     List(Box<crate::listing::Listing>),

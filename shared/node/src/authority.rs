@@ -180,7 +180,8 @@ impl Authority {
         let hash = secret.hash().to_string();
         let Some(invite) = self.invites.get(id).filter(|i| i.hash == hash).cloned() else {
             return Err(
-                "this token is not known here: it was made by another node, was forged, or expired long ago"
+                "this token is not known here: its node was revoked, another node made it, it was forged, or \
+                 expired long ago"
                     .into(),
             );
         };

@@ -136,6 +136,9 @@ pub struct Engine<S> {
     /// Who waits until rules that were changed are in force for all routes. Closed, by being dropped, when they are.
     #[cfg(feature = "mesh")]
     pub(crate) judged: Vec<async_channel::Sender<()>>,
+    /// Neighbours that are told of nothing before what carries flows lets them use it.
+    #[cfg(feature = "mesh")]
+    pub(crate) granting: crate::granting::Granting,
 }
 
 /// What a request leads to: an answer now, or after a change is on the disk.
@@ -191,6 +194,8 @@ impl<S: RouteStore> Engine<S> {
             }
             Input::SessionDown { session, peer, reason } => {
                 debug!(%peer, session = session.0, %reason, "a control connection is gone");
+                #[cfg(feature = "mesh")]
+                self.forget_frames(SessionId(session.0));
                 self.feed(&Event::SessionDown { session: SessionId(session.0) });
                 // What NOTIFY said, or this node itself, helps more than how the connection closed after it.
                 if self.core.state().peer(&peer).is_some_and(|p| p.last_end == LOST) {
@@ -232,7 +237,7 @@ impl<S: RouteStore> Engine<S> {
         let seen = self.last_seen.due().map(|mono| self.clocks.at(mono));
         let others = core.into_iter().chain(self.remembered.due()).chain(self.renewal.due()).chain(seen);
         #[cfg(feature = "mesh")]
-        let others = others.chain(self.leaves_at());
+        let others = others.chain(self.leaves_at()).chain(self.granting.due());
         others.min()
     }
 
@@ -248,24 +253,31 @@ impl<S: RouteStore> Engine<S> {
     /// Carries out all effects, then sends all frames that credit allows.
     pub(crate) fn drain(&mut self) {
         self.act();
+        let change = if self.complete() { Change::Complete } else { Change::Flush };
+        self.tables.mesh().tell(change);
+        #[cfg(feature = "mesh")]
+        self.wait_for_grants();
         while let Some((session, frame)) = self.core.poll_transmit() {
-            if let Err(error) = self.transport.send(Link(session.0), Bytes::from(frame)) {
-                // Its SessionDown is on the way.
-                debug!(session = session.0, %error, "a frame was not taken");
-            }
+            self.pass(session, Bytes::from(frame));
         }
         #[cfg(feature = "mesh")]
         if !self.core.is_judging() {
             self.judged.clear();
         }
-        let change = if self.complete() { Change::Complete } else { Change::Flush };
-        self.tables.mesh().tell(change);
         #[cfg(feature = "mesh")]
         if self.recorder.as_ref().is_some_and(|r| r.is_due(self.core.state().table().store().len())) {
             self.checkpoint();
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.flush();
+        }
+    }
+
+    #[cfg(not(feature = "mesh"))]
+    fn pass(&self, session: SessionId, frame: Bytes) {
+        if let Err(error) = self.transport.send(Link(session.0), frame) {
+            // Its SessionDown is on the way.
+            debug!(session = session.0, %error, "a frame was not taken");
         }
     }
 
@@ -296,8 +308,14 @@ impl<S: RouteStore> Engine<S> {
                 if let Some(why) = self.tables.set_grant(&peer, &service, granted) {
                     warn!(%peer, %service, why, "an exported service cannot be used by a peer");
                 }
+                #[cfg(feature = "mesh")]
+                if granted {
+                    self.granting.granted(&peer);
+                }
             }
             Effect::Close { session, last } => {
+                #[cfg(feature = "mesh")]
+                self.say_all(session);
                 let last = (!last.is_empty()).then(|| Bytes::from(last));
                 self.transport.close(Link(session.0), last);
             }

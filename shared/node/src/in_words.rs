@@ -162,6 +162,10 @@ pub(crate) fn plan(answer: &PlanAnswer) -> Vec<String> {
     }
     if *plan == Plan::default() {
         out.push("nothing would change for the routes that there are now".to_string());
+        if answer.rules.iter().any(|row| row.what == Change::Added) {
+            let hint = "(a rule for a service that is not there, or that roles hold back, changes none: 'route explain SERVICE')";
+            out.push(hint.to_string());
+        }
     }
     exposures("newly exposed:", &plan.exposed, out);
     exposures("hidden, and their live flows cut:", &plan.hidden, out);

@@ -48,6 +48,8 @@ mod exposing;
 #[cfg(test)]
 mod garbage;
 mod gate;
+#[cfg(feature = "mesh")]
+mod granting;
 mod http;
 #[cfg(feature = "mesh")]
 mod in_words;

@@ -9,6 +9,10 @@ impl Limits {
     /// For what carries flows to be ready, before neighbours hear of this node. After it: the node goes on without.
     #[cfg(feature = "mesh")]
     pub(crate) const MESH_READY: Duration = Duration::from_secs(5);
+    /// How long frames to a neighbour wait until what carries flows lets it use what they tell of: a third of the shortest hold
+    /// time. After it they go all the same.
+    #[cfg(feature = "mesh")]
+    pub(crate) const GRANTED: Duration = Duration::from_millis(100);
     /// Between two looks what neighbours have under way while a node drains.
     #[cfg(feature = "mesh")]
     pub(crate) const DRAIN_LOOK: Duration = Duration::from_millis(500);

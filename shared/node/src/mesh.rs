@@ -90,6 +90,9 @@ pub trait Mesh: Send + Sync {
     /// Whether the program has all that it was told of a service.
     fn has(&self, service: &ServiceName) -> bool;
 
+    /// Resolves when the program has all that it was told so far. It may never: who waits has a bound.
+    fn settled(&self) -> Boxed<'static, ()>;
+
     /// Resolves when flows can be carried, so that neighbours are not told of services that cannot be reached yet. It may
     /// never: who waits has a bound.
     fn ready(&self) -> Boxed<'static, ()>;

@@ -165,6 +165,8 @@ pub async fn run<Sh: Shell, S: Store + Send + 'static>(
         watchers: crate::watchers::Watchers::default(),
         #[cfg(feature = "mesh")]
         judged: Vec::new(),
+        #[cfg(feature = "mesh")]
+        granting: crate::granting::Granting::default(),
     };
     prepared.events.iter().for_each(|event| engine.feed(event));
     engine.offer_all();

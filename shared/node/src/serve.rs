@@ -201,6 +201,11 @@ pub(crate) fn watched(line: &[u8]) -> Option<(Option<String>, bool)> {
 pub(crate) async fn answer(line: &[u8], caller: Caller, engine: &Sender<Asked>) -> Reply {
     let envelope: Envelope = match serde_json::from_slice(line) {
         Ok(envelope) => envelope,
+        Err(error) if error.to_string().starts_with("unknown variant") => {
+            return Reply::of(Err(format!(
+                "this node does not know that request: an edge node has fewer than a cloud node, an older one too ({error})"
+            )));
+        }
         Err(error) => return Reply::of(Err(format!("not a request of the admin API: {error}"))),
     };
     if envelope.v != VERSION {

@@ -351,16 +351,22 @@ pub(crate) fn next_step(status: &Status, now: u64) -> String {
             peer.name
         );
     }
+    if let Some(peer) = status.peers.iter().find(|p| p.refused_by_peer > 0) {
+        return format!(
+            "{} takes no more routes of this node: announce less to it, or have its limit raised",
+            peer.name
+        );
+    }
     if let Some(port) = status.expose.iter().find(|e| e.state != "reachable") {
         return unreachable(port, status);
     }
     if status.peers.is_empty() {
-        return "name a neighbour in 'peers' of catalyst.json, then restart".to_string();
+        return "name a neighbour: 'peer add', or 'peers' of catalyst.json and a restart".to_string();
     }
     // A border that lets things pass one way only may be meant so; one that lets nothing pass is unfinished.
     if let Some(peer) = status.peers.iter().find(|p| p.withheld.starts_with(NOTHING)) {
         return format!(
-            "{} is up, but {}; offer with 'exports', use with 'imports', then restart",
+            "{} is up, but {}; offer with 'export add', use with 'import add'",
             peer.name, peer.withheld
         );
     }
@@ -409,7 +415,7 @@ fn unreachable(port: &ExposeRow, status: &Status) -> String {
     let foreign = status.peers.iter().find(|p| p.relation != INTERNAL && org(&p.name) == owner);
     let help = match foreign {
         Some(peer) if peer.withheld.contains("'imports'") => {
-            format!("{}; add it there, then restart", peer.withheld)
+            format!("{}; add it there, or with 'import add'", peer.withheld)
         }
         Some(peer) => format!(
             "does {} export it to this organisation, and does 'imports' here name it? see 'route ls'",

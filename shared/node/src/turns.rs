@@ -9,6 +9,8 @@ use catalyst_transport::Event as Input;
 use futures_lite::future;
 
 use crate::admin::{Answer, Request};
+#[cfg(feature = "mesh")]
+use crate::adopt::timeout;
 use crate::adopt::{Alarm, spawn};
 use crate::caller::Caller;
 use crate::engine::{Engine, Outcome};
@@ -88,6 +90,8 @@ pub(crate) async fn serve_all<Sh: Shell, S: Store>(
         if let Ok(asked) = asked.try_recv() {
             around.answer(engine, asked);
         }
+        #[cfg(feature = "mesh")]
+        engine.grants_due();
         engine.drain();
         around.care(engine);
         #[cfg(feature = "mesh")]
@@ -153,6 +157,8 @@ impl<Sh: Shell> Around<'_, Sh> {
             Ask::Trouble(label) => return engine.weigh(label),
             #[cfg(feature = "mesh")]
             Ask::UnderWay(mesh) => return engine.under_way(mesh),
+            #[cfg(feature = "mesh")]
+            Ask::Granted(told) => return engine.has_grants(told),
             Ask::Renewed(result) => {
                 if let Some(write) = engine.renewed(*result) {
                     self.write(write, "the new certificate");
@@ -241,8 +247,24 @@ impl<Sh: Shell> Around<'_, Sh> {
         });
     }
 
+    /// Asks the program that carries flows whether it has what neighbours were granted.
+    #[cfg(feature = "mesh")]
+    fn ask_for_grants<S: Store>(&self, engine: &mut Engine<S>) {
+        let Some(mesh) = engine.tables.mesh().get() else { return };
+        let Some(told) = engine.granting.question() else { return };
+        let (settled, shell, ask) = (mesh.settled(), self.plane.shell.clone(), self.ask.clone());
+        spawn(&*self.plane.shell, async move {
+            let _ = timeout(&*shell, Limits::GRANTED, settled).await;
+            let (reply, _) = async_channel::bounded(1);
+            // The node may be stopping.
+            let _ = ask.send(Asked { ask: Ask::Granted(told), reply, caller: Caller::default() }).await;
+        });
+    }
+
     /// What is due beside events: rows to write, a certificate to renew.
     fn care<S: Store>(&self, engine: &mut Engine<S>) {
+        #[cfg(feature = "mesh")]
+        self.ask_for_grants(engine);
         if let Some(write) = engine.routes_to_save(false) {
             self.write(write, "the routes of this run");
         }

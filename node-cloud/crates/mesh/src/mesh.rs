@@ -194,6 +194,11 @@ impl Mesh for EnvoyMesh {
         status.connected.is_some() && !state.is_new(service)
     }
 
+    fn settled(&self) -> Boxed<'static, ()> {
+        let publisher = self.shared.publisher.clone();
+        Box::pin(async move { publisher.settled().await })
+    }
+
     fn ready(&self) -> Boxed<'static, ()> {
         let state = self.envoy.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Handle::state);
         let (publisher, since) = (self.shared.publisher.clone(), self.since);

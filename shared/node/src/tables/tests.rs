@@ -223,6 +223,10 @@ mod mesh {
             true
         }
 
+        fn settled(&self) -> Boxed<'static, ()> {
+            Box::pin(std::future::ready(()))
+        }
+
         fn ready(&self) -> Boxed<'static, ()> {
             Box::pin(std::future::ready(()))
         }
