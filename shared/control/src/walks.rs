@@ -98,7 +98,12 @@ impl<S: Store> Core<S> {
                 if mutant!(PieceSkips) {
                     walk.after = Some(key);
                 }
-                break !(mutant!(FirstPieceAlone) && walk.judges || mutant!(UnmarkedBehind) && walk.touches);
+                let ends = if walk.judges {
+                    mutant!(FirstPieceAlone)
+                } else {
+                    walk.touches && mutant!(UnmarkedBehind)
+                };
+                break !ends;
             }
             if walk.judges {
                 looked += self.state.judge_again(key, &mut changes);
