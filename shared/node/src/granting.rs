@@ -7,11 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use catalyst_control::SessionId;
 use catalyst_names::NodeName;
-use catalyst_route_table::Store;
-use catalyst_transport::SessionId as Link;
-use tracing::debug;
 
-use crate::engine::Engine;
 use crate::limits::Limits;
 
 /// Which neighbours wait, and their frames in order. At most a session's credit of each: what waits has not given it back.
@@ -45,7 +41,7 @@ impl Granting {
 
     /// What was granted is flushed. These sessions, of the neighbours that [`Granting::fresh`] gave, wait from now on; one
     /// that waits already does so for no longer than it would have.
-    fn flushed(&mut self, sessions: impl Iterator<Item = SessionId>, now: Instant) {
+    pub(crate) fn flushed(&mut self, sessions: impl Iterator<Item = SessionId>, now: Instant) {
         self.told += 1;
         for session in sessions {
             let until = now + Limits::GRANTED;
@@ -54,12 +50,13 @@ impl Granting {
         }
     }
 
-    fn fresh(&mut self) -> BTreeSet<NodeName> {
+    /// Who was granted something since the last time.
+    pub(crate) fn fresh(&mut self) -> BTreeSet<NodeName> {
         std::mem::take(&mut self.fresh)
     }
 
     /// Gives a frame back that need not wait.
-    fn pass(&mut self, session: SessionId, frame: Bytes) -> Option<Bytes> {
+    pub(crate) fn pass(&mut self, session: SessionId, frame: Bytes) -> Option<Bytes> {
         match self.held.get_mut(&session) {
             Some(held) => {
                 held.frames.push(frame);
@@ -70,14 +67,14 @@ impl Granting {
     }
 
     /// The program has what was flushed up to `told`, or has had its time: what it may send now.
-    fn known(&mut self, told: u64, now: Instant) -> Vec<(SessionId, Vec<Bytes>)> {
+    pub(crate) fn known(&mut self, told: u64, now: Instant) -> Vec<(SessionId, Vec<Bytes>)> {
         let free = |held: &Held| held.told <= told || held.until <= now;
         let free: Vec<SessionId> = self.held.iter().filter(|(_, h)| free(h)).map(|(s, _)| *s).collect();
         free.into_iter().map(|session| (session, self.end(session))).collect()
     }
 
     /// The session waits no more: its frames.
-    fn end(&mut self, session: SessionId) -> Vec<Bytes> {
+    pub(crate) fn end(&mut self, session: SessionId) -> Vec<Bytes> {
         self.held.remove(&session).map(|held| held.frames).unwrap_or_default()
     }
 
@@ -86,69 +83,16 @@ impl Granting {
         self.held.values().map(|held| held.until).min()
     }
 
+    /// The program has answered, or has not in its time.
+    pub(crate) fn answered(&mut self) {
+        self.asked = false;
+    }
+
     /// What to ask the program now; nothing while it is being asked.
     pub(crate) fn question(&mut self) -> Option<u64> {
         let ask = !self.asked && !self.held.is_empty();
         self.asked |= ask;
         ask.then_some(self.told)
-    }
-}
-
-impl<S: Store> Engine<S> {
-    /// Behind a flush: neighbours whose flows the program carries, and which it is to let use more, wait for it.
-    pub(crate) fn wait_for_grants(&mut self) {
-        let fresh = self.granting.fresh();
-        let state = self.core.state();
-        let carried = fresh.iter().filter(|peer| self.tables.mesh().carries(peer));
-        let sessions: Vec<SessionId> = carried.filter_map(|peer| state.peer(peer)?.session).collect();
-        if !sessions.is_empty() {
-            self.granting.flushed(sessions.into_iter(), Instant::now());
-        }
-    }
-
-    /// Sends a frame, or has it wait.
-    pub(crate) fn pass(&mut self, session: SessionId, frame: Bytes) {
-        if let Some(frame) = self.granting.pass(session, frame) {
-            self.send(session, frame);
-        }
-    }
-
-    /// The program has all that was flushed up to `told`.
-    pub(crate) fn has_grants(&mut self, told: u64) {
-        self.granting.asked = false;
-        self.grants_known(told);
-    }
-
-    /// Those go on that have waited for long enough.
-    pub(crate) fn grants_due(&mut self) {
-        if self.granting.due().is_some_and(|due| due <= Instant::now()) {
-            self.grants_known(0);
-        }
-    }
-
-    fn grants_known(&mut self, told: u64) {
-        for (session, frames) in self.granting.known(told, Instant::now()) {
-            frames.into_iter().for_each(|frame| self.send(session, frame));
-        }
-    }
-
-    /// Before a session is closed: what it has to say.
-    pub(crate) fn say_all(&mut self, session: SessionId) {
-        for frame in self.granting.end(session) {
-            self.send(session, frame);
-        }
-    }
-
-    /// A session is over.
-    pub(crate) fn forget_frames(&mut self, session: SessionId) {
-        self.granting.end(session);
-    }
-
-    pub(crate) fn send(&self, session: SessionId, frame: Bytes) {
-        if let Err(error) = self.transport.send(Link(session.0), frame) {
-            // Its SessionDown is on the way.
-            debug!(session = session.0, %error, "a frame was not taken");
-        }
     }
 }
 

@@ -56,6 +56,8 @@ mod in_words;
 mod issue;
 pub mod join;
 mod last_seen;
+#[cfg(feature = "mesh")]
+mod letting_in;
 mod limits;
 #[cfg(feature = "mesh")]
 mod listing;
