@@ -40,8 +40,9 @@ impl Table {
         let own = std::process::id().cast_signed();
         let mark = format!("{MARK}={name}");
         let mut found: Vec<i32> = vec![first];
-        let theirs =
-            |p: &Process| p.session == first || p.group == first || (p.parent == own && marked(p.pid, &mark));
+        let theirs = |p: &Process| {
+            p.session == first || p.group == first || (p.parent == own && !p.dead && marked(p.pid, &mark))
+        };
         found.extend(self.others(known).filter(|p| theirs(p)).map(|p| p.pid));
         // Children of what was found, and theirs.
         loop {
@@ -96,9 +97,19 @@ fn parse(stat: &str) -> Option<Process> {
     Some(Process { pid, dead, parent: number()?, group: number()?, session: number()? })
 }
 
+/// Looks at an environment that is empty: for a moment it is, while a process becomes another program (`execve`). Who was
+/// not known for that would outlive its service. One that has none at all costs so many looks.
+const LOOKS: usize = 32;
+
 fn marked(pid: i32, mark: &str) -> bool {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|b| *b == 0).any(|variable| variable == mark.as_bytes())
+    for _ in 0..LOOKS {
+        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        if !environment.is_empty() {
+            return environment.split(|b| *b == 0).any(|variable| variable == mark.as_bytes());
+        }
+        std::thread::yield_now();
+    }
+    false
 }
 
 #[cfg(test)]
