@@ -1,7 +1,5 @@
 //! Events into a core, and what it asks for carried out.
 
-use std::collections::BTreeSet;
-
 use catalyst_control::record::{Record, Recording};
 use catalyst_control::{Effect, Event, LocalService, Notice, SessionId, Settings};
 
@@ -57,8 +55,11 @@ impl Net {
         let judging = core.is_judging() || matches!(event, Event::PolicyChanged { .. });
         core.handle(event, now);
         let rules_alone = judging && !core.is_ageing();
-        let goes_on = rules_alone && matches!(event, Event::Tick | Event::Writable { .. });
-        place.cut = place.cut.take().filter(|_| goes_on).or(rules_alone.then(BTreeSet::new));
+        let begins = matches!(event, Event::PolicyChanged { .. });
+        // A frame may end a session and begin another, whose permissions go and come back.
+        let goes_on = begins || matches!(event, Event::Tick | Event::Writable { .. });
+        let cut = place.cut.take().filter(|_| !begins).unwrap_or_default();
+        place.cut = (rules_alone && goes_on).then_some(cut);
         let effects: Vec<Effect> = std::iter::from_fn(|| core.poll_effect()).collect();
         let frames: Vec<(SessionId, Vec<u8>)> = std::iter::from_fn(|| core.poll_transmit()).collect();
         self.shadow_event(node, event);
