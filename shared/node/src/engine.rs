@@ -258,7 +258,10 @@ impl<S: RouteStore> Engine<S> {
         #[cfg(feature = "mesh")]
         self.wait_for_grants();
         while let Some((session, frame)) = self.core.poll_transmit() {
+            #[cfg(feature = "mesh")]
             self.pass(session, Bytes::from(frame));
+            #[cfg(not(feature = "mesh"))]
+            self.send(session, Bytes::from(frame));
         }
         #[cfg(feature = "mesh")]
         if !self.core.is_judging() {
@@ -273,8 +276,8 @@ impl<S: RouteStore> Engine<S> {
         }
     }
 
-    #[cfg(not(feature = "mesh"))]
-    fn pass(&self, session: SessionId, frame: Bytes) {
+    /// Hands a frame to the transport.
+    pub(crate) fn send(&self, session: SessionId, frame: Bytes) {
         if let Err(error) = self.transport.send(Link(session.0), frame) {
             // Its SessionDown is on the way.
             debug!(session = session.0, %error, "a frame was not taken");

@@ -5,8 +5,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use catalyst_control::SessionId;
 use catalyst_route_table::Store;
-use catalyst_transport::SessionId as Link;
-use tracing::debug;
 
 use crate::engine::Engine;
 
@@ -58,12 +56,5 @@ impl<S: Store> Engine<S> {
     /// A session is over.
     pub(crate) fn forget_frames(&mut self, session: SessionId) {
         self.granting.end(session);
-    }
-
-    pub(crate) fn send(&self, session: SessionId, frame: Bytes) {
-        if let Err(error) = self.transport.send(Link(session.0), frame) {
-            // Its SessionDown is on the way.
-            debug!(session = session.0, %error, "a frame was not taken");
-        }
     }
 }
