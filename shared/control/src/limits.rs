@@ -91,7 +91,7 @@ impl Limits {
     /// The most changes within the window that a configuration may call fine.
     pub const FLAP_CHANGES: u32 = 100;
     /// Announcements that are looked at in one step when a neighbour wants to hear of others. When there are more: the next
-    /// step is due at once.
+    /// step is due at once. When a list of names alone has more: the whole table is gone through.
     pub const LOOKED: usize = 512;
     /// The shortest time between two refreshes that one neighbour is asked for, in milliseconds; it doubles while its
     /// digests go on to differ.

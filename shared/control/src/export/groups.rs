@@ -12,6 +12,7 @@ use crate::export::group::{Group, GroupKind, Waits};
 use crate::export::info::{GroupId, GroupInfo};
 use crate::export::interest::{Asked, Interest};
 use crate::export::marks::Mark;
+use crate::limits::PIECES;
 use crate::news::{News, NewsOf};
 use crate::sum::Sum;
 
@@ -162,7 +163,11 @@ impl Groups {
         table: &mut RouteTable<S>,
     ) {
         if let Some(group) = self.of_session.get(&session).and_then(|id| self.groups.get_mut(id)) {
-            group.select(session, interest);
+            // A board's list of neighbours is short, and so is its table.
+            let names = interest.as_ref().filter(|_| PIECES).and_then(Interest::names);
+            let services =
+                names.map(|names| names.filter_map(|name| table.store().find(name)).collect::<Vec<Sym>>());
+            group.select(session, interest, services.as_deref());
             group.sweep().into_iter().for_each(|key| table.release(key));
         }
     }

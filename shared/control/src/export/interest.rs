@@ -55,6 +55,11 @@ impl Interest {
         self.names.iter().map(|name| &**name).chain(patterns).map(String::from).collect()
     }
 
+    /// The full names in it, where there is nothing else.
+    pub(super) fn names(&self) -> Option<impl Iterator<Item = &str>> {
+        self.patterns.is_empty().then(|| self.names.iter().map(|name| &**name))
+    }
+
     pub(super) fn matches(&self, service: &str) -> bool {
         self.names.contains(service) || self.patterns.iter().any(|pattern| pattern.matches(service, ""))
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use catalyst_route_table::RouteKey;
+use catalyst_route_table::{RouteKey, Sym};
 use catalyst_wire::{HEADER, Limits as WireLimits, Refresh};
 
 use crate::event::SessionId;
@@ -49,8 +49,14 @@ impl Group {
         }
     }
 
-    /// A cursor wants to hear of this from now on; of everything without a list.
-    pub(crate) fn select(&mut self, session: SessionId, interest: Option<Interest>) {
+    /// A cursor wants to hear of this from now on; of everything without a list. `services`: those that the list names,
+    /// where it has names alone.
+    pub(crate) fn select(
+        &mut self,
+        session: SessionId,
+        interest: Option<Interest>,
+        services: Option<&[Sym]>,
+    ) {
         let Some(interest) = interest else { return self.select_all(session) };
         if let Some(full) = self.cursors.remove(&session) {
             // It holds what was told until now: the end of a refresh takes away what it does not want.
@@ -58,6 +64,26 @@ impl Group {
             self.selective.insert(session, Selected { due, again, ..Selected::waiting(full.peer) });
         }
         self.selective.select(session, interest);
+        if let Some(services) = services {
+            self.look_up(session, services);
+        }
+    }
+
+    /// Names are looked up: a way through the whole table, for each board that comes back, would cost a restart of a large
+    /// node minutes. It begins all the same where these services have more keys than one piece of it.
+    fn look_up(&mut self, session: SessionId, services: &[Sym]) {
+        let Some(cursor) = self.selective.cursors.get(&session) else { return };
+        let of = |service: &Sym| {
+            let (low, high) = RouteKey::range(*service);
+            self.entries.from(&low).map(|(key, _)| *key).take_while(move |key| *key <= high)
+        };
+        let keys = services.iter().flat_map(of).chain(cursor.held.keys().copied());
+        let mut keys: Vec<RouteKey> = keys.take(Limits::LOOKED + 1).collect();
+        if keys.len() <= Limits::LOOKED {
+            let wants = |key: &RouteKey| self.entries.get(key).is_some_and(|entry| cursor.wants(entry));
+            keys.retain(|key| wants(key) != cursor.held.contains_key(key));
+            self.selective.looked(session, keys, None);
+        }
     }
 
     /// A piece of the way through the table for a new list: what a cursor holds and does not want is to be withdrawn, and

@@ -261,6 +261,43 @@ fn a_list_is_compared_with_a_long_table_in_pieces_and_what_changes_meanwhile_is_
 }
 
 #[test]
+fn a_list_of_names_needs_no_way_through_the_table_unless_they_have_many_keys() {
+    let mut bench = Bench::new();
+    many(&mut bench, 1000);
+    picky(
+        &mut bench,
+        2,
+        "c.acme.example",
+        Some(&["s900.acme.example", "s999.acme.example", "new.acme.example"]),
+    );
+    assert_eq!(bench.remote(2).services(), ["s900.acme.example", "s999.acme.example"], "in the same step");
+    agrees(&bench, 2);
+    bench.announce(1, &[("new.acme.example", "o", through("b"))]);
+    assert_eq!(bench.remote(2).table.len(), 3);
+    // Another list of names: what it holds and names no longer goes.
+    bench.frame(2, interest(&["s001.acme.example", "s999.acme.example"]));
+    assert_eq!(bench.remote(2).services(), ["s001.acme.example", "s999.acme.example"]);
+    agrees(&bench, 2);
+    // What held much is compared in pieces, and so are names with many origins.
+    bench.frame(2, interest(&["s*.acme.example"]));
+    bench.run_until(bench.now);
+    assert_eq!(bench.remote(2).table.len(), 1000);
+    bench.frame(2, interest(&["s500.acme.example"]));
+    assert_eq!(bench.remote(2).table.len(), 1000, "not in one step");
+    bench.run_until(bench.now);
+    assert_eq!(bench.remote(2).services(), ["s500.acme.example"]);
+    agrees(&bench, 2);
+    let origins: Vec<String> = (0..600).map(|n| format!("o{n}")).collect();
+    let routes: Vec<_> = origins.iter().map(|o| ("wide.acme.example", o.as_str(), through("b"))).collect();
+    bench.announce(1, &routes);
+    bench.frame(2, interest(&["wide.acme.example"]));
+    bench.run_until(bench.now);
+    assert_eq!(bench.remote(2).table.len(), 600);
+    agrees(&bench, 2);
+    bench.check();
+}
+
+#[test]
 fn who_names_every_service_of_everybody_is_told_everything() {
     for pattern in ["*.*", "**.*"] {
         let mut bench = Bench::new();
