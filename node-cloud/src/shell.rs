@@ -182,6 +182,11 @@ impl Shell for Tokio {
         Some(self.pool.clone())
     }
 
+    /// Sockets are looked at before it is over.
+    fn turn(&self) -> Boxed<'static, ()> {
+        Box::pin(tokio::task::yield_now())
+    }
+
     fn spawn(&self, task: Boxed<'static, ()>) {
         self.pool.0.spawn(task);
     }

@@ -13,6 +13,7 @@ use async_channel::Sender;
 use catalyst_config::HostPort;
 use catalyst_transport::{Event, LocalStream, Resolver, Transport, TransportConfig, TransportError};
 
+use futures_lite::future;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use crate::splice::LocalSocket;
@@ -61,6 +62,12 @@ pub trait Shell: Send + Sync + 'static {
     /// The place for data connections and flows, where the engine and its sessions have one of their own.
     fn flows(&self) -> Option<Arc<dyn quinn::Runtime>> {
         None
+    }
+
+    /// Lets the other tasks of the engine's place and its sockets have a turn, and is over then. A timer that is due would
+    /// ring a millisecond later.
+    fn turn(&self) -> Boxed<'static, ()> {
+        Box::pin(future::yield_now())
     }
 
     /// Starts a task that is not the engine's, in the place of the flows.

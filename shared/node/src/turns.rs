@@ -58,11 +58,19 @@ pub(crate) async fn serve_all<Sh: Shell, S: Store>(
     let mut alarm = Alarm::new(&*around.plane.shell, Instant::now() + far);
     loop {
         let deadline = engine.deadline().into_iter().chain(watchdog.due()).min();
-        alarm.set(deadline.unwrap_or_else(|| Instant::now() + far));
         let input = async { inputs.recv().await.map_or(Woken::Stop, Woken::Input) };
         let question = async { asked.recv().await.map_or(Woken::Stop, Woken::Asked) };
+        // A step of a walk is due at once.
+        let at_once = cfg!(feature = "mesh") && deadline.is_some_and(|due| due <= Instant::now());
+        if !at_once {
+            alarm.set(deadline.unwrap_or_else(|| Instant::now() + far));
+        }
         let time = async {
-            alarm.rings().await;
+            if at_once {
+                around.plane.shell.turn().await;
+            } else {
+                alarm.rings().await;
+            }
             Woken::Time
         };
         let end = async {
