@@ -14,8 +14,9 @@ use bytes::Bytes;
 use catalyst_names::NodeName;
 use catalyst_transport::{DialTarget, Event as Input, SessionId, Transport, Via};
 use catalyst_wire::{
-    Announced, Attrs, Capabilities, Frame, FrameType, HEADER, Interest, Limits as WireLimits, Notify,
-    NotifyCode, Open, Path, Reader, Update, UpdateWriter, Withdrawn, Writer, small, update::write_entry,
+    Announced, Attrs, Capabilities, Frame, FrameType, HEADER, Interest, Keepalive, Limits as WireLimits,
+    Notify, NotifyCode, Open, Path, Reader, Update, UpdateWriter, Withdrawn, Writer, small,
+    update::write_entry,
 };
 use futures_lite::future;
 
@@ -24,6 +25,9 @@ use crate::link;
 use crate::org::Org;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Credit that is kept for signs of life, which leave whenever the node gives one.
+const RESERVE: isize = 1_024;
 
 /// UPDATE frames of services, as full as they get.
 pub struct Entries<'a> {
@@ -81,8 +85,9 @@ pub struct Speaker {
     name: NodeName,
     transport: Arc<Transport>,
     session: SessionId,
-    credit: Told<usize>,
-    left: usize,
+    /// What came back, and less what signs of life took.
+    credit: Told<isize>,
+    left: isize,
     /// Ends the thread that all of this runs on.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -181,20 +186,26 @@ impl Speaker {
             via: Via::Quic,
         });
         drop(inside);
-        let (credit_in, credit): (Tell<usize>, Told<usize>) = channel();
+        let (credit_in, credit): (Tell<isize>, Told<isize>) = channel();
         let (up, is_up) = channel();
         let sending = transport.clone();
-        let said = hello.len();
+        let said = hello.len().cast_signed();
+        let alive = Keepalive { digest: None }.write(&mut [0; 64]).map(Bytes::copy_from_slice);
+        let alive = alive.map_err(|e| anyhow!("{e}"))?;
         let work = async move {
             while let Ok(input) = inputs.recv().await {
                 // Whoever waits for these has gone when the measurement is over.
                 match input {
                     Input::SessionUp { session, .. } => drop(sending.send(session, hello.clone())),
-                    Input::Writable { bytes, .. } => drop(credit_in.send(bytes)),
+                    Input::Writable { bytes, .. } => drop(credit_in.send(bytes.cast_signed())),
                     Input::Frame { session, frame } => match Frame::whole(&frame).map(|f| (f.kind(), f.body))
                     {
                         Ok((Ok(Some(FrameType::Open)), _)) => drop(up.send(session)),
                         Ok((Ok(Some(FrameType::Update)), body)) => show(body, &mut watch),
+                        Ok((Ok(Some(FrameType::Keepalive)), _)) => {
+                            let _ = credit_in.send(-alive.len().cast_signed());
+                            let _ = sending.send(session, alive.clone());
+                        }
                         _ => {}
                     },
                     _ => {}
@@ -212,7 +223,7 @@ impl Speaker {
         let ends = (Some(stop), Some(thread));
         let mut speaker =
             Speaker { name: own, transport, session, credit, left: 0, stop: ends.0, thread: ends.1 };
-        speaker.left = speaker.credit.recv_timeout(PATIENCE)?.saturating_sub(said);
+        speaker.left = speaker.credit.recv_timeout(PATIENCE)? - said - RESERVE;
         // Its table is complete: there is nothing in it yet.
         let mut buf = [0; 16];
         let end = Bytes::copy_from_slice(small::write_end_of_rib(&mut buf).map_err(|e| anyhow!("{e}"))?);
@@ -222,13 +233,14 @@ impl Speaker {
 
     /// Sends a frame as soon as the session has credit for it.
     fn send(&mut self, frame: Bytes) -> Result<()> {
-        while self.left < frame.len() {
+        let len = frame.len().cast_signed();
+        while self.left < len {
             self.left += self.credit.recv_timeout(PATIENCE).context("the node takes nothing")?;
         }
         while let Ok(more) = self.credit.try_recv() {
             self.left += more;
         }
-        self.left -= frame.len();
+        self.left -= len;
         Ok(self.transport.send(self.session, frame)?)
     }
 
