@@ -120,14 +120,26 @@ on_both!(two_dials_that_cross_come_to_rest, |rt: Arc<dyn Runtime>| async move {
 on_both!(a_third_session_of_a_peer_replaces_the_oldest, |rt: Arc<dyn Runtime>| async move {
     let org = Org::new("acme.example");
     let cloud = Node::start(&rt, config(&org, "cloud-1", &[&org], true));
-    let edges: Vec<_> = (0..3).map(|_| Node::start(&rt, config(&org, "edge-1", &[&org], false))).collect();
-    for edge in &edges {
+    let first_once = |place: usize| {
+        let mut config = config(&org, "edge-1", &[&org], false);
+        if place == 0 {
+            config.resolver = only_once();
+        }
+        Node::start(&rt, config)
+    };
+    let edges: Vec<_> = (0..3).map(first_once).collect();
+    for edge in &edges[..2] {
         edge.dials(&cloud);
         let _ = open(edge, &cloud).await;
     }
+    edges[2].dials(&cloud);
+    // The other side learns of the session by its first frame.
+    let (third, _) = edges[2].up().await;
+    edges[2].transport.send(third, frame(1, b"open of a")).unwrap();
     assert_eq!(cloud.down().await, DownReason::Replaced);
     let reason = edges[0].down().await;
     assert!(matches!(&reason, DownReason::ClosedWith { code: 2, .. }), "{reason:?}");
+    assert_eq!(cloud.transport.stats().sessions, 2);
 });
 
 on_both!(a_full_node_refuses_new_sessions_and_keeps_the_old, |rt: Arc<dyn Runtime>| async move {

@@ -101,6 +101,15 @@ pub fn resolver() -> catalyst_transport::Resolver {
     })
 }
 
+/// Finds an address the first time: who was replaced comes back otherwise, and replaces the next.
+pub fn only_once() -> catalyst_transport::Resolver {
+    let (all, asked) = (resolver(), std::sync::atomic::AtomicBool::new(false));
+    Arc::new(move |text| match asked.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        false => all(text),
+        true => Box::pin(async { Err(std::io::ErrorKind::NotFound.into()) }),
+    })
+}
+
 pub fn config(org: &Org, node: &str, trusted: &[&Org], listen: bool) -> TransportConfig {
     TransportConfig {
         bind: "127.0.0.1:0".parse().unwrap(),
@@ -145,9 +154,15 @@ impl Node {
             .unwrap()
     }
 
-    /// Waits for the event that `pick` wants; skips others.
+    /// Waits for the event that `pick` wants; skips others, but not for ever.
     pub async fn until<T>(&self, wanted: &str, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+        let from = Instant::now();
         loop {
+            assert!(
+                from.elapsed() < PATIENCE * 2,
+                "{}: other events without end, wanted {wanted}",
+                self.name
+            );
             if let Some(found) = pick(self.next(wanted).await) {
                 return found;
             }
