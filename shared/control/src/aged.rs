@@ -5,7 +5,6 @@ use catalyst_route_table::{Rank, Route, Store, Sym};
 use catalyst_wire::{Attrs, WellKnown};
 
 use crate::changes::Changes;
-use crate::limits::Limits;
 use crate::stale::Phase;
 use crate::state::{Peer, State};
 
@@ -44,7 +43,7 @@ impl<S: Store> State<S> {
     pub(crate) fn age(&mut self, neighbour: Sym, changes: &mut Changes) {
         let begun = self.peer_by_sym(neighbour).and_then(|peer| peer.stale.as_ref()?.walk);
         let Some(mut after) = begun else { return };
-        for _ in 0..Limits::AGED {
+        for _ in 0..self.settings.limits.aged() {
             let Some(key) = self.table.next_of(neighbour, after) else {
                 return self.aged_all(neighbour);
             };
@@ -55,6 +54,9 @@ impl<S: Store> State<S> {
                 Some(rank) => self.rerank(neighbour, key, rank, changes),
                 None => self.take(neighbour, key, changes),
             }
+        }
+        if mutant!(SweepStops) {
+            return self.aged_all(neighbour);
         }
         if let Some(stale) = self.peer_mut(neighbour).and_then(|peer| peer.stale.as_mut()) {
             stale.walk = Some(after);

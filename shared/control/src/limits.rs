@@ -50,7 +50,8 @@ impl Limits {
     /// Connections that are ended but not gone, whose last words are still heard. When full: the oldest is
     /// forgotten, and what its other side says is not logged.
     pub const CLOSING: usize = 64;
-    /// Routes of a lost neighbour that are looked at in one step. When there are more: the next step is due at once.
+    /// Routes of a lost neighbour that are looked at in one step, or four times [`Limits::walked`] if that is less. When there are
+    /// more: the next step is due at once.
     pub const AGED: usize = 4_096;
     /// Services that change before a walk for other rules has come to them, and are judged with the change. When full: further
     /// ones are judged with each change.
@@ -134,6 +135,11 @@ impl Limits {
         origins: 8,
         walked: 1_024,
     };
+
+    /// Routes of a lost neighbour that are looked at in one step: [`Limits::AGED`], or fewer where walks go in small pieces.
+    pub(crate) fn aged(&self) -> usize {
+        self.walked.saturating_mul(4).clamp(1, Self::AGED)
+    }
 
     /// Routes whose changes are counted at a time: see [`Limits::FLAPS`].
     #[must_use]

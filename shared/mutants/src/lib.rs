@@ -161,6 +161,7 @@ mutants! {
     OldRulesTold, Walk, "What was announced under the rules of before is still sent to those who have not heard it.";
     PieceSkips, Walk, "A walk passes over the key with which its next piece begins.";
     RemovedStays, Walk, "A neighbour that is removed is not forgotten with the last of its routes.";
+    SweepStops, Walk, "Of what a neighbour did not tell again only the first piece goes.";
     SweepTakesTold, Walk, "A sweep that is not at its end takes what the session that is lost meanwhile has told.";
     TableNotAwaited, Walk, "END_OF_RIB does not wait for the table of a new group.";
     UnmarkedBehind, Walk, "A node that begins to drain marks the first piece of what it announces alone.";

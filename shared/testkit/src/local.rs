@@ -17,8 +17,9 @@ use catalyst_wire::{Attrs, Limits as WireLimits, WellKnown};
 
 use crate::check;
 use crate::net::Net;
+use crate::row::Usable;
 use crate::seen::{Name, See, Seen, SeenRoute};
-use crate::shadow::{Pair, Usable};
+use crate::shadow::Pair;
 
 /// Where a route leads, as the wire has it: what a neighbour must have been told.
 #[derive(Debug, PartialEq, Eq)]
@@ -139,16 +140,29 @@ impl Net {
                     None => continue,
                     Some(peer) => {
                         let mut route = self.judged((node, peer), &name, row);
-                        let shadow = self.shadows.all.get(&(node, peer)).and_then(|s| s.rows.get(&name));
-                        if let Some(shadow) = shadow {
+                        let all = self.shadows.all.get(&(node, peer));
+                        if all.is_some_and(|all| all.leaving.perhaps().contains_key(&name)) {
+                            // Held or not: where it is, as it stands.
+                            route.rank.stale |= row.stale;
+                            route.rank.flapping = row.flapping;
+                            route.eligible &= row.eligible;
+                            route.overtaken = row.overtaken;
+                        } else if let Some((all, shadow)) =
+                            all.and_then(|all| Some((all, all.rows.get(&name)?)))
+                        {
+                            let doubted = all.is_doubted(&name);
                             route.rank.stale |= shadow.stale;
-                            route.rank.flapping = shadow.flapping;
+                            route.rank.flapping = if doubted { row.flapping } else { shadow.flapping };
                             route.eligible &= match shadow.usable {
                                 Usable::Yes => true,
                                 Usable::No => false,
                                 Usable::Either => row.eligible,
                             };
-                            route.overtaken = shadow.overtaken.is_some();
+                            route.overtaken = if shadow.doubted.is_some() {
+                                row.overtaken
+                            } else {
+                                shadow.overtaken.is_some()
+                            };
                         }
                         route
                     }

@@ -6,19 +6,9 @@ use catalyst_wire::Update;
 
 use crate::net::Net;
 use crate::numbers::{HELD_DOWN, Newest, said, said_before};
+use crate::row::Row;
 use crate::seen::Name;
-use crate::shadow::{Pair, Row, Shadow, Shadows};
-
-impl Row {
-    /// It is overtaken from now on, if it was not before. Until when.
-    fn overtake(&mut self, now: u64) -> Option<u64> {
-        if self.overtaken.is_some() {
-            return None;
-        }
-        self.overtaken = Some(now + HELD_DOWN);
-        self.overtaken
-    }
-}
+use crate::shadow::{Pair, Shadow, Shadows};
 
 /// The rows of one key at a node, but for one neighbour's.
 fn others<'a>(
@@ -28,6 +18,16 @@ fn others<'a>(
 ) -> impl Iterator<Item = (Pair, &'a mut Row)> {
     let of_node = all.range_mut((pair.0, 0)..=(pair.0, usize::MAX)).filter(move |(other, _)| **other != pair);
     of_node.filter_map(|(other, shadow)| Some((*other, shadow.rows.get_mut(name)?)))
+}
+
+/// What went of one key at a node and may not be gone, but for one neighbour's.
+fn leaving<'a>(
+    all: &'a mut BTreeMap<Pair, Shadow>,
+    pair: Pair,
+    name: &'a Name,
+) -> impl Iterator<Item = &'a mut Row> {
+    let of_node = all.range_mut((pair.0, 0)..=(pair.0, usize::MAX)).filter(move |(other, _)| **other != pair);
+    of_node.filter_map(|(_, shadow)| shadow.leaving.get_mut(name))
 }
 
 impl Shadows {
@@ -42,6 +42,11 @@ impl Shadows {
                     && let Some(until) = row.overtake(now)
                 {
                     self.held.insert((node, until, pair.1, name.clone()));
+                }
+            }
+            for row in leaving(&mut self.all, (node, node), &name) {
+                if this.voids(&row.attrs, now) {
+                    row.overtake(now);
                 }
             }
             self.words.entry((node, name)).or_default().learn(&news, now);
@@ -60,6 +65,19 @@ impl Shadows {
             {
                 self.held.insert((pair.0, until, other.1, name.clone()));
             }
+        }
+        let mut perhaps = false;
+        for row in leaving(&mut self.all, pair, name) {
+            perhaps |= said_before(&new, &row.attrs);
+            if said_before(&row.attrs, &new) {
+                row.overtake(now);
+            }
+        }
+        let row = self.all.get_mut(&pair).and_then(|s| s.rows.get_mut(name));
+        if let Some(row) = row.filter(|_| perhaps && !late)
+            && row.overtaken.is_none()
+        {
+            row.doubted = Some(now + HELD_DOWN);
         }
         let row = self.all.get_mut(&pair).and_then(|s| s.rows.get_mut(name)).filter(|_| late);
         if let Some(until) = row.and_then(|row| row.overtake(now)) {
@@ -99,12 +117,16 @@ impl Shadows {
                 let came_back = said(&row.attrs).iter().any(|(node, ..)| node == own);
                 row.overtaken.is_none() && !came_back && said_before(&attrs, &row.attrs)
             };
-            let bound = others(&mut self.all, pair, &name).any(|(_, row)| newer(row));
-            seen.push((pair, name, bound));
+            let bound =
+                others(&mut self.all, pair, &name).any(|(_, row)| newer(row) && row.doubted.is_none());
+            let perhaps = others(&mut self.all, pair, &name).any(|(_, row)| newer(row))
+                || leaving(&mut self.all, pair, &name).any(|row| newer(row));
+            seen.push((pair, name, bound, perhaps));
         }
-        for (pair, name, bound) in seen {
+        for (pair, name, bound, perhaps) in seen {
             let Some(row) = self.all.get_mut(&pair).and_then(|s| s.rows.get_mut(&name)) else { continue };
             row.overtaken = bound.then_some(now + HELD_DOWN);
+            row.doubted = (perhaps && !bound).then_some(now + HELD_DOWN);
             if bound {
                 self.held.insert((node, now + HELD_DOWN, pair.1, name));
             }
@@ -117,7 +139,7 @@ impl Net {
     /// When the next overtaken route is looked at again, or news is forgotten, and the last.
     pub(crate) fn held_until(&self) -> Option<(u64, u64)> {
         let rows = self.shadows.all.values().flat_map(|shadow| shadow.rows.values());
-        let held = rows.filter_map(|row| row.overtaken);
+        let held = rows.flat_map(|row| row.overtaken.into_iter().chain(row.doubted));
         let told = self.shadows.words.values().map(Newest::until);
         let all: Vec<u64> = held.chain(told).filter(|at| *at > self.now()).collect();
         Some((*all.iter().min()?, *all.iter().max()?))

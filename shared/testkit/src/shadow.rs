@@ -2,44 +2,21 @@
 //! the time: routes that came and went, those that no session confirms any more, and those that a limit refuses.
 //!
 //! It shares no code with the core, and is compared with it whenever something of the neighbour's table ends: a session,
-//! a telling, a phase of staleness, an epoch.
+//! a telling, a phase of staleness, an epoch. What the core does piece by piece is done here at once; what may be seen of the
+//! difference is in `leaving.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalyst_control::Flap;
 use catalyst_wire::{Announced, Attrs, NotifyCode, Update, WellKnown, Withdrawn};
 
-use crate::numbers::Newest;
+use crate::leaving::Leaving;
+use crate::numbers::{HELD_DOWN, Newest};
+use crate::row::{Row, Usable};
 use crate::seen::Name;
 
 /// No neighbour is granted a longer restart time, in milliseconds.
 const LONGEST_RESTART: u64 = 3_600_000;
-
-/// Whether a route may be used, as far as its session and its data path go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Usable {
-    /// As the rules have it.
-    Yes,
-    /// Its data path is gone.
-    No,
-    /// The session is back, and has not said yet whether the route is.
-    Either,
-}
-
-/// One route of the neighbour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
-    /// Its attributes as they came.
-    pub(crate) attrs: Vec<u8>,
-    telling: u32,
-    /// Kept for longer than the restart time.
-    pub(crate) stale: bool,
-    pub(crate) usable: Usable,
-    /// It has changed too often.
-    pub(crate) flapping: bool,
-    /// A node was heard to have said something newer of it; until when it is not looked at again.
-    pub(crate) overtaken: Option<u64>,
-}
 
 /// How a session was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +91,8 @@ struct Changed {
     times: Vec<u64>,
     gone: bool,
     demoted: bool,
+    /// It is not known whether the last of them count: the route may have been on its way out.
+    doubted: bool,
 }
 
 /// What one node must hold of one neighbour.
@@ -123,6 +102,8 @@ pub(crate) struct Shadow {
     /// How the neighbour is configured: the agreement's digest and the hold time.
     pub(crate) config: Option<(Option<[u8; 32]>, u32)>,
     pub(crate) rows: BTreeMap<Name, Row>,
+    /// What went, and may not be gone.
+    pub(crate) leaving: Leaving,
     /// The established session, as the node itself says.
     pub(crate) session: Option<u64>,
     pub(crate) synced: bool,
@@ -183,15 +164,18 @@ impl Shadow {
     }
 
     /// The neighbour has said this of a route, or withdrawn it. Whether it ranks behind.
-    fn changes(&mut self, key: &Name, attrs: Option<&[u8]>, now: u64) -> bool {
+    fn changes(&mut self, key: &Name, attrs: Option<&[u8]>, left: Option<&Row>, now: u64) -> bool {
         let flap = self.terms.flap;
         let old = self.rows.get(key).map(|row| row.attrs.as_slice());
         let known = self.flaps.get(key);
+        let doubted = left.is_some_and(|left| Some(left.attrs.as_slice()) != attrs);
         // What was never there has not changed.
-        if old == attrs || old.is_none() && !known.is_some_and(|known| known.gone) || flap.changes == 0 {
+        let new = old.is_none() && !known.is_some_and(|known| known.gone) && !doubted;
+        if old == attrs && !doubted || new || flap.changes == 0 {
             return known.is_some_and(|known| known.demoted);
         }
         let changed = self.flaps.entry(key.clone()).or_default();
+        changed.doubted |= doubted;
         changed.gone = attrs.is_none();
         changed.times.push(now);
         let recent = changed.times.iter().filter(|at| now - **at < flap.window_ms).count();
@@ -202,14 +186,29 @@ impl Shadow {
     /// When a route that changed of late is forgotten, or ranks as before.
     fn rests_at(&self, changed: &Changed) -> u64 {
         let flap = self.terms.flap;
-        changed.times.last().copied().unwrap_or(0)
-            + if changed.demoted { flap.rest_ms } else { flap.window_ms }
+        let rest = match changed.doubted {
+            true => flap.rest_ms.max(flap.window_ms),
+            false if changed.demoted => flap.rest_ms,
+            false => flap.window_ms,
+        };
+        changed.times.last().copied().unwrap_or(0) + rest
+    }
+
+    /// When the next does of which it is known.
+    pub(crate) fn rests_first(&self) -> Option<u64> {
+        let known = self.flaps.values().filter(|changed| !changed.doubted);
+        known.map(|changed| self.rests_at(changed)).min()
+    }
+
+    /// Whether it is not known if a route ranks behind.
+    pub(crate) fn is_doubted(&self, key: &Name) -> bool {
+        self.flaps.get(key).is_some_and(|changed| changed.doubted)
     }
 
     /// When the next does, and the last of those that rank behind.
     pub(crate) fn rests(&self) -> Option<(u64, Option<u64>)> {
         let next = self.flaps.values().map(|changed| self.rests_at(changed)).min()?;
-        let behind = self.flaps.values().filter(|changed| changed.demoted);
+        let behind = self.flaps.values().filter(|changed| changed.demoted || changed.doubted);
         Some((next, behind.map(|changed| self.rests_at(changed)).max()))
     }
 
@@ -229,7 +228,8 @@ impl Shadow {
     /// The neighbour takes a route away.
     fn withdraw(&mut self, key: &Name, now: u64) {
         self.refused.remove(key);
-        self.changes(key, None, now);
+        let left = self.leaving.told(key);
+        self.changes(key, None, left.as_ref(), now);
         self.remove(key);
     }
 
@@ -252,17 +252,23 @@ impl Shadow {
                     }
                     if self.is_over(&key, entry.raw.len(), room) {
                         self.remove(&key);
+                        self.leaving.told(&key);
                         self.refused.insert(key);
                         continue;
                     }
                     self.refused.remove(&key);
-                    let flapping = self.changes(&key, Some(entry.raw), now);
+                    let left = self.leaving.told(&key);
+                    let flapping = self.changes(&key, Some(entry.raw), left.as_ref(), now);
                     let (attrs, telling) = (entry.raw.to_vec(), self.telling);
                     // The same word again is no newer than before.
                     let same = self.rows.get(&key).filter(|row| row.attrs == attrs);
                     let overtaken = same.and_then(|row| row.overtaken);
+                    let left = left.filter(|left| left.attrs == attrs);
+                    let left = left.filter(|left| left.overtaken.is_some() || left.doubted.is_some());
+                    let doubted = same.and_then(|row| row.doubted).or(left.map(|_| now + HELD_DOWN));
                     let (stale, usable) = (false, Usable::Yes);
-                    self.rows.insert(key, Row { attrs, telling, stale, usable, flapping, overtaken });
+                    let row = Row { attrs, telling, stale, usable, flapping, overtaken, doubted };
+                    self.rows.insert(key, row);
                     if !self.warned && self.fills(80) {
                         self.warned = true;
                         self.warnings += 1;
@@ -289,7 +295,12 @@ impl Shadow {
             .filter(|(_, row)| row.telling != self.telling)
             .map(|(key, _)| key.clone())
             .collect();
-        gone.iter().for_each(|key| self.remove(key));
+        for key in gone {
+            let row = self.rows.get(&key).cloned();
+            self.remove(&key);
+            row.into_iter().for_each(|row| self.leaving.goes(key.clone(), row, false));
+        }
+        self.leaving.sweep();
         self.lost = None;
     }
 
@@ -321,6 +332,7 @@ impl Shadow {
         if let Some(lost) = &mut self.lost {
             lost.sweep_at = Some(now + lost.restart);
             lost.path_lost = false;
+            self.leaving.returns();
             let dark = self.rows.values_mut().filter(|row| row.usable == Usable::No);
             dark.for_each(|row| row.usable = Usable::Either);
         }
@@ -368,7 +380,10 @@ impl Shadow {
 
     /// Nothing may stay.
     pub(crate) fn flush(&mut self) {
-        self.rows.clear();
+        for (key, row) in std::mem::take(&mut self.rows) {
+            self.leaving.goes(key, row, false);
+        }
+        self.leaving.sweep();
         self.lost = None;
     }
 
@@ -393,7 +408,14 @@ impl Shadow {
         };
         let closed = |row: &Row| read(&row.attrs).well_known.has(WellKnown::FAIL_CLOSED);
         if lost.long {
-            self.rows.retain(|_, row| row.telling == telling || !dark(row) && !closed(row));
+            if lost.path_lost {
+                self.leaving.parts();
+            }
+            let goes = |_: &Name, row: &mut Row| row.telling != telling && (dark(row) || closed(row));
+            for (key, row) in self.rows.extract_if(.., goes) {
+                let spared = !closed(&row);
+                self.leaving.goes(key, row, spared);
+            }
         }
         for row in self.rows.values_mut().filter(|row| row.telling != telling) {
             row.stale |= lost.long;
