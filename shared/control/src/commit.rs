@@ -347,7 +347,9 @@ impl<S: Store> State<S> {
     fn set_peer(&mut self, config: PeerConfig, changes: &mut Changes, effects: &mut Vec<Effect>) {
         changes.policy.insert(config.name.clone());
         let own_org = self.settings.name.org_id();
-        if let Some(peer) = self.peers.get_mut(&config.name) {
+        let full = self.peers().count() >= self.settings.limits.peers;
+        // One whose routes are on their way out needs a place as a new one does.
+        if let Some(peer) = self.peers.get_mut(&config.name).filter(|peer| !peer.is_removed() || !full) {
             let (session, agreed) = (peer.session, peer.agreed);
             let fresh = Peer::new(config, peer.sym, own_org.as_str());
             **peer = Peer {
@@ -361,7 +363,6 @@ impl<S: Store> State<S> {
             };
             return;
         }
-        let full = self.peers().count() >= self.settings.limits.peers;
         match self.table.intern(config.name.as_str()) {
             Ok(sym) if !full => {
                 self.by_sym.insert(sym, config.name.clone());

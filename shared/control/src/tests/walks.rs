@@ -428,6 +428,37 @@ fn what_a_neighbour_leaves_that_is_removed_goes_in_pieces() {
 }
 
 #[test]
+fn a_neighbour_that_is_configured_again_while_its_routes_go_needs_a_place() {
+    let mut bench = Bench::limited(Limits { walked: 1, peers: 2, ..Limits::CLOUD });
+    bench.internal(1, B);
+    bench.internal(2, C);
+    let names = named(20);
+    let all: Vec<_> = names.iter().map(|s| (s.as_str(), "b", through("b"))).collect();
+    bench.announce(1, &all);
+    bench.feed(Event::PeerRemoved(name(B)));
+    bench.feed(peer(P, None));
+    bench.effects();
+    assert!(!bench.rows().is_empty(), "its routes are on their way out");
+    bench.feed(peer(B, None));
+    let full = Notice::Refusing(name(B), "the limit of configured peers is reached".to_string());
+    assert_eq!(bench.notices(), [full]);
+    assert!(bench.core.state().peer(&name(B)).is_none() && bench.core.state().peers().count() == 2);
+    bench.run_until(bench.now);
+    assert_eq!(bench.rows().len(), 0, "they go on their way out");
+    // With a place for it, it may be back before they are gone.
+    bench.feed(Event::PeerRemoved(name(P)));
+    bench.internal(3, B);
+    bench.announce(3, &all);
+    bench.feed(Event::PeerRemoved(name(B)));
+    assert!(!bench.rows().is_empty());
+    bench.internal(4, B);
+    assert_eq!(bench.peer(B).session, Some(SessionId(4)));
+    bench.run_until(bench.now);
+    bench.check();
+    bench.give_all_back();
+}
+
+#[test]
 fn a_refresh_that_begins_while_the_last_is_swept_finishes_nothing_at_once() {
     let mut bench = bench(1_024, 3 * Limits::AGED);
     let (begin, end) = (refresh(catalyst_wire::Refresh::BEGIN), refresh(catalyst_wire::Refresh::END));
