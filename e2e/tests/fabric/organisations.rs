@@ -196,6 +196,23 @@ fn different_agreements_keep_the_session_down_and_both_sides_say_why() {
         };
         sides.iter().any(says).then_some(())
     });
+    // Whoever looks, on either side, reads which document each side holds, and can tell by the digests.
+    let digest = |file: &PathBuf| {
+        let said = two.fabric.catalyst(&["agreement", "check", file.to_str().unwrap(), "--json"]);
+        let said: Value = serde_json::from_str(&said).unwrap();
+        said["digest"].as_str().unwrap()[..16].to_string()
+    };
+    let held = [(&two.ours, digest(&one)), (&two.theirs, digest(&other))];
+    for (node, peer) in [(&two.ours, &two.theirs), (&two.theirs, &two.ours)] {
+        for (of, digest) in &held {
+            let words = format!("{} holds {digest}...", of.full_name());
+            node.wait_peer(peer, &words, |row| {
+                row["last_error"].as_str().is_some_and(|said| said.contains(&words))
+            });
+            let log = std::fs::read_to_string(node.log()).unwrap();
+            assert!(log.contains(&words), "{words}: {log}");
+        }
+    }
     assert_eq!(two.theirs.routes(), [] as [Value; 0]);
     assert!(
         two.ours.status()["sessions_ended"].as_u64().unwrap()

@@ -172,10 +172,12 @@ impl<S: Store> Core<S> {
             self.state.counters.malformed_frames += 1;
         }
         let document = match failure {
-            Failure::Agreement { .. } => self.document(session),
+            Failure::Agreement(..) => self.document(session),
             _ => String::new(),
         };
-        self.end(session, failure.code(), &failure.to_string(), &document, now);
+        let Some(link) = self.links.get(&session) else { return };
+        let why = failure.between(&self.state.settings.name, &link.peer).to_string();
+        self.end(session, failure.code(), &why, &document, now);
     }
 
     /// The agreement that this side holds, in words for the other.

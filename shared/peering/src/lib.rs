@@ -27,7 +27,7 @@ mod terms;
 pub use clones::{CloneVerdict, CloneWatch};
 pub use collision::{Contender, Keep, resolve};
 pub use established::Established;
-pub use failure::Failure;
+pub use failure::{Between, Failure};
 pub use limits::Limits;
 pub use open_sent::{Agreed, OpenSent};
 pub use session::{Input, Phase, Session};

@@ -57,10 +57,7 @@ impl OpenSent {
                 .map_or(Failure::Malformed(catalyst_wire::FrameError::Text), Failure::Identity));
         }
         if terms.agreement != open.agreement {
-            return Err(Failure::Agreement {
-                ours: terms.agreement.is_some(),
-                theirs: open.agreement.is_some(),
-            });
+            return Err(Failure::Agreement(terms.agreement, open.agreement));
         }
         // One that offers no timer gets the other's: it cannot switch it off for both.
         let hold_ms = match (terms.hold_ms, open.hold_ms) {

@@ -65,7 +65,7 @@ fn both_sides_must_hold_the_same_agreement() {
             assert!(got.is_ok());
         } else {
             let failure = got.unwrap_err();
-            assert_eq!(failure, Failure::Agreement { ours: ours.is_some(), theirs: theirs.is_some() });
+            assert_eq!(failure, Failure::Agreement(ours, theirs));
             assert_eq!(failure.code(), NotifyCode::AGREEMENT);
         }
     }
