@@ -60,15 +60,13 @@ pub(crate) struct Flaps {
     pub(crate) seen: Vec<Seen>,
     /// How many of them each neighbour has, in the order of its number.
     held: Vec<(Sym, usize)>,
-    /// How many of them rank behind.
-    pub(crate) demoted: usize,
     /// Nothing is due before.
     pub(crate) due: u64,
 }
 
 impl Default for Flaps {
     fn default() -> Self {
-        Flaps { seen: Vec::new(), held: Vec::new(), demoted: 0, due: u64::MAX }
+        Flaps { seen: Vec::new(), held: Vec::new(), due: u64::MAX }
     }
 }
 
@@ -115,10 +113,6 @@ impl Flaps {
     /// Whether the route in a slot ranks behind for its changes.
     pub(crate) fn is_demoted(&self, slot: Slot) -> bool {
         self.find(slot).is_ok_and(|at| self.seen.get(at).is_some_and(|seen| seen.demoted))
-    }
-
-    pub(crate) fn demoted(&self) -> usize {
-        self.demoted
     }
 
     /// When [`crate::Write::Rest`] is due.

@@ -13,10 +13,12 @@ use crate::now::Now;
 use crate::state::State;
 
 impl<S: Store> State<S> {
-    /// How many routes rank behind others because they changed too often.
+    /// How many routes rank behind others because they changed too often. What is gone is none of them, though it would
+    /// come back with its mark. Looks at all that changed of late: [`Limits::FLAPS`] at most.
     #[must_use]
     pub fn flapping(&self) -> usize {
-        self.flaps.demoted()
+        let there = |slot: Slot| self.table.route(slot.key, slot.neighbour).is_some();
+        self.flaps.seen.iter().filter(|seen| seen.demoted && there(seen.slot)).count()
     }
 
     /// A neighbour has said this of a route, or withdrawn it. Whether it ranks behind from now on.
@@ -57,7 +59,6 @@ impl<S: Store> State<S> {
         seen.times.push(now);
         if !seen.demoted && seen.times.len() > most {
             seen.demoted = true;
-            self.flaps.demoted += 1;
             self.counters.demoted += 1;
         }
         self.flaps.due = self.flaps.due.min(seen.until(flap));
@@ -76,12 +77,11 @@ impl<S: Store> State<S> {
         let seen = self.flaps.seen.remove(at);
         let Slot { key, neighbour } = seen.slot;
         self.flaps.release(neighbour);
-        if seen.demoted {
-            self.flaps.demoted -= 1;
-            if let Some(route) = self.table.route(key, neighbour) {
-                let rank = Rank { flapping: false, ..route.rank };
-                self.rerank(neighbour, key, rank, changes);
-            }
+        if seen.demoted
+            && let Some(route) = self.table.route(key, neighbour)
+        {
+            let rank = Rank { flapping: false, ..route.rank };
+            self.rerank(neighbour, key, rank, changes);
         }
         self.table.release(key);
     }

@@ -227,6 +227,24 @@ fn other_origins_of_a_service_are_alternatives_too() {
 }
 
 #[test]
+fn a_route_that_is_gone_is_not_counted_as_flapping_and_comes_back_with_its_mark() {
+    let mut bench = bench();
+    bench.tells(1, 0);
+    bench.change(6);
+    assert_eq!(bench.core.state().flapping(), 1);
+    bench.withdraw(1, &[(X, "b")]);
+    assert!(bench.rows().is_empty());
+    assert_eq!(bench.core.state().flapping(), 0, "no list shows it");
+    bench.announce(1, &[(X, "b", short())]);
+    assert!(bench.flaps(B));
+    assert_eq!(bench.core.state().flapping(), 1);
+    // Nor is one whose neighbour is configured no longer.
+    bench.feed(Event::PeerRemoved(name(B)));
+    assert_eq!(bench.core.state().flapping(), 0);
+    bench.give_all_back();
+}
+
+#[test]
 fn a_service_of_this_node_that_comes_and_goes_is_no_better() {
     let mut bench = bench();
     bench.offer("x");
