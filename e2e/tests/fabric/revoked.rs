@@ -90,6 +90,12 @@ fn a_second_node_cuts_and_refuses_whom_the_authority_has_revoked_and_remembers_i
     second.wait_no_route("echo.acme.example");
     board.wait_peer(&second, "the reason", says_revoked);
     second.wait_up(&first);
+    // The authority and the other node both end their session with the word that says why.
+    let told = "code=peer-removed reason=\"the certificate of 'edge-1.acme.example' was revoked\"";
+    wait::until("the word of both neighbours", wait::SOON, || {
+        let log = std::fs::read_to_string(board.log()).unwrap();
+        (log.matches(told).count() == 2).then_some(())
+    });
 
     // It knows by itself after a restart, with the authority away.
     first.kill();

@@ -147,7 +147,13 @@ impl<S: Store> Core<S> {
                 self.session_down(*session, LOST, Loss::Lost, now);
             }
             Event::PeerConfigured(config) => self.peer_configured(config, event, now),
-            Event::PeerRemoved(name) => self.peer_removed(name, event, now),
+            Event::PeerRemoved(name) => {
+                self.peer_removed(name, "the peer was removed from the configuration", now);
+            }
+            #[cfg(feature = "transit")]
+            Event::PeerRevoked(name) => {
+                self.peer_removed(name, &alloc::format!("the certificate of '{name}' was revoked"), now);
+            }
             Event::PolicyChanged { exports, imports } => {
                 let state = &self.state;
                 let same = state.exports().rules() == exports && state.imports().rules() == imports;

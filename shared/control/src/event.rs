@@ -20,6 +20,9 @@ pub enum Event {
     PeerConfigured(Box<PeerConfig>),
     /// A peer is no longer configured.
     PeerRemoved(NodeName),
+    /// As [`Event::PeerRemoved`], and the peer hears that its certificate was revoked.
+    #[cfg(feature = "transit")]
+    PeerRevoked(NodeName),
     /// The export and import rules are these now. Rules that hold together badly change nothing: see [`crate::Notice`].
     PolicyChanged {
         /// All export rules.

@@ -375,10 +375,10 @@ impl<S: Store> Core<S> {
         self.step(event);
     }
 
-    pub(crate) fn peer_removed(&mut self, name: &NodeName, event: &Event, now: Now) {
+    pub(crate) fn peer_removed(&mut self, name: &NodeName, why: &str, now: Now) {
         let sessions: Vec<SessionId> = self.sessions_of(name).collect();
         for session in sessions {
-            self.end(session, NotifyCode::REMOVED, "the peer was removed from the configuration", "", now);
+            self.end(session, NotifyCode::REMOVED, why, "", now);
         }
         self.reset(name, now);
         // Its routes go in pieces, and it goes with the last of them.
@@ -387,7 +387,7 @@ impl<S: Store> Core<S> {
             peer.removed = true;
             return;
         }
-        self.step(event);
+        self.step(&Event::PeerRemoved(name.clone()));
         if self.state.peer(name).is_none() {
             self.forget_age(name);
         }

@@ -12,6 +12,14 @@ use crate::mesh::Change;
 use crate::revocations::{List, Revocations};
 use crate::write::Write;
 
+/// What the core hears of a neighbour that was revoked. An edge has no words of its own for it.
+pub(crate) fn revoked(name: &NodeName) -> Event {
+    #[cfg(feature = "mesh")]
+    return Event::PeerRevoked(name.clone());
+    #[cfg(not(feature = "mesh"))]
+    Event::PeerRemoved(name.clone())
+}
+
 impl<S: RouteStore> Engine<S> {
     /// At the authority: states anew who is revoked, for all nodes to know, and says what to write.
     pub(crate) fn state_revoked(&mut self) -> Write {
@@ -93,7 +101,9 @@ impl<S: RouteStore> Engine<S> {
             config.peers.iter().find(|p| p.node.as_str() == name.node() && p.org.as_str() == name.org());
         let Some((event, dial)) = peer.map(|peer| boot::neighbour(peer, None)) else { return };
         warn!(peer = %name, "the neighbour was revoked; its sessions are cut");
-        self.feed(&Event::PeerRemoved(name.clone()));
+        self.feed(&revoked(name));
+        // The transport would end the session without the word that says why.
+        self.act();
         self.transport.remove_peer(name);
         self.feed(&event);
         self.transport.set_peer(dial);

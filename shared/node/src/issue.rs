@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::admin::Answer;
 use crate::authority::Authority;
 use crate::caller::Caller;
+use crate::cut_off;
 use crate::engine::{Engine, Outcome};
 use crate::enrolment::{Enrol, Greeting, Question, Reply, VERSION, secret};
 use crate::limits::Limits;
@@ -236,7 +237,7 @@ impl<S: RouteStore> Engine<S> {
         }
         let mut write = authority.revoke(node, now);
         if self.core.state().peer(&name).is_some() {
-            match self.peer_gone(&name) {
+            match self.peer_gone(&name, &cut_off::revoked(&name)) {
                 Ok(more) => write = write.with(more),
                 Err(why) => return Outcome::Done(Err(why)),
             }

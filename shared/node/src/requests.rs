@@ -149,16 +149,16 @@ impl<S: RouteStore> Engine<S> {
     }
 
     fn peer_removed(&mut self, name: &NodeName) -> Outcome {
-        match self.peer_gone(name) {
+        match self.peer_gone(name, &Event::PeerRemoved(name.clone())) {
             Ok(write) => Outcome::Write(write, Answer::Peers(self.peer_rows())),
             Err(why) => Outcome::Done(Err(why)),
         }
     }
 
-    /// No neighbour from now on: its session and its flows end.
-    pub(crate) fn peer_gone(&mut self, name: &NodeName) -> Result<Write, String> {
+    /// No neighbour from now on: its session and its flows end. `gone` is what the core hears of it.
+    pub(crate) fn peer_gone(&mut self, name: &NodeName, gone: &Event) -> Result<Write, String> {
         let write = self.peers.remove(name, &mut self.facts.config)?;
-        self.feed(&Event::PeerRemoved(name.clone()));
+        self.feed(gone);
         // The transport would end the session without the word that says why.
         self.drain();
         self.transport.remove_peer(name);

@@ -233,6 +233,32 @@ fn a_removed_peer_leaves_nothing_behind() {
     bench.give_all_back();
 }
 
+#[cfg(feature = "transit")]
+#[test]
+fn a_peer_that_is_revoked_leaves_nothing_behind_and_hears_why() {
+    let mut bench = Bench::new();
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "c.acme.example");
+    bench.announce(1, &[("x.acme.example", "b", through("b"))]);
+    assert_eq!(bench.remote(2).services(), ["x.acme.example"]);
+    bench.effects();
+    bench.feed(Event::PeerRevoked(name("b.acme.example")));
+    let last = bench.effects().into_iter().find_map(|e| match e {
+        Effect::Close { last, .. } => Some(last),
+        _ => None,
+    });
+    let last = last.unwrap();
+    let told = Notify::read(Frame::whole(&last).unwrap().body).unwrap();
+    assert_eq!(
+        (told.code, told.reason),
+        (NotifyCode::REMOVED, "the certificate of 'b.acme.example' was revoked")
+    );
+    assert!(bench.remote(2).services().is_empty());
+    assert!(bench.core.state().peer(&name("b.acme.example")).is_none());
+    bench.check();
+    bench.give_all_back();
+}
+
 #[test]
 fn a_node_is_not_its_own_peer() {
     let mut bench = Bench::new();
