@@ -153,7 +153,17 @@ impl<S: Store> State<S> {
         keys
     }
 
-    fn candidates(&self, key: RouteKey) -> Vec<CandidateRow> {
+    /// [`step`], in the words for a drain where that is what put the worse one behind.
+    fn decided(&self, better: &Rank, worse: (RouteKey, Sym, &Rank)) -> Option<String> {
+        let why = step(better, worse.2)?;
+        if drained(better, worse.2) && self.row(worse.0, worse.1).is_some_and(|row| row.draining) {
+            return Some(alloc::format!("staying against draining: {why}"));
+        }
+        Some(why)
+    }
+
+    /// All ways to one origin; `alone`: there is no other that could be used.
+    fn candidates(&self, key: RouteKey, alone: bool) -> Vec<CandidateRow> {
         let ranked = self.table.candidates(key).map(|(sym, route)| (sym, route.effective_rank()));
         let mut ways: Vec<(Sym, Rank)> = ranked.collect();
         ways.sort_by(|a, b| {
@@ -161,7 +171,7 @@ impl<S: Store> State<S> {
         });
         let best = ways.first().copied();
         let rest = ways.get(1).copied();
-        let row = |(sym, rank): &(Sym, Rank)| self.candidate(key, *sym, rank, (best?, rest));
+        let row = |(sym, rank): &(Sym, Rank)| self.candidate(key, *sym, rank, (best?, rest), alone);
         ways.iter().filter_map(row).collect()
     }
 
@@ -171,6 +181,7 @@ impl<S: Store> State<S> {
         sym: Sym,
         rank: &Rank,
         ends: ((Sym, Rank), Option<(Sym, Rank)>),
+        alone: bool,
     ) -> Option<CandidateRow> {
         let route = self.row(key, sym)?;
         let attrs = Attrs::read(self.table.route(key, sym)?.attrs.as_ref()).ok()?;
@@ -180,12 +191,8 @@ impl<S: Store> State<S> {
         let rule = named(self.imports(), verdict.as_ref().and_then(Verdict::rule));
         let (best, second) = ends;
         let against = |better: &Rank, worse: (Sym, &Rank)| {
-            let why = step(better, worse.1);
-            let why = why.unwrap_or_else(|| "all else is equal: the lowest neighbour id".to_string());
-            if drained(better, worse.1) && self.row(key, worse.0).is_some_and(|row| row.draining) {
-                return alloc::format!("staying against draining: {why}");
-            }
-            why
+            let why = self.decided(better, (key, worse.0, worse.1));
+            why.unwrap_or_else(|| "all else is equal: the lowest neighbour id".to_string())
         };
         let why = if let Some(Verdict::Keep { refused: Some(refused), .. }) = &verdict {
             match refused.rule {
@@ -202,7 +209,8 @@ impl<S: Store> State<S> {
             "not used: its neighbour is lost, and the tunnel to it is, too".to_string()
         } else if sym == best.0 {
             match second.filter(|(_, r)| r.eligible) {
-                None => "best: the only usable way".to_string(),
+                None if alone => "best: the only usable way".to_string(),
+                None => "best: the only usable way to this origin".to_string(),
                 Some((other, worse)) => {
                     alloc::format!(
                         "best: before {}: {}",
@@ -236,24 +244,31 @@ impl<S: Store> Core<S> {
         winners.sort_by(|a, b| state.table.compare_winners((a.0, a.1, &a.2.rank), (b.0, b.1, &b.2.rank)));
         let mut origins = Vec::new();
         let mut before: Option<Rank> = None;
-        for (key, _, route) in &winners {
+        let alone = winners.len() < 2;
+        for (key, way, route) in &winners {
             let (standing, why) = match &before {
                 None => ("first", String::new()),
-                Some(better) => match step(better, &route.rank) {
+                Some(better) => match state.decided(better, (*key, way.best, &route.rank)) {
                     None => ("equal", String::new()),
                     Some(why) => ("later", alloc::format!("behind the one before: {why}")),
                 },
             };
-            origins.push(self.origin(*key, standing, why, peer));
+            origins.push(self.origin(*key, (standing, why), alone, peer));
             before = Some(route.rank);
         }
         let won = |key: &RouteKey| winners.iter().any(|w| w.0 == *key);
         let lost = keys.iter().filter(|k| !won(k));
-        origins.extend(lost.map(|key| self.origin(*key, "unusable", String::new(), peer)));
+        origins.extend(lost.map(|key| self.origin(*key, ("unusable", String::new()), alone, peer)));
         Some(Explanation { service: service.to_string(), origins, ways_at_most: None })
     }
 
-    fn origin(&self, key: RouteKey, standing: &str, why: String, only: Option<&NodeName>) -> OriginRow {
+    fn origin(
+        &self,
+        key: RouteKey,
+        (standing, why): (&str, String),
+        alone: bool,
+        only: Option<&NodeName>,
+    ) -> OriginRow {
         let state = self.state();
         let peers = state.peers().filter(|p| only.is_none_or(|name| p.config.name == *name));
         OriginRow {
@@ -261,7 +276,7 @@ impl<S: Store> Core<S> {
             standing: standing.to_string(),
             beyond: false,
             why,
-            candidates: state.candidates(key),
+            candidates: state.candidates(key, alone),
             announced: peers.map(|peer| self.heard(key, peer)).collect(),
         }
     }

@@ -122,6 +122,27 @@ fn origins_stand_in_the_order_of_use() {
         explained.origins.iter().map(|o| (o.origin.as_str(), o.standing.as_str())).collect();
     assert_eq!(rows, [("o1", "first"), ("o2", "equal"), ("o3", "later"), ("o4", "unusable")]);
     assert_eq!(explained.origins[2].why, "behind the one before: lower cost (2 against 9)");
+    // Each has one way: none of them is the only one to the service.
+    for origin in &explained.origins[..3] {
+        assert_eq!(origin.candidates[0].why, "best: the only usable way to this origin");
+    }
+}
+
+#[test]
+fn an_origin_that_drains_is_told_as_such() {
+    let mut bench = Bench::new();
+    bench.internal(1, "b.acme.example");
+    bench.internal(2, "c.acme.example");
+    let drains = catalyst_wire::WellKnown(catalyst_wire::WellKnown::GRACEFUL_SHUTDOWN);
+    bench.announce(1, &[("x.acme.example", "o1", Attrs { well_known: drains, ..through("b") })]);
+    bench.announce(2, &[("x.acme.example", "o2", Attrs { cost: 9, ..through("c") })]);
+    let explained = bench.core.explain("x.acme.example", None).unwrap();
+    let later = &explained.origins[1];
+    assert_eq!((later.origin.as_str(), later.standing.as_str()), ("o1", "later"));
+    assert_eq!(
+        later.why,
+        "behind the one before: staying against draining: higher local_pref (400 against 0)"
+    );
 }
 
 /// Everything that can keep a route from somebody has words of its own, and each of them reaches whoever asks.
