@@ -6,12 +6,15 @@
 
 use std::collections::BTreeSet;
 
+#[cfg(feature = "mesh")]
+use catalyst_config::nearest;
 use catalyst_config::{Config, Limits as ConfigLimits};
 use catalyst_names::{OrgId, ServiceName};
 use catalyst_policy::{Action, Neighbour, Pattern, Rule, RuleList};
 use catalyst_store::{Scan, Store, StoreError, Table};
 use serde::{Deserialize, Serialize};
 
+use crate::rule_words::details;
 use crate::write::Write;
 
 pub use catalyst_policy::Direction;
@@ -26,9 +29,9 @@ const REMOVED: usize = 2_000;
 const _: () = assert!(REMOVED + ConfigLimits::RULES * 2 < catalyst_store::Limits::BATCH);
 /// What to do where a single rule is not enough.
 #[cfg(feature = "mesh")]
-const CHANGE_LIST: &str = "change the list with 'policy apply', or in the file";
+const CHANGE_LIST: &str = "take the list with 'policy show > rules.json', change it, and 'policy apply rules.json'; or change catalyst.json";
 #[cfg(not(feature = "mesh"))]
-const CHANGE_LIST: &str = "change the list in the file";
+const CHANGE_LIST: &str = "change the list in catalyst.json";
 
 /// A rule as a command names it: which services, and whose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -244,12 +247,14 @@ impl Rules {
         if !now.rules().iter().any(|r| RuleSpec::of(direction, r).as_ref() == Some(spec)) {
             let (verb, service, org) = (direction.as_str(), &spec.service, &spec.org);
             let of_pair = now.rules().iter().enumerate().filter(|(_, r)| spec.is_pair_of(r));
-            let names: Vec<String> = of_pair.map(|(place, _)| format!("'{}'", now.name(place))).collect();
+            let names: Vec<String> =
+                of_pair.map(|(place, r)| format!("'{}' ({})", now.name(place), details(r))).collect();
             if names.is_empty() {
                 return Err(format!("no {verb} rule of '{service}' with '{org}'; see '{verb} ls'"));
             }
             return Err(format!(
-                "what speaks of '{service}' with '{org}' says more than a command can take back ({}): {CHANGE_LIST}",
+                "'{verb} rm' takes out rules that accept and say no more; of '{service}' with '{org}' there is only {}: \
+                 {CHANGE_LIST}",
                 names.join(", ")
             ));
         }
@@ -345,7 +350,22 @@ fn known(rule: &Rule, config: &Config) -> Result<(), String> {
     if who.is_any() || config.peers.iter().any(meant) {
         return Ok(());
     }
-    Err(format!("no peer belongs to '{who}': add one first, with its bundle and the agreement ('peer add')"))
+    #[cfg(feature = "mesh")]
+    if let Some(near) = nearest_org(who, config) {
+        return Err(format!("no peer belongs to '{who}': did you mean '{near}'? If not, {ADD_PEER}"));
+    }
+    Err(format!("no peer belongs to '{who}': {ADD_PEER}"))
+}
+
+const ADD_PEER: &str = "add one first, with its bundle and the agreement ('peer add')";
+
+/// The organisation, or the node, of a peer that may have been meant.
+#[cfg(feature = "mesh")]
+fn nearest_org(who: &Neighbour, config: &Config) -> Option<String> {
+    let foreign = config.peers.iter().filter(|p| p.foreign.is_some());
+    let names: Vec<String> =
+        foreign.flat_map(|p| [p.org.to_string(), format!("{}.{}", p.node, p.org)]).collect();
+    nearest(who.as_str(), names.iter().map(String::as_str)).map(str::to_string)
 }
 
 /// Whether any rule of a list could let something pass to or from this neighbour.
