@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use catalyst_e2e::http::{self, Http, Ticks};
+use catalyst_e2e::process::both;
 use catalyst_e2e::tcp::{self, Service};
 use catalyst_e2e::wait::{self, SOON};
 use catalyst_e2e::{Fabric, Node, Org};
@@ -179,6 +180,46 @@ fn a_leak_is_refused_though_every_rule_lets_it_pass() {
     assert!(text.contains("only-to-customer set by acme.example"), "{text}");
 }
 
+/// The rules in force, those of run time among them, are written as a file that changes nothing when it is applied.
+fn shown_and_applied_again(node: &Node) {
+    let run = |args: &[&str], code: i32| {
+        let output = node.cli(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", both(&output));
+        output
+    };
+    let answer = |args: &[&str]| -> Value { serde_json::from_slice(&run(args, 0).stdout).unwrap() };
+    run(&["export", "add", "inventory", "--to", "initech.example"], 0);
+    let file = node.config_file().with_file_name("shown.json");
+    let path = file.to_str().unwrap();
+    let shown = String::from_utf8(run(&["policy", "show"], 0).stdout).unwrap();
+    assert_eq!(run(&["policy", "show", "--json"], 0).stdout, shown.as_bytes());
+    std::fs::write(&file, &shown).unwrap();
+    let names = |rows: &Value| -> Vec<String> {
+        rows.as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap().to_string()).collect()
+    };
+    let before = names(&answer(&["policy", "ls", "--json"]));
+    assert_eq!(before, ["no-web", "rest", "exports/2", "pref", "imports/1"]);
+    let plan = run(&["policy", "plan", path], 0);
+    assert!(both(&plan).starts_with("nothing would change"), "{}", both(&plan));
+    // For programs the plan comes with the rules, and somebody has said yes before.
+    assert!(both(&run(&["policy", "apply", path, "--json"], 2)).contains("--yes"));
+    let applied = answer(&["policy", "apply", path, "--json", "--yes"]);
+    assert_eq!((&applied["plan"]["rules"], &applied["plan"]["hidden"]), (&json!([]), &json!([])));
+    assert_eq!(names(&applied["rules"]), before);
+    assert_eq!(run(&["policy", "show"], 0).stdout, shown.as_bytes());
+    // A change of the file is what the plan speaks of.
+    std::fs::write(&file, shown.replace("\"pref\"", "\"rank\"")).unwrap();
+    let applied = answer(&["policy", "apply", path, "--json", "--yes"]);
+    assert_eq!(applied["plan"]["rules"].as_array().map(Vec::len), Some(2), "{applied}");
+    assert_eq!(names(&applied["rules"])[3], "rank");
+    // An organisation that is misspelled is named with its place and the one that was meant.
+    std::fs::write(&file, shown.replace("\"initech.example\"", "\"inotech.example\"")).unwrap();
+    let said = both(&run(&["policy", "plan", path], 5));
+    let words =
+        "shown.json: /exports/1: no peer belongs to 'inotech.example': did you mean 'initech.example'?";
+    assert!(said.contains(words), "{said}");
+}
+
 #[test]
 fn rules_decide_in_order_and_count() {
     let mut row = row(["customer", "provider", "provider", "customer"], false);
@@ -206,6 +247,7 @@ fn rules_decide_in_order_and_count() {
     }
     let text = explained(&row.globex, &["web.acme.example", "--peer", "door.initech.example"]);
     assert!(text.contains("rejected by 'no-web'"), "{text}");
+    shown_and_applied_again(&row.globex);
     // A rule that another one covers is said to be so before the start.
     row.globex.config["imports"] = json!([
         { "name": "all", "service": "*", "from": "acme.example" },

@@ -29,7 +29,7 @@ use crate::tree::Tree;
 /// # Errors
 /// Everything that is wrong, each with its place.
 pub fn load(path: &Path, own: &OrgId, other: &OrgId) -> Result<Agreement, ConfigErrors> {
-    let text = text_of(path, "an agreement", Limits::AGREEMENT_FILE)?;
+    let text = text_of(path, "an agreement", "check the path", Limits::AGREEMENT_FILE)?;
     parse(&text, &path.display().to_string(), Some((own, other)))
 }
 

@@ -52,7 +52,7 @@ pub fn load<E: IntoIterator<Item = (String, String)>>(
     let text = request
         .file
         .as_deref()
-        .map(|path| text_of(path, "a configuration file", Limits::FILE))
+        .map(|path| text_of(path, "a configuration file", MISSING, Limits::FILE))
         .transpose()?;
     let env: Vec<_> = request.env.into_iter().collect();
     from_text(
@@ -114,17 +114,17 @@ fn nothing() -> Tree {
     Tree::new(Value::Object(vec![version]), At::Default)
 }
 
-/// The text of a file, bounded.
-pub(crate) fn text_of(path: &Path, what: &str, max: usize) -> Result<String, ConfigErrors> {
+const MISSING: &str =
+    "check the path, or name the file with --config; docs/examples holds some to begin with";
+
+/// The text of a file, bounded. `missing` is what helps where there is none.
+pub(crate) fn text_of(path: &Path, what: &str, missing: &str, max: usize) -> Result<String, ConfigErrors> {
     let shown = path.display().to_string();
     let fail = |found: String, help: &str| ConfigErrors::unreadable(&shown, what, found, help);
     files::read_text(path, max).map_err(|e| match e.kind() {
         io::ErrorKind::FileTooLarge => fail(format!("more than {max} bytes"), "is this the right file?"),
         io::ErrorKind::InvalidData => fail(e.to_string(), "save the file as UTF-8"),
-        io::ErrorKind::NotFound => fail(
-            "none".into(),
-            "check the path, or name the file with --config; docs/examples holds some to begin with",
-        ),
+        io::ErrorKind::NotFound => fail("none".into(), missing),
         io::ErrorKind::PermissionDenied => fail(
             "one that this user may not read".into(),
             "give the file to the user that runs the node (chown)",

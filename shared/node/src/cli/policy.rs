@@ -79,9 +79,14 @@ pub enum PolicyCommand {
         after_help = "Examples:\n  catalyst policy ls\n  catalyst policy ls --json | jq '.[] | {name, matches}'"
     )]
     Ls,
+    /// Print the rules in force as a file that 'policy plan' and 'policy apply' take
+    #[command(after_help = "Example:\n  catalyst policy show > rules.json")]
+    Show,
     /// Show what other rules would expose, hide or move, from the routes that there are now; nothing is changed
-    #[command(after_help = "The file holds \"exports\" and \"imports\", as catalyst.json has them.\n\n\
-                            Example:\n  catalyst policy plan rules.json")]
+    #[command(
+        after_help = "The file holds \"exports\" and \"imports\", as catalyst.json has them and 'policy show' writes them.\n\n\
+                            Example:\n  catalyst policy plan rules.json"
+    )]
     Plan {
         /// The rules
         file: PathBuf,
@@ -106,12 +111,28 @@ pub(super) fn policy(program: &Program, common: &Common, command: &PolicyCommand
             print(common, &answer);
             return unwritten.map_or(Ok(()), Err);
         }
+        PolicyCommand::Show => {
+            let (answer, _) = ask(&socket, Request::Rules)?;
+            output::raw(&rules_file(answer)?);
+            return Ok(());
+        }
         PolicyCommand::Plan { file } => (file, None),
         PolicyCommand::Apply { file, yes } => (file, Some(*yes)),
     };
     let read = catalyst_config::policy_file::load(file)?;
     let rules = Lists { exports: read.exports, imports: read.imports };
-    let (answer, _) = ask(&socket, Request::PolicyPlan { rules: rules.clone() })?;
+    if common.json && apply == Some(false) {
+        let why = "with --json nobody is asked: look at 'policy plan', then give --yes";
+        return Err(NodeError::Usage(why.to_string()));
+    }
+    // The node names a place in the lists; which file holds them, it cannot know.
+    let placed = |error| match error {
+        NodeError::Refused(why) if why.starts_with('/') => {
+            NodeError::Refused(format!("{}: {why}", file.display()))
+        }
+        other => other,
+    };
+    let (answer, _) = ask(&socket, Request::PolicyPlan { rules: rules.clone() }).map_err(placed)?;
     let Answer::Plan(plan) = &answer else {
         return Err(NodeError::Failed("the node answered something else than a plan".to_string()));
     };
@@ -123,13 +144,34 @@ pub(super) fn policy(program: &Program, common: &Common, command: &PolicyCommand
         return Err(NodeError::Failed("nothing was changed".to_string()));
     }
     let (answer, unwritten) = ask(&socket, Request::PolicyApply { rules, etag: plan.etag.clone() })?;
-    if common.json {
-        output::json(&answer);
+    if let (true, Answer::Rules(rows)) = (common.json, &answer) {
+        let both = serde_json::json!({ "plan": plan, "rules": rows });
+        output::document(&serde_json::to_string_pretty(&both).unwrap_or_default());
     } else {
         output::line("these rules hold now:");
         output::text(&answer, None);
     }
     unwritten.map_or(Ok(()), Err)
+}
+
+/// The rules in force, as a file.
+#[cfg(feature = "mesh")]
+fn rules_file(answer: Answer) -> Result<String, NodeError> {
+    let Answer::Rules(rows) = answer else {
+        return Err(NodeError::Failed("the node answered something else than its rules".to_string()));
+    };
+    let (mut exports, mut imports) = (Vec::new(), Vec::new());
+    for row in rows {
+        let Some(rule) = row.detail else {
+            let why = "the node is of an earlier version, which does not tell its rules whole";
+            return Err(NodeError::Failed(why.to_string()));
+        };
+        match row.rule.direction {
+            Direction::Export => exports.push(*rule),
+            Direction::Import => imports.push(*rule),
+        }
+    }
+    Ok(catalyst_config::policy_file::write(&exports, &imports))
 }
 
 #[cfg(feature = "mesh")]
