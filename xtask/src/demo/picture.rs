@@ -68,7 +68,7 @@ pub fn commands(fabric: &Fabric) -> String {
     let lines = [
         curl(Port::Inventory, "inventory, through the tunnel that edge-1 dialled"),
         curl(Port::Orders, "orders, of the other organisation"),
-        curl(Port::Payroll, "payroll, which is not exported: no route, 404"),
+        curl(Port::Payroll, "payroll, which is not exported: no answer, curl says 52"),
         format!(
             "curl -H 'Host: orders.globex.example' http://{}/     by name, at acme's Envoy",
             fabric.ports.address(Port::Ingress)
