@@ -349,6 +349,8 @@ pub fn execute(program: &Program, common: &Common, command: &Shared) -> Result<(
         output::line(&format!("no route for '{name}'; 'route ls' lists all services by their full names"));
     } else {
         output::text(&answer, command_verb(command));
+        #[cfg(feature = "mesh")]
+        peer::to_compare(&asked).iter().for_each(|text| output::line(text));
     }
     unwritten.map_or(Ok(()), Err)
 }

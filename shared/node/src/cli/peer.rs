@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "mesh")]
+use catalyst_config::agreement;
 use catalyst_config::{Limits, files};
+#[cfg(feature = "mesh")]
+use catalyst_identity::TrustBundle;
 use catalyst_names::{NodeId, NodeName};
 
 use super::{Common, PeerCommand, Program};
@@ -46,6 +50,24 @@ pub(super) fn request(
             }
         }
     })
+}
+
+/// What a new neighbour of another organisation is trusted by: both sides have to hold the same.
+#[cfg(feature = "mesh")]
+pub(super) fn to_compare(request: &Request) -> Vec<String> {
+    let Request::PeerAdd { peer } = request else { return Vec::new() };
+    let bundle = peer.bundle.as_ref().and_then(|pem| TrustBundle::from_pem(pem).ok());
+    let agreement = peer.agreement.as_ref().and_then(|text| agreement::parse(text, "", None).ok());
+    let (Some(bundle), Some(agreement)) = (bundle, agreement) else { return Vec::new() };
+    let digest: String = agreement.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprints = bundle.fingerprints().map(|f| format!("  bundle of {}: {f}", peer.org));
+    let mut lines: Vec<String> = fingerprints.collect();
+    lines.push(format!("  agreement: {digest}"));
+    lines.push(format!(
+        "compare them with {} by another way, such as a call: 'org bundle --out' and 'agreement check' print them there",
+        peer.org
+    ));
+    lines
 }
 
 /// A name with its organisation; one's own where none is given.
