@@ -366,7 +366,9 @@ impl<S: Store> State<S> {
         match self.table.intern(config.name.as_str()) {
             Ok(sym) if !full => {
                 self.by_sym.insert(sym, config.name.clone());
-                self.peers.insert(config.name.clone(), Box::new(Peer::new(config, sym, own_org.as_str())));
+                let mut peer = Box::new(Peer::new(config, sym, own_org.as_str()));
+                peer.since = self.now;
+                self.peers.insert(peer.config.name.clone(), peer);
             }
             Ok(sym) => {
                 self.table.release_name(sym);

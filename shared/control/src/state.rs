@@ -39,7 +39,7 @@ pub struct Peer {
     pub agreed: Option<Agreed>,
     /// Where it says its mesh port is, `host:port`; empty without one. Of the last session.
     pub mesh_address: String,
-    /// When the session was established or lost, by the monotonic clock.
+    /// When the session was established or lost, by the monotonic clock; before the first, when the peer was configured.
     pub since: u64,
     /// Whether its END_OF_RIB came.
     pub synced: bool,

@@ -260,6 +260,14 @@ fn a_peer_that_is_revoked_leaves_nothing_behind_and_hears_why() {
 }
 
 #[test]
+fn a_peer_is_down_for_as_long_as_it_is_configured() {
+    let mut bench = Bench::new();
+    bench.run_until(bench.now + 5_000);
+    bench.feed(peer("late.acme.example", None));
+    assert_eq!(bench.peer("late.acme.example").since, bench.now);
+}
+
+#[test]
 fn a_node_is_not_its_own_peer() {
     let mut bench = Bench::new();
     bench.offer("inventory");
