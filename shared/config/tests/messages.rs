@@ -180,7 +180,7 @@ fn names_and_words() {
     says(
         &with(r#""expose": [{ "service": "orders", "listen": "localhost:9001" }]"#),
         "error: catalyst.json:3:25 at /expose/0/service: expected a service's full name such as \"orders.globex.example\", found \"orders\"\n  \
-         help: the service name needs its organisation, as in 'inventory.acme.example'\n\
+         help: the service name needs its organisation, as in 'NAME.acme.example'\n\
          error: catalyst.json:3:45 at /expose/0/listen: expected an IP address and port such as \"127.0.0.1:9001\", found \"localhost:9001\"\n  \
          help: give it as an IP address: 127.0.0.1:9001",
     );

@@ -61,9 +61,11 @@ impl fmt::Display for NameError {
             Reason::Hyphen => {
                 write!(f, "a label of the {what} starts or ends with '-'; look at character {}", at + 1)
             }
-            Reason::EmptyLabel => write!(f, "the {what} has an empty label at character {}", at + 1),
+            Reason::EmptyLabel => {
+                write!(f, "the {what} has a '.' with nothing beside it; look at character {}", at + 1)
+            }
             Reason::NoOrganisation => {
-                write!(f, "the {what} needs its organisation, as in 'inventory.acme.example'")
+                write!(f, "the {what} needs its organisation, as in 'NAME.acme.example'")
             }
             Reason::UnknownProtocol => {
                 write!(f, "the {what} must be one of tcp, udp, http, http:graphql, http:grpc")

@@ -192,14 +192,11 @@ fn messages_tell_what_to_do() {
             "only a-z, 0-9 and '-' (and '.' between labels); look at character 1",
         ),
         (error::<OrgId>("a.b-").to_string(), "starts or ends with '-'; look at character 4"),
-        (error::<OrgId>("a..b").to_string(), "an empty label at character 3"),
-        (
-            error::<ServiceName>("inventory").to_string(),
-            "needs its organisation, as in 'inventory.acme.example'",
-        ),
+        (error::<OrgId>("a..b").to_string(), "a '.' with nothing beside it; look at character 3"),
+        (error::<ServiceName>("inventory").to_string(), "needs its organisation, as in 'NAME.acme.example'"),
         (
             error::<ServiceName>("inventory.").to_string(),
-            "the service name has an empty label at character 11",
+            "the service name has a '.' with nothing beside it; look at character 11",
         ),
         (error::<NodeId>(&"a".repeat(64)).to_string(), "a label of the node is longer than 63 characters"),
         (error::<OrgId>(&"a.".repeat(60)).to_string(), "the organisation is longer than 100 characters"),
@@ -339,7 +336,7 @@ fn serde_speaks_text_both_ways_and_refuses_bad_names() {
             assert!(serde_json::from_str::<T>(other).is_err(), "{other}");
         }
     }
-    both::<OrgId>("acme.example", "acme..example", "empty label at character 6");
+    both::<OrgId>("acme.example", "acme..example", "nothing beside it; look at character 6");
     both::<NodeId>("edge-1", "edge.1", "look at character 5");
     both::<OriginId>("o4f1c", "../../etc", "look at character 1");
     both::<ServiceLabel>("inventory", "javascript:x", "look at character 11");

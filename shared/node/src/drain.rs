@@ -78,7 +78,9 @@ impl DrainRow {
             (LATE, _) if self.flows == 0 => {
                 "the deadline is over, and Envoy does not say what is under way".to_string()
             }
-            (LATE, true) => format!("the deadline is over: {flows} of neighbours go on, nothing was cut"),
+            (LATE, true) => {
+                format!("the deadline is over: nothing was cut, neighbours still have {flows} here")
+            }
             (LATE, false) => format!("the deadline is over: {flows} cut"),
             (_, true) if self.flows > 0 => format!("drained; {flows} have come since"),
             _ => "drained: nothing of neighbours is under way".to_string(),
@@ -263,7 +265,10 @@ mod tests {
         assert!(drain.leave_at().is_some());
         let mut drain = Drain::begin(0, MINUTE, QUIET, true);
         assert!(drain.look(60_000, true, seen(1, 3)));
-        assert_eq!(drain.row(0).line(), "the deadline is over: 1 flow of neighbours go on, nothing was cut");
+        assert_eq!(
+            drain.row(0).line(),
+            "the deadline is over: nothing was cut, neighbours still have 1 flow here"
+        );
         assert_eq!(drain.leave_at(), None, "it stays");
     }
 

@@ -86,7 +86,7 @@ pub(crate) fn text(answer: &Answer, said: Option<String>) {
                 "for {node}, once, until {}; it dials {address}. Whoever holds it can become the node.",
                 Date(*expires)
             );
-            eprintln!("next, on the board: catalyst-edge join TOKEN");
+            eprintln!("next, on its machine: catalyst-edge join TOKEN, or catalyst join TOKEN");
             line(token);
         }
         Answer::Enrolled(_) | Answer::Unwritten { .. } => {}
@@ -277,9 +277,13 @@ fn exposed(rows: &[ExposeRow]) {
 }
 
 fn nodes(rows: &[NodeRow]) {
-    let cells = |n: &NodeRow| vec![n.node.to_string(), n.state.clone(), Date(n.until).to_string()];
+    let when = |n: &NodeRow| {
+        let word = if n.state == "revoked" || n.state == "expired" { "since" } else { "until" };
+        format!("{word} {}", Date(n.until))
+    };
+    let cells = |n: &NodeRow| vec![n.node.to_string(), n.state.clone(), when(n)];
     let none = "nobody was invited yet: catalyst node invite NAME";
-    table(&["NODE", "STATE", "UNTIL"], &rows.iter().map(cells).collect::<Vec<_>>(), none);
+    table(&["NODE", "STATE", "WHEN"], &rows.iter().map(cells).collect::<Vec<_>>(), none);
 }
 
 fn rules(rows: &[RuleRow]) {
@@ -347,7 +351,12 @@ fn status(s: &Status) {
     }
     #[cfg(feature = "mesh")]
     if let Some(drain) = &s.drain {
-        line(&format!("{} for {}: {}", drain.state, duration(drain.for_s), drain.line()));
+        let time = duration(drain.for_s);
+        line(&if drain.is_over() {
+            format!("{} (the drain began {time} ago)", drain.line())
+        } else {
+            format!("draining for {time}: {}", drain.line())
+        });
     }
     #[cfg(feature = "mesh")]
     if let Some(envoy) = &s.envoy {

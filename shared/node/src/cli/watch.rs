@@ -39,7 +39,9 @@ fn time(text: &str) -> Result<Duration, String> {
     };
     let number: Option<u64> = number.parse().ok().filter(|_| ms > 0);
     let length = number.and_then(|n| n.checked_mul(ms)).filter(|ms| (1..=u64::from(u32::MAX)).contains(ms));
-    length.map(Duration::from_millis).ok_or_else(|| "write it as 10s, 5m or 2h, 49 days at most".to_string())
+    length
+        .map(Duration::from_millis)
+        .ok_or_else(|| "write it as 500ms, 10s, 5m or 2h; 1193h at most".to_string())
 }
 
 impl Watch {
