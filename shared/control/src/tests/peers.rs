@@ -211,14 +211,20 @@ fn the_same_configuration_again_changes_nothing_and_another_ends_the_session() {
     bench.give_all_back();
 }
 
-#[test]
-fn a_removed_peer_leaves_nothing_behind() {
+/// `b` has told of a service, and `c` has heard of it.
+fn passed_on() -> Bench {
     let mut bench = Bench::new();
     bench.internal(1, "b.acme.example");
     bench.internal(2, "c.acme.example");
     bench.announce(1, &[("x.acme.example", "b", through("b"))]);
     assert_eq!(bench.remote(2).services(), ["x.acme.example"]);
     bench.effects();
+    bench
+}
+
+#[test]
+fn a_removed_peer_leaves_nothing_behind() {
+    let mut bench = passed_on();
     bench.feed(Event::PeerRemoved(name("b.acme.example")));
     assert!(matches!(bench.closed()[..], [(1, Some(NotifyCode::REMOVED), _)]));
     assert!(bench.remote(2).services().is_empty());
@@ -236,12 +242,7 @@ fn a_removed_peer_leaves_nothing_behind() {
 #[cfg(feature = "transit")]
 #[test]
 fn a_peer_that_is_revoked_leaves_nothing_behind_and_hears_why() {
-    let mut bench = Bench::new();
-    bench.internal(1, "b.acme.example");
-    bench.internal(2, "c.acme.example");
-    bench.announce(1, &[("x.acme.example", "b", through("b"))]);
-    assert_eq!(bench.remote(2).services(), ["x.acme.example"]);
-    bench.effects();
+    let mut bench = passed_on();
     bench.feed(Event::PeerRevoked(name("b.acme.example")));
     let last = bench.effects().into_iter().find_map(|e| match e {
         Effect::Close { last, .. } => Some(last),
