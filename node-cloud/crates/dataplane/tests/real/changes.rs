@@ -12,7 +12,7 @@ use catalyst_names::Protocol;
 
 use crate::http1::Http1;
 use crate::lab::{Lab, Node, alone, join, service, until, ways};
-use crate::peers::{Served, echoes, greeted, greeter, served};
+use crate::peers::{Served, echoes, greeted, greeted_at_last, greeter, served};
 
 const WEB: &str = "web.acme.example";
 const DB: &str = "db.acme.example";
@@ -455,13 +455,13 @@ fn connections_of_a_port_outlive_every_change_of_its_ways() {
         a.planner.set_service(&db, ways(Protocol::Tcp, vias));
         a.tell();
         lab.settled(&a);
-        held.push(greeted(a.at(9002), greeting).unwrap_or_else(|| panic!("{vias:?}: {}", a.log_text())));
+        held.push(greeted_at_last(a.at(9002), greeting));
         assert!(held.iter_mut().all(echoes), "{vias:?}");
     }
     a.planner.set_service(&db, ways(Protocol::Tcp, &[]));
     a.tell();
     lab.settled(&a);
-    assert!(greeted(a.at(9002), "220 db b\n").is_none(), "the service is gone");
+    until("the service is gone", || greeted(a.at(9002), "220 db b\n").is_none());
     assert!(held.iter_mut().all(echoes), "what stands goes on");
     // A neighbour that refuses is not asked for ever, and the log says so.
     b.planner.set_service(&db, ways(Protocol::Tcp, &[]));
@@ -470,7 +470,7 @@ fn connections_of_a_port_outlive_every_change_of_its_ways() {
     a.planner.set_service(&db, ways(Protocol::Tcp, &[to_b]));
     a.tell();
     lab.settled(&a);
-    assert!(greeted(a.at(9002), "220 db b\n").is_none());
+    until("it refuses", || greeted(a.at(9002), "220 db b\n").is_none());
     until("a line about the refusal", || {
         let log = a.access_log();
         let mut lines = log.lines();
