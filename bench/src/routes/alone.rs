@@ -20,6 +20,8 @@ const SOURCE: SessionId = SessionId(1);
 const SINK: SessionId = SessionId(2);
 /// Single changes, all over the table.
 const CHANGES: usize = 20_000;
+/// The time does not go on.
+const NOW: u64 = 1;
 
 struct Alone {
     core: Core<Heap>,
@@ -64,9 +66,18 @@ impl Alone {
         Ok(alone)
     }
 
-    /// What an engine does with an event; how many bytes went to the sink.
+    /// What an engine does with an event, until nothing is left to be done of it; how many bytes went to the sink.
     fn handle(&mut self, event: &Event) -> usize {
-        self.core.handle(event, Now::mono(1));
+        let mut sent = self.step(event);
+        // Long walks go in pieces, each of which is due at once.
+        while self.core.next_deadline().is_some_and(|due| due <= NOW) {
+            sent += self.step(&Event::Tick);
+        }
+        sent
+    }
+
+    fn step(&mut self, event: &Event) -> usize {
+        self.core.handle(event, Now::mono(NOW));
         while let Some(effect) = self.core.poll_effect() {
             if let catalyst_control::Effect::Forward(forward) = effect {
                 // Room is enough for all.

@@ -26,6 +26,8 @@ pub struct Speaker {
     reader: Option<JoinHandle<()>>,
     number: u16,
     address: Ipv4Addr,
+    /// When the last single announcement left.
+    sent: Option<Instant>,
 }
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -77,7 +79,7 @@ impl Speaker {
         if kind != KEEPALIVE {
             bail!("a message of type {kind} instead of KEEPALIVE: {body:?}");
         }
-        Ok(Speaker { stream, reader: None, number, address: from })
+        Ok(Speaker { stream, reader: None, number, address: from, sent: None })
     }
 
     /// Shows `watch` what comes from now on.
@@ -122,12 +124,16 @@ impl Speaker {
         Ok(start)
     }
 
-    /// Announces one prefix anew; returns when.
-    pub fn announce(&mut self, index: usize, metric: u32) -> Result<Instant> {
+    /// Announces one prefix anew; [`Speaker::sent`] says when.
+    pub fn announce(&mut self, index: usize, metric: u32) -> Result<()> {
         let message = self.announcement(index, metric);
-        let start = Instant::now();
-        self.stream.write_all(&message)?;
-        Ok(start)
+        self.sent = Some(Instant::now());
+        Ok(self.stream.write_all(&message)?)
+    }
+
+    /// When the last single announcement left.
+    pub fn sent(&self) -> Result<Instant> {
+        self.sent.context("nothing was announced")
     }
 
     /// Ends the session; returns when.

@@ -61,9 +61,9 @@ pub fn changes(times: usize, (sink, watch): (super::seen::Sink, Watch)) -> Resul
     sink.single();
     let mut took = Vec::with_capacity(times);
     for turn in 0..times {
-        let sent = near.announce(0, u32::try_from(turn)?)?;
+        near.announce(0, u32::try_from(turn)?)?;
         let came = sink.announced(0).with_context(|| format!("change {turn}"))?;
-        took.push((came - sent).as_secs_f64() * 1e6);
+        took.push((came - near.sent()?).as_secs_f64() * 1e6);
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     relay.runtime.shutdown_background();

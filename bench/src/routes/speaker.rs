@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Told, Sender as Tell, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,10 @@ pub struct Speaker {
     /// What came back, and less what signs of life took.
     credit: Told<isize>,
     left: isize,
+    /// Single frames, for the thread of the session to send.
+    orders: Sender<(SessionId, Bytes)>,
+    /// When it sent the last of them.
+    sent: Arc<Mutex<Option<Instant>>>,
     /// Ends the thread that all of this runs on.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -212,17 +216,29 @@ impl Speaker {
                 }
             }
         };
+        let (orders, ordered) = bounded::<(SessionId, Bytes)>(1);
+        let (sent, by_order) = (Arc::new(Mutex::new(None)), transport.clone());
+        let when = sent.clone();
+        let singles = async move {
+            while let Ok((session, frame)) = ordered.recv().await {
+                let now = Instant::now();
+                if by_order.send(session, frame).is_ok() {
+                    *when.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                }
+            }
+        };
         let (stop, stopped) = bounded::<()>(1);
         let thread = std::thread::spawn(move || {
+            runtime.spawn(singles);
             runtime.block_on(future::or(work, async {
                 // An error: whoever would say it has gone.
                 let _ = stopped.recv().await;
             }));
         });
         let session = is_up.recv_timeout(PATIENCE).context("no session")?;
-        let ends = (Some(stop), Some(thread));
+        let (stop, thread) = (Some(stop), Some(thread));
         let mut speaker =
-            Speaker { name: own, transport, session, credit, left: 0, stop: ends.0, thread: ends.1 };
+            Speaker { name: own, transport, session, credit, left: 0, orders, sent, stop, thread };
         speaker.left = speaker.credit.recv_timeout(PATIENCE)? - said - RESERVE;
         // Its table is complete: there is nothing in it yet.
         let mut buf = [0; 16];
@@ -233,7 +249,11 @@ impl Speaker {
 
     /// Sends a frame as soon as the session has credit for it.
     fn send(&mut self, frame: Bytes) -> Result<()> {
-        let len = frame.len().cast_signed();
+        self.take_credit(frame.len().cast_signed())?;
+        Ok(self.transport.send(self.session, frame)?)
+    }
+
+    fn take_credit(&mut self, len: isize) -> Result<()> {
         while self.left < len {
             self.left += self.credit.recv_timeout(PATIENCE).context("the node takes nothing")?;
         }
@@ -241,7 +261,7 @@ impl Speaker {
             self.left += more;
         }
         self.left -= len;
-        Ok(self.transport.send(self.session, frame)?)
+        Ok(())
     }
 
     /// Announces the first `routes` services, in frames as full as they get; returns when the first left.
@@ -254,13 +274,19 @@ impl Speaker {
         Ok(start)
     }
 
-    /// Announces one service anew; returns when.
-    pub fn announce(&mut self, index: usize, cost: u32) -> Result<Instant> {
+    /// Announces one service anew; [`Speaker::sent`] says when.
+    pub fn announce(&mut self, index: usize, cost: u32) -> Result<()> {
         let name = self.name.clone();
         let frame = Entries::new(&name, index..index + 1, Some(cost)).next().context("no frame")??;
-        let start = Instant::now();
-        self.send(Bytes::from(frame))?;
-        Ok(start)
+        self.take_credit(frame.len().cast_signed())?;
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(self.orders.send_blocking((self.session, Bytes::from(frame)))?)
+    }
+
+    /// When the thread of the session sent the announcement that has come by now. Who speaks BGP here writes to the socket
+    /// himself; so the way of an order to that thread is no part of what is measured.
+    pub fn sent(&self) -> Result<Instant> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).context("the announcement was not sent")
     }
 
     /// Ends the session for good (a hard reset: nothing is kept for a return); returns when.

@@ -36,7 +36,9 @@ struct Cost {
 trait Contest {
     fn pid(&self) -> u32;
     fn announce_all(&mut self, routes: usize) -> Result<std::time::Instant>;
-    fn announce(&mut self, index: usize, cost: u32) -> Result<std::time::Instant>;
+    fn announce(&mut self, index: usize, cost: u32) -> Result<()>;
+    /// When that left; to be asked when it has come.
+    fn sent(&self) -> Result<std::time::Instant>;
     fn leave(&mut self) -> Result<std::time::Instant>;
     /// Whether it holds what it should.
     fn check(&self, routes: usize) -> Result<()>;
@@ -49,8 +51,11 @@ impl Contest for Ours {
     fn announce_all(&mut self, routes: usize) -> Result<std::time::Instant> {
         self.source.announce_all(routes)
     }
-    fn announce(&mut self, index: usize, cost: u32) -> Result<std::time::Instant> {
+    fn announce(&mut self, index: usize, cost: u32) -> Result<()> {
         self.source.announce(index, cost)
+    }
+    fn sent(&self) -> Result<std::time::Instant> {
+        self.source.sent()
     }
     fn leave(&mut self) -> Result<std::time::Instant> {
         self.source.leave()
@@ -82,8 +87,11 @@ impl Contest for Theirs {
     fn announce_all(&mut self, routes: usize) -> Result<std::time::Instant> {
         self.source.announce_all(routes)
     }
-    fn announce(&mut self, index: usize, cost: u32) -> Result<std::time::Instant> {
+    fn announce(&mut self, index: usize, cost: u32) -> Result<()> {
         self.source.announce(index, cost)
+    }
+    fn sent(&self) -> Result<std::time::Instant> {
+        self.source.sent()
     }
     fn leave(&mut self) -> Result<std::time::Instant> {
         self.source.leave()
@@ -112,9 +120,9 @@ fn round(contest: &mut dyn Contest, sink: &Sink, routes: usize) -> Result<Cost> 
         // All over the table.
         let index = turn.wrapping_mul(7_919_993) % routes;
         let changed = u32::try_from(routes + turn)?;
-        let sent = contest.announce(index, changed)?;
+        contest.announce(index, changed)?;
         let came = sink.announced(index).with_context(|| format!("change {turn}"))?;
-        cost.changes.push((came - sent).as_secs_f64() * 1e6);
+        cost.changes.push((came - contest.sent()?).as_secs_f64() * 1e6);
         std::thread::sleep(Duration::from_millis(2));
     }
     let cpu = at_rest(pid)?;

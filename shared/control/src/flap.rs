@@ -41,16 +41,14 @@ pub(crate) struct Seen {
     pub(crate) demoted: bool,
     /// Its last changes, oldest first: one more than are fine at most, one at least.
     pub(crate) times: Vec<u64>,
+    /// The last of them, here for those who look at many.
+    pub(crate) last: u64,
 }
 
 impl Seen {
-    pub(crate) fn last(&self) -> u64 {
-        self.times.last().copied().unwrap_or(0)
-    }
-
     /// When it is forgotten, if it does not change before.
     pub(crate) fn until(&self, flap: Flap) -> u64 {
-        self.last().saturating_add(if self.demoted { flap.rest_ms } else { flap.window_ms })
+        self.last.saturating_add(if self.demoted { flap.rest_ms } else { flap.window_ms })
     }
 }
 
@@ -102,12 +100,10 @@ impl Flaps {
     /// out those of others; among these the one that has been at rest for longest, those first that rank as ever.
     pub(crate) fn least(&self) -> Option<usize> {
         let most = self.held.iter().map(|held| held.1).max()?;
-        let has_most = |seen: &Seen| {
-            let at = self.held.binary_search_by_key(&seen.slot.neighbour, |held| held.0);
-            at.is_ok_and(|at| self.held.get(at).is_some_and(|held| held.1 == most))
-        };
-        let places = self.seen.iter().enumerate().filter(|(_, seen)| has_most(seen));
-        places.min_by_key(|(_, seen)| (seen.demoted, seen.last())).map(|(at, _)| at)
+        // Mostly one; which of several it is does not matter.
+        let (neighbour, _) = self.held.iter().find(|held| held.1 == most)?;
+        let places = self.seen.iter().enumerate().filter(|(_, seen)| seen.slot.neighbour == *neighbour);
+        places.min_by_key(|(_, seen)| (seen.demoted, seen.last)).map(|(at, _)| at)
     }
 
     /// Whether the route in a slot ranks behind for its changes.

@@ -42,7 +42,7 @@ impl<S: Store> State<S> {
         if known.is_none() {
             self.make_room(changes);
             self.table.retain(key);
-            let seen = Seen { slot, gone: false, demoted: false, times: Vec::new() };
+            let seen = Seen { slot, gone: false, demoted: false, times: Vec::new(), last: now };
             if let Err(at) = self.flaps.find(slot) {
                 self.flaps.hold(neighbour);
                 self.flaps.seen.insert(at, seen);
@@ -57,6 +57,7 @@ impl<S: Store> State<S> {
             seen.times.remove(0);
         }
         seen.times.push(now);
+        seen.last = now;
         if !seen.demoted && seen.times.len() > most {
             seen.demoted = true;
             self.counters.demoted += 1;

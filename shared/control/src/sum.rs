@@ -25,11 +25,12 @@ impl Sum {
     pub(crate) fn of_route(service: &str, origin: &str, attrs: &[u8]) -> Self {
         let mut hash = Sha256::new();
         for text in [service, origin] {
-            let mut buf = [0u8; 512];
+            let mut buf = [0u8; 10];
             let mut out = Writer::new(&mut buf);
-            // Names are shorter than 256 bytes.
-            let _ = out.text(text);
+            // As a text is written: its length, then itself.
+            let _ = out.u64(text.len() as u64);
             hash.update(out.written());
+            hash.update(text);
         }
         hash.update(attrs);
         Sum::of(hash)

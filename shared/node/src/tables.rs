@@ -171,10 +171,10 @@ impl Tables {
             return None;
         }
         let endpoint = |e: &catalyst_control::Endpoint| Endpoint {
-            origin: Arc::new(e.origin.clone()),
+            origin: inner.forward.origin(&e.origin),
             next: match &e.next {
                 Hop::Local => NextHop::Local,
-                Hop::Peer(peer) => NextHop::Peer(Arc::new(peer.clone())),
+                Hop::Peer(peer) => NextHop::Peer(inner.forward.peer(peer)),
             },
             weight: u32::from(e.weight),
             equal: e.equal,

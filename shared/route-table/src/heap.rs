@@ -2,7 +2,8 @@
 
 use alloc::boxed::Box;
 
-use crate::dense::DenseMap;
+use catalyst_dense::DenseMap;
+
 use crate::error::Refusal;
 use crate::interner::Interner;
 use crate::key::{RouteKey, Slot, Sym};

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::dense::DenseMap;
+use catalyst_dense::DenseMap;
+
 use crate::error::Refusal;
 use crate::key::Sym;
 use crate::texts::{Place, Texts};
@@ -23,12 +24,14 @@ pub(crate) struct Interner {
     unused: Vec<Sym>,
     /// In the order of their texts.
     by_text: DenseMap<Sym, ()>,
+    /// What was asked for last: the names of a key are looked up several times, and those of a table have the same origin.
+    recent: [Option<Sym>; 2],
     max: usize,
 }
 
-/// The text of a slot; nothing for one that is not there.
-fn text_of<'a>(slots: &[Name], texts: &'a Texts, sym: Sym) -> &'a str {
-    slots.get(sym.0 as usize).map_or("", |name| texts.get(name.place))
+/// The text of a slot, to compare; nothing for one that is not there.
+fn bytes_of<'a>(slots: &[Name], texts: &'a Texts, sym: Sym) -> &'a [u8] {
+    slots.get(sym.0 as usize).map_or(&[], |name| texts.bytes_of(name.place))
 }
 
 impl Interner {
@@ -37,18 +40,41 @@ impl Interner {
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<Sym> {
-        self.by_text.get_by(|sym| self.text(*sym).cmp(text)).map(|(sym, ())| *sym)
+        let order = |sym: &Sym| bytes_of(&self.slots, &self.texts, *sym).cmp(text.as_bytes());
+        self.recalled(text).or_else(|| self.by_text.get_by(order).map(|(sym, ())| *sym))
+    }
+
+    fn recalled(&self, text: &str) -> Option<Sym> {
+        let is = |sym: &Sym| bytes_of(&self.slots, &self.texts, *sym) == text.as_bytes();
+        self.recent.into_iter().flatten().find(is).filter(|_| !text.is_empty())
+    }
+
+    fn recall(&mut self, sym: Sym) {
+        let [last, before] = self.recent;
+        self.recent = [Some(sym), if last == Some(sym) { before } else { last }];
     }
 
     pub(crate) fn text(&self, sym: Sym) -> &str {
-        text_of(&self.slots, &self.texts, sym)
+        self.slots.get(sym.0 as usize).map_or("", |name| self.texts.get(name.place))
     }
 
     pub(crate) fn intern(&mut self, text: &str) -> Result<Sym, Refusal> {
-        if let Some(sym) = self.find(text) {
+        if let Some(sym) = self.recalled(text) {
+            self.recall(sym);
             self.retain(sym);
             return Ok(sym);
         }
+        let order = |sym: &Sym| bytes_of(&self.slots, &self.texts, *sym).cmp(text.as_bytes());
+        let (run, place) = self.by_text.find_by(order);
+        let at = match place {
+            Ok(at) => {
+                let sym = self.by_text.key_at((run, at)).ok_or(Refusal::Names)?;
+                self.recall(sym);
+                self.retain(sym);
+                return Ok(sym);
+            }
+            Err(at) => at,
+        };
         if self.by_text.len() >= self.max {
             return Err(Refusal::Names);
         }
@@ -60,8 +86,8 @@ impl Interner {
             Some(slot) => *slot = name,
             None => self.slots.push(name),
         }
-        let (slots, texts) = (&self.slots, &self.texts);
-        self.by_text.insert_by(sym, (), |other| text_of(slots, texts, *other).cmp(text));
+        self.by_text.insert_at((run, at), sym, ());
+        self.recall(sym);
         self.clear();
         Ok(sym)
     }
@@ -86,8 +112,8 @@ impl Interner {
             let gone = self.slots.get(sym.0 as usize).filter(|n| n.refs == 0 && !n.place.is_none());
             let Some(place) = gone.map(|name| name.place) else { continue };
             let (slots, texts) = (&self.slots, &self.texts);
-            let text = texts.get(place);
-            self.by_text.remove_by(|other| text_of(slots, texts, *other).cmp(text));
+            let text = texts.bytes_of(place);
+            self.by_text.remove_by(|other| bytes_of(slots, texts, *other).cmp(text));
             if let Some(slot) = self.slots.get_mut(sym.0 as usize) {
                 slot.place = Place::NONE;
             }

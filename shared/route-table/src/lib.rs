@@ -16,7 +16,6 @@ extern crate alloc;
 mod mutant;
 
 mod arena;
-mod dense;
 mod error;
 mod fixed;
 mod heap;
@@ -29,7 +28,7 @@ mod store;
 mod table;
 mod texts;
 
-pub use dense::DenseMap;
+pub use catalyst_dense::DenseMap;
 pub use error::Refusal;
 pub use fixed::Fixed;
 pub use heap::Heap;

@@ -50,12 +50,14 @@ pub(crate) struct Texts {
 impl Texts {
     /// The text of a place.
     pub(crate) fn get(&self, place: Place) -> &str {
+        core::str::from_utf8(self.bytes_of(place)).unwrap_or("")
+    }
+
+    /// The same to compare: its bytes have the order of the text, and a search need not check each that it passes.
+    pub(crate) fn bytes_of(&self, place: Place) -> &[u8] {
         let start = usize::from(place.at);
-        let bytes = self
-            .pages
-            .get(place.page as usize)
-            .and_then(|p| p.bytes.get(start..start + usize::from(place.len)));
-        bytes.and_then(|bytes| core::str::from_utf8(bytes).ok()).unwrap_or("")
+        let page = self.pages.get(place.page as usize);
+        page.and_then(|p| p.bytes.get(start..start + usize::from(place.len))).unwrap_or_default()
     }
 
     /// Takes a text of 1 to 255 bytes; `None` for others.

@@ -10,6 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use catalyst_dense::DenseMap;
 use catalyst_names::{NodeName, OriginId, Protocol, ServiceName};
 
 use crate::limits::Limits;
@@ -84,8 +85,8 @@ impl core::error::Error for Full {}
 #[derive(Clone, Debug)]
 pub struct ForwardTable {
     limits: Limits,
-    /// By name; as long as the name is, for a tree keeps room for eleven keys at once.
-    services: BTreeMap<Box<str>, Entry>,
+    /// By name.
+    services: DenseMap<Box<str>, Entry>,
     peers: BTreeSet<Arc<NodeName>>,
     origins: BTreeSet<Arc<OriginId>>,
     grants: BTreeMap<NodeName, BTreeSet<ServiceName>>,
@@ -145,7 +146,7 @@ impl ForwardTable {
     pub fn new(limits: Limits) -> Self {
         ForwardTable {
             limits,
-            services: BTreeMap::new(),
+            services: DenseMap::new(),
             peers: BTreeSet::new(),
             origins: BTreeSet::new(),
             grants: BTreeMap::new(),
@@ -159,6 +160,18 @@ impl ForwardTable {
         self.limits.endpoints
     }
 
+    /// The table's copy of an origin's id, for an [`Endpoint`]; one of its own when no endpoint names it yet.
+    #[must_use]
+    pub fn origin(&self, origin: &OriginId) -> Arc<OriginId> {
+        self.origins.get(origin).map_or_else(|| Arc::new(origin.clone()), Arc::clone)
+    }
+
+    /// The same of a neighbour's name.
+    #[must_use]
+    pub fn peer(&self, peer: &NodeName) -> Arc<NodeName> {
+        self.peers.get(peer).map_or_else(|| Arc::new(peer.clone()), Arc::clone)
+    }
+
     /// Sets a service's endpoints, best first, in place of what it had. Returns how many were left out because
     /// there were more than [`Limits::endpoints`].
     ///
@@ -170,7 +183,8 @@ impl ForwardTable {
         protocol: Protocol,
         endpoints: impl IntoIterator<Item = Endpoint>,
     ) -> Result<usize, Full> {
-        if !self.services.contains_key(service.as_str()) && self.services.len() >= self.limits.services {
+        let (run, place) = self.services.find_by(|name| (**name).cmp(service.as_str()));
+        if place.is_err() && self.services.len() >= self.limits.services {
             return Err(Full { what: "services", limit: self.limits.services });
         }
         let mut endpoints = endpoints.into_iter();
@@ -186,12 +200,12 @@ impl ForwardTable {
         }
         let left_out = endpoints.count();
         let entry = Entry { protocol, endpoints: kept.into_boxed_slice() };
-        match self.services.get_mut(service.as_str()) {
-            Some(known) => {
-                let old = core::mem::replace(known, entry);
-                self.forget(old);
+        match place {
+            Ok(at) => {
+                let old = self.services.replace_at((run, at), entry);
+                old.into_iter().for_each(|old| self.forget(old));
             }
-            None => drop(self.services.insert(Box::from(service.as_str()), entry)),
+            Err(at) => self.services.insert_at((run, at), Box::from(service.as_str()), entry),
         }
         Ok(left_out)
     }
@@ -219,7 +233,7 @@ impl ForwardTable {
 
     /// Takes a service away. Its grants stay: they are about permission, not about reachability.
     pub fn remove(&mut self, service: &ServiceName) -> bool {
-        let old = self.services.remove(service.as_str());
+        let old = self.services.remove_by(|name| (**name).cmp(service.as_str()));
         let was = old.is_some();
         old.into_iter().for_each(|old| self.forget(old));
         was
@@ -291,7 +305,8 @@ impl ForwardTable {
         {
             return Err(Refusal::NotPermitted);
         }
-        let entry = self.services.get(service.as_str()).ok_or(Refusal::NoSuchService)?;
+        let (_, entry) =
+            self.services.get_by(|name| (**name).cmp(service.as_str())).ok_or(Refusal::NoSuchService)?;
         let filter = Filter { from: from.neighbour(), origin, may_go_on: hop_limit > 0 };
         let all = &*entry.endpoints;
         if let Some((at, best)) = drawn(all, filter, draw) {

@@ -27,8 +27,12 @@ const TABLE: &[(&str, May)] = &[
     ("catalyst-names", May::Use(&[])),
     // Only with the feature `mutants`, which no product has.
     ("catalyst-mutants", May::Use(&[])),
+    ("catalyst-dense", May::Use(&[])),
     ("catalyst-wire", May::Use(&["catalyst-names"])),
-    ("catalyst-route-table", May::Use(&["catalyst-mutants", "catalyst-names", "catalyst-wire"])),
+    (
+        "catalyst-route-table",
+        May::Use(&["catalyst-dense", "catalyst-mutants", "catalyst-names", "catalyst-wire"]),
+    ),
     ("catalyst-policy", May::Use(&["catalyst-mutants", "catalyst-names", "catalyst-wire"])),
     ("catalyst-peering", May::Use(&["catalyst-mutants", "catalyst-names", "catalyst-wire"])),
     (
@@ -44,7 +48,7 @@ const TABLE: &[(&str, May)] = &[
     ),
     ("catalyst-identity", May::Use(&["catalyst-names"])),
     ("catalyst-http1", May::Use(&[])),
-    ("catalyst-tunnel", May::Use(&["catalyst-names", "catalyst-wire"])),
+    ("catalyst-tunnel", May::Use(&["catalyst-dense", "catalyst-names", "catalyst-wire"])),
     ("catalyst-transport", May::Use(&["catalyst-wire", "catalyst-identity", "catalyst-tunnel"])),
     ("catalyst-store", May::Use(&["catalyst-names", "catalyst-wire"])),
     (
