@@ -6,13 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use async_channel::Sender;
 use catalyst_transport::{Event, Limits, LinkProfile, Transport, TransportConfig};
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 
 use crate::org::Org;
 
 /// Starts it for a node of `org` on loopback, with its tasks on `runtime`.
 pub fn start(
-    runtime: &Runtime,
+    runtime: &Handle,
     org: &Org,
     name: &str,
     listen: bool,

@@ -66,7 +66,7 @@ impl Node {
     pub fn start(org: &Org, name: &str, neighbours: &[Neighbour<'_>], watcher: Watcher) -> Result<Node> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (events, inputs) = bounded(Limits::EVENTS);
-        let transport = link::start(&runtime, org, name, true, events)?;
+        let transport = link::start(runtime.handle(), org, name, true, events)?;
         let own = org.name(name)?;
         let settings = Settings {
             name: own.clone(),

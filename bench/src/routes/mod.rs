@@ -5,6 +5,7 @@ mod alone;
 mod bare;
 mod bgp;
 mod bird;
+mod one_thread;
 mod ours;
 mod relay;
 mod seen;

@@ -26,7 +26,7 @@ impl Relay {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let (events, inputs) = bounded(256);
         let own = org.name("middle")?;
-        let transport = link::start(&runtime, org, "middle", true, events)?;
+        let transport = link::start(runtime.handle(), org, "middle", true, events)?;
         let at = transport.local_addr();
         let hello = open(&own, "")?;
         runtime.spawn(async move {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::bare;
+use super::one_thread::OneThread;
 use super::ours::nearly_at_rest;
 use super::seen::Seen;
 use super::speaker::{Speaker, service};
@@ -47,6 +48,8 @@ pub fn run(binaries: &Binaries, report: &mut Report) -> Result<()> {
     wait("the table", || Ok((admin.status()?.routes.0 == SERVICES).then_some(())))?;
     let before = proc::memory(pid)?.resident;
     let (first, all) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    // A thousand threads would wait for each other.
+    let thread = OneThread::start()?;
     let mut crowd = Vec::with_capacity(SESSIONS);
     for (n, name) in names.iter().enumerate() {
         let (first, all) = (first.clone(), all.clone());
@@ -58,7 +61,8 @@ pub fn run(binaries: &Binaries, report: &mut Report) -> Result<()> {
         });
         let own = (1..WANTED).map(|k| service(1 + (n * WANTED + k) % (SERVICES - 1)));
         let wanted = std::iter::once(service(0)).chain(own).collect();
-        crowd.push(Speaker::interested(&org, name, at, wanted, watch).with_context(|| name.clone())?);
+        crowd
+            .push(Speaker::interested(&thread, &org, name, at, wanted, watch).with_context(|| name.clone())?);
     }
     let come = || all.load(Ordering::Relaxed);
     wait("all tables", || Ok((all.load(Ordering::Relaxed) >= SESSIONS * WANTED).then_some(())))

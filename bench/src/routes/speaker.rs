@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver as Told, Sender as Tell, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
@@ -18,8 +17,8 @@ use catalyst_wire::{
     Notify, NotifyCode, Open, Path, Reader, Update, UpdateWriter, Withdrawn, Writer, small,
     update::write_entry,
 };
-use futures_lite::future;
 
+use super::one_thread::OneThread;
 use super::seen::{Seen, Watch};
 use crate::link;
 use crate::org::Org;
@@ -92,9 +91,8 @@ pub struct Speaker {
     orders: Sender<(SessionId, Bytes)>,
     /// When it sent the last of them.
     sent: Arc<Mutex<Option<Instant>>>,
-    /// Ends the thread that all of this runs on.
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// What all of this runs on.
+    _thread: Arc<OneThread>,
 }
 
 /// The service of this number.
@@ -153,11 +151,12 @@ impl Speaker {
     /// empty: it has none.
     pub fn connect(org: &Org, name: &str, mesh: &str, middle: SocketAddr, watch: Watch) -> Result<Speaker> {
         let hello = open(&org.name(name)?, mesh)?;
-        Self::start(org, name, hello, middle, watch)
+        Self::start(OneThread::start()?, org, name, hello, middle, watch)
     }
 
-    /// One that wants these services and no others.
+    /// One that wants these services and no others. Many of them share a thread.
     pub fn interested(
+        thread: &Arc<OneThread>,
         org: &Org,
         name: &str,
         middle: SocketAddr,
@@ -166,7 +165,7 @@ impl Speaker {
     ) -> Result<Speaker> {
         let can = Capabilities::INTEREST | Capabilities::INTERESTED;
         let hello = open_with(&org.name(name)?, "", can)?;
-        let mut speaker = Self::start(org, name, hello, middle, watch)?;
+        let mut speaker = Self::start(thread.clone(), org, name, hello, middle, watch)?;
         let mut buf = vec![0; HEADER + WireLimits::FRAME_BODY];
         let patterns = wanted.iter().map(String::as_str);
         let (frame, fit) = Interest::write(Some(patterns), &mut buf).map_err(|e| anyhow!("{e}"))?;
@@ -176,13 +175,18 @@ impl Speaker {
         Ok(speaker)
     }
 
-    fn start(org: &Org, name: &str, hello: Bytes, middle: SocketAddr, mut watch: Watch) -> Result<Speaker> {
-        // One thread, so that what is measured is the node and not how these tasks find each other.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    fn start(
+        thread: Arc<OneThread>,
+        org: &Org,
+        name: &str,
+        hello: Bytes,
+        middle: SocketAddr,
+        mut watch: Watch,
+    ) -> Result<Speaker> {
         let (events, inputs) = bounded(256);
         let own = org.name(name)?;
-        let transport = link::start(&runtime, org, name, false, events)?;
-        let inside = runtime.enter();
+        let transport = link::start(&thread.handle, org, name, false, events)?;
+        let inside = thread.handle.enter();
         transport.set_peer(DialTarget {
             name: org.name("middle")?,
             address: Some(middle.to_string()),
@@ -227,18 +231,11 @@ impl Speaker {
                 }
             }
         };
-        let (stop, stopped) = bounded::<()>(1);
-        let thread = std::thread::spawn(move || {
-            runtime.spawn(singles);
-            runtime.block_on(future::or(work, async {
-                // An error: whoever would say it has gone.
-                let _ = stopped.recv().await;
-            }));
-        });
+        thread.handle.spawn(work);
+        thread.handle.spawn(singles);
         let session = is_up.recv_timeout(PATIENCE).context("no session")?;
-        let (stop, thread) = (Some(stop), Some(thread));
         let mut speaker =
-            Speaker { name: own, transport, session, credit, left: 0, orders, sent, stop, thread };
+            Speaker { name: own, transport, session, credit, left: 0, orders, sent, _thread: thread };
         speaker.left = speaker.credit.recv_timeout(PATIENCE)? - said - RESERVE;
         // Its table is complete: there is nothing in it yet.
         let mut buf = [0; 16];
@@ -297,15 +294,5 @@ impl Speaker {
         let start = Instant::now();
         self.transport.close(self.session, Some(Bytes::copy_from_slice(last)));
         Ok(start)
-    }
-}
-
-impl Drop for Speaker {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there has been printed.
-            let _ = thread.join();
-        }
     }
 }
