@@ -44,6 +44,7 @@ impl<S: Store> State<S> {
                         let best = if mutant!(WithdrawsBest) { self.table.best(key) } else { None };
                         let neighbour = best.map_or(neighbour, |(best, _)| best.best);
                         self.count_change(neighbour, Some(key), None, &mut changes);
+                        self.falls_silent(key, neighbour);
                         self.take(neighbour, key, &mut changes);
                     }
                 }

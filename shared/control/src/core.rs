@@ -293,9 +293,10 @@ impl<S: Store> Core<S> {
         for plugin in &self.propagation {
             plugin.evaluate(&self.state, changes, &mut marks);
         }
-        let (matched, list) = marks.settle();
+        let (matched, mut list) = marks.settle();
         matched.into_iter().for_each(|rule| self.state.exports.matched(rule));
         let mut telling = if patient { self.put_off(&list) } else { Telling::default() };
+        self.withhold(&mut list, changes);
         let mut touched = BTreeSet::new();
         let most = self.state.settings.limits.origins;
         // A grant that goes and comes back within one step must not cut flows: only the sum counts.
@@ -372,7 +373,8 @@ impl<S: Store> Core<S> {
         let ages = self.ages.first().map(|(at, _)| *at);
         let at_once = (!self.looking.is_empty() || PIECES && self.walk.is_some()).then_some(self.last);
         let held = self.state.hold_down.due().filter(|_| NUMBERED);
-        let others = self.state.flaps.due().into_iter().chain(held).chain(self.pause_due());
+        let others =
+            self.state.flaps.due().into_iter().chain(held).chain(self.pause_due()).chain(self.withheld_due());
         sessions.into_iter().chain(ages).chain(at_once).chain(others).min()
     }
 }

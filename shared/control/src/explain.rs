@@ -327,6 +327,10 @@ impl<S: Store> Core<S> {
                 Some(session) if self.groups().is_crowded_out(session, key) => {
                     Some(Denied::Crowded.to_string())
                 }
+                #[cfg(feature = "transit")]
+                Some(_) if kind == GroupKind::Internal && self.state().withheld.holds(key) => {
+                    Some("not for some seconds: another way was lost, and it has one of its own".to_string())
+                }
                 Some(session) if !self.groups().is_announced(session, key) => {
                     Some("kept back by a plugin".to_string())
                 }

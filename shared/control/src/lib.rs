@@ -71,6 +71,10 @@ mod walk;
 mod walks;
 #[cfg(feature = "watch")]
 mod watch_row;
+#[cfg(feature = "transit")]
+mod withheld;
+#[cfg(feature = "transit")]
+mod withholding;
 mod words;
 
 pub use crate::core::{Core, LOST};

@@ -86,6 +86,20 @@ impl Limits {
     pub const PAUSED: usize = 4_096;
     /// How long after a telling better news of the same key may wait, in milliseconds: longer than most ways around take.
     pub const PAUSE_MS: u64 = 200;
+    /// Keys whose ways are withheld at a time (ADR 0043). When full: those of further ones are told at once, as before. Not on the edge.
+    pub const WITHHELD: usize = 4_096;
+    /// How long such a way is withheld after the last that was lost, in milliseconds: longer than the hold time of most links, so that
+    /// who has the same loss to notice has noticed it.
+    pub const WITHHELD_MS: u64 = 5_000;
+    /// How long it is withheld in all, in milliseconds, whatever else is lost.
+    pub const WITHHELD_MAX_MS: u64 = 15_000;
+    /// With so many neighbours that have ways of their own: where there are fewer, they are tried out soon.
+    pub const WITHHELD_WAYS: usize = 3;
+    /// How long it is remembered that a neighbour took back a way of its own, in milliseconds.
+    pub const FALLEN_MS: u64 = 15_000;
+    /// Ways that neighbours took back within [`Limits::FALLEN_MS`]. When full: the oldest is forgotten, and what its neighbour
+    /// might need is told at once.
+    pub const FALLEN: usize = 16_384;
     /// Routes whose changes are counted at a time, or a sixteenth of `routes_per_peer` if that is less. When full: of
     /// the neighbour that has most, the one that has been at rest for longest is forgotten, and ranks as before.
     pub const FLAPS: usize = 1_024;
@@ -186,6 +200,15 @@ impl Limits {
         if cfg!(feature = "transit") { Self::PAUSED * Self::PAUSE } else { 0 }
     }
 
+    /// One withheld way, or one way that was taken back: what is known of it, and its place in the order of time.
+    const WITHHOLDING: usize = 128;
+
+    /// The most memory of ways that are not told for a while, in bytes. Nothing in a build that passes nothing on.
+    #[must_use]
+    pub const fn withheld() -> usize {
+        if cfg!(feature = "transit") { (Self::WITHHELD + Self::FALLEN) * Self::WITHHOLDING } else { 0 }
+    }
+
     /// The most memory of a neighbour's session with an interest, in bytes: it may match everything.
     fn interested(&self) -> usize {
         WireLimits::INTEREST_BYTES + WireLimits::INTEREST * Self::PATTERN + self.routes_per_peer * Self::HELD
@@ -200,6 +223,7 @@ impl Limits {
             + (self.routes_per_peer + self.tombstones) * 256
             + Self::news()
             + Self::pauses()
+            + Self::withheld()
             + self.flaps() * (512 + 8 * Self::FLAP_CHANGES as usize))
             .saturating_add(self.bytes_per_peer)
     }

@@ -1,5 +1,7 @@
 //! No pause before better news: a node that passes nothing on has nobody to spare it to (ADR 0039).
 
+use alloc::vec::Vec;
+
 use catalyst_route_table::{Rank, RouteKey, Store, Sym};
 
 use crate::changes::Changes;
@@ -14,6 +16,8 @@ impl<S: Store> State<S> {
 
     pub(crate) fn overtook(&mut self, _: RouteKey) {}
 
+    pub(crate) fn falls_silent(&mut self, _: RouteKey, _: Sym) {}
+
     pub(crate) fn shaken(&mut self, _: &mut Changes) {}
 }
 
@@ -22,6 +26,8 @@ impl<S: Store> Core<S> {
         Telling::default()
     }
 
+    pub(crate) fn withhold(&mut self, _: &mut Vec<Mark>, _: &Changes) {}
+
     pub(crate) fn were_told(&mut self, _: &Changes, _: &Telling) {}
 
     pub(crate) fn forget_told(&mut self) {}
@@ -29,6 +35,14 @@ impl<S: Store> Core<S> {
     pub(crate) fn tick_pauses(&mut self, _: Now) {}
 
     pub(crate) fn end_pauses(&mut self) {}
+
+    pub(crate) fn tick_withheld(&mut self, _: Now) {}
+
+    pub(crate) fn end_withholding(&mut self) {}
+
+    pub(crate) fn withheld_due(&self) -> Option<u64> {
+        None
+    }
 
     pub(crate) fn pause_due(&self) -> Option<u64> {
         None

@@ -79,17 +79,18 @@ impl<S: Store> Core<S> {
 
     /// Neighbours hold the best of all these keys, but for those that wait; of some they have just been told.
     pub(crate) fn were_told(&mut self, changes: &Changes, telling: &Telling) {
-        let State { pauses, table, now, .. } = &mut self.state;
+        let State { pauses, table, withheld, now, .. } = &mut self.state;
         if !pauses.is_empty() {
             let is_told = |change: &&Change| change.best_changed && !telling.waits.contains(&change.key);
             for change in changes.routes.iter().filter(is_told) {
-                match table.store().best(change.key) {
+                match table.store().best(change.key).filter(|_| !withheld.holds(change.key)) {
                     Some(best) => pauses.settle(change.key, best.best),
                     None => pauses.forget(change.key),
                 }
             }
         }
-        for key in telling.tells.iter().filter(|key| !telling.waits.contains(*key)) {
+        let is_told = |key: &&RouteKey| !telling.waits.contains(*key) && !withheld.holds(**key);
+        for key in telling.tells.iter().filter(is_told) {
             if let Some(best) = table.store().best(*key) {
                 pauses.told(*key, best.best, *now);
             }
@@ -115,7 +116,8 @@ impl<S: Store> Core<S> {
         self.tell_best(keys);
     }
 
-    fn tell_best(&mut self, keys: Vec<RouteKey>) {
+    /// Tells what is best of these keys now.
+    pub(crate) fn tell_best(&mut self, keys: Vec<RouteKey>) {
         let routes = keys.into_iter().filter_map(|key| self.state.again(key)).collect();
         if !mutant!(PausedForgotten) {
             self.retell(&Changes { routes, ..Changes::default() });

@@ -264,6 +264,9 @@ impl<S: Store> Core<S> {
                     self.unexpect(&name);
                 }
                 let (group, build) = self.groups.join(&kind, session, sym);
+                if kind == GroupKind::Internal {
+                    self.end_withholding();
+                }
                 // What the group has already; what it gets by the new member is granted to all of it.
                 if !absent {
                     self.groups.granted(session).into_iter().for_each(|s| self.grant(sym, s, true));
@@ -427,6 +430,7 @@ impl<S: Store> Core<S> {
         self.tick_flaps(now);
         self.tick_hold_down(now);
         self.tick_pauses(now);
+        self.tick_withheld(now);
         while let Some((at, session)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.timers.remove(&(at, session));
             let Some(link) = self.links.get_mut(&session) else { continue };

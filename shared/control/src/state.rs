@@ -248,6 +248,9 @@ pub struct State<S> {
     /// What neighbours were told of late.
     #[cfg(feature = "transit")]
     pub(crate) pauses: crate::pause::Pauses,
+    /// Ways that are not told for a while.
+    #[cfg(feature = "transit")]
+    pub(crate) withheld: crate::withheld::Withheld,
     /// Routes that have changed of late.
     pub(crate) flaps: Flaps,
     /// While rules that have changed are not in force for all routes.
@@ -280,6 +283,8 @@ impl<S: Store> State<S> {
             news: NewsOf::new(),
             #[cfg(feature = "transit")]
             pauses: Default::default(),
+            #[cfg(feature = "transit")]
+            withheld: Default::default(),
             flaps: Flaps::default(),
             judging: None,
             now: 0,

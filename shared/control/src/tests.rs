@@ -36,4 +36,6 @@ mod visibility;
 #[cfg(feature = "transit")]
 mod walks;
 #[cfg(feature = "transit")]
+mod withheld;
+#[cfg(feature = "transit")]
 mod words;

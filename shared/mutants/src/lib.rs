@@ -105,9 +105,11 @@ mutants! {
     LocalPrefLeaves, Export, "local_pref is told across the border.";
     PauseBeginsAnew, Export, "With each better way the pause before it is told begins anew.";
     PauseEndless, Export, "The pause before better news never ends.";
+    NeedUnasked, Export, "What takes the place of a lost way is withheld from neighbours that have no other, too.";
     PausedForgotten, Export, "Better news that waited is not told when the pause is over.";
     NobodyMovesUp, Export, "A way that another organisation was not told of stays unsaid when one that it was told of goes.";
     OriginsUnbounded, Export, "Another organisation is told all ways to a service of a third.";
+    WithheldForEver, Export, "A way that is withheld is never told.";
     MarkUnset, Export, "Customers and peers are told routes without the only-to-customer mark.";
 
     ComesBackSent, LoopCheck, "A route is told to an organisation that is in its path.";
@@ -118,6 +120,9 @@ mutants! {
     OwnOrgTaken, LoopCheck, "What has passed this organisation is taken in all the same.";
 
     BadNewsPauses, Withdraw, "A way that was told and is gone may wait as better news does, if there is another.";
+    FallenForgotten, Withdraw, "Who took back its way a moment ago counts as one that never had any.";
+    NothingWithheld, Withdraw, "What takes the place of a lost way is told at once, whoever has ways of its own.";
+    WithheldStands, Withdraw, "A lost way is not taken back while what takes its place is withheld.";
     NewsUntold, Withdraw, "Neighbours are not told whose words are overtaken.";
     NewsUnheard, Withdraw, "News of what is overtaken is not listened to.";
     OvertakenForEver, Withdraw, "A route that was overtaken stays so while its neighbour says nothing else.";

@@ -115,6 +115,9 @@ impl Net {
         if exit == Exit::Stop {
             self.feed(node, &Event::Stop);
         }
+        // What it offered goes with it.
+        let gone: Vec<_> = self.nodes[node].services.keys().cloned().collect();
+        gone.iter().for_each(|label| self.changed_at_home(node, label.as_str()));
         let place = &mut self.nodes[node];
         if exit == Exit::Rewind && place.core.is_some() {
             place.incarnation -= 1;

@@ -74,6 +74,7 @@ impl Net {
         }
         self.shadow_after(node);
         self.pauses_end(node);
+        self.withheld_end(node);
         self.set_tick(node);
     }
 

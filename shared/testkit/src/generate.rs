@@ -40,8 +40,8 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     // Every way to a service of a third organisation is a route of its own: in a dense network there are too many.
     let transit = orgs.len() > 2 && count <= 8 && shape != Shape::Mesh && rng.percent(60);
     let mut nodes = nodes(&mut rng, &orgs, count, transit);
-    if count > 16 {
-        // Everyone holds a route of everyone, or of a long path: more than fits.
+    if count > 16 || count > 8 && shape == Shape::Mesh && orgs.len() > 1 {
+        // Everyone holds a route of everyone, or of a long path: more than fits. Beyond a border one for each way over it.
         nodes.iter_mut().for_each(|node| node.store = StoreKind::Heap);
     }
     let edges = shape.edges(&mut rng, count);
@@ -61,6 +61,12 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     }
     if count > shape.most_that_die() {
         plan.epochs.iter_mut().for_each(|epoch| epoch.retain(|(_, fault)| !matches!(fault, Fault::Down(..))));
+    }
+    // Where nothing else happens, they may be many. By a chance of its own: all else stays as it is.
+    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x0064_6561_7468);
+    if shape == Shape::Mesh && orgs.len() == 1 && chance.percent(60) {
+        let deaths = script::deaths(&mut chance, &plan);
+        plan.epochs.push(deaths);
     }
     plan
 }

@@ -54,6 +54,7 @@ mod shape;
 mod sum;
 mod traffic;
 mod watch;
+mod withheld;
 
 pub use campaign::{Campaign, Outcome, failed_once, one};
 pub use clock::Clock;

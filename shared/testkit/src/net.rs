@@ -245,6 +245,7 @@ impl Net {
             rules_changed: 0,
             paused: BTreeMap::new(),
             cut: None,
+            withheld: BTreeMap::new(),
         });
         let node = self.nodes.len() - 1;
         self.after(0, Due::Start { node });
@@ -302,6 +303,12 @@ impl Net {
             longest_circle: self.circles.longest,
             ..self.stats
         }
+    }
+
+    /// Routes announced and withdrawn in UPDATE frames since the epoch began.
+    #[must_use]
+    pub fn elements(&self) -> u64 {
+        self.elements
     }
 
     /// Promises that were broken.

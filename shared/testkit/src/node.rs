@@ -33,6 +33,8 @@ pub struct Node {
     pub(crate) paused: BTreeMap<Name, u64>,
     /// While rules are all that changes: what neighbours might use and may no longer.
     pub(crate) cut: Option<BTreeSet<(NodeName, ServiceName)>>,
+    /// What it uses and tells nobody inside, and since when.
+    pub(crate) withheld: BTreeMap<Name, u64>,
 }
 
 impl Node {

@@ -60,6 +60,7 @@ impl Net {
 
     /// Whether some node has yet to tell what waits.
     pub(crate) fn is_pausing(&self) -> bool {
-        self.nodes.iter().any(|node| node.core.is_some() && !node.paused.is_empty())
+        let waits = |node: &crate::node::Node| !node.paused.is_empty() || !node.withheld.is_empty();
+        self.nodes.iter().any(|node| node.core.is_some() && waits(node))
     }
 }

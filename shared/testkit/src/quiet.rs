@@ -10,8 +10,9 @@ use crate::net::{Due, Net};
 use crate::traffic::is_keepalive;
 
 /// A network comes to rest within this time after the last thing that happened to it, in milliseconds: the longest
-/// hold time of a random network, the longest pause between dials, and half as much again.
-const PATIENCE: u64 = 20_000;
+/// hold time of a random network, the longest pause between dials, half as much again, and the longest time that ways are
+/// withheld.
+const PATIENCE: u64 = 40_000;
 /// Frames for every link and key that a network may need to come to rest; paths that are tried one after the other
 /// in a dense network inside one organisation take some ninety.
 const FRAMES: u64 = 200;

@@ -26,6 +26,23 @@ pub(crate) fn epochs(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], transit: bool) 
         .collect()
 }
 
+/// Nodes die, and nothing else happens: those that offer something, if there are any.
+pub(crate) fn deaths(chance: &mut Rng, plan: &Plan) -> Vec<(u64, Fault)> {
+    let mut nodes: Vec<usize> =
+        (0..plan.nodes.len()).filter(|n| !plan.nodes[*n].services.is_empty()).collect();
+    let span = chance.one_of([0, 50, 3_000]);
+    let mut deaths: Vec<(u64, Fault)> = Vec::new();
+    for _ in 0..chance.one_of([1, 1, 1, 2]) {
+        if !nodes.is_empty() {
+            let node = nodes.swap_remove(chance.index(nodes.len()));
+            let exit = chance.one_of([Exit::Stop, Exit::Kill, Exit::Power, Exit::Power]);
+            deaths.push((chance.between((0, span)), Fault::Down(node, exit, None)));
+        }
+    }
+    deaths.sort_by_key(|(ms, _)| *ms);
+    deaths
+}
+
 /// Some of the lies are about the numbers of words, and some nodes go back to a snapshot. By a chance of its own: all else
 /// stays as it is.
 pub(crate) fn misnumber(chance: &mut Rng, epochs: &mut [Vec<(u64, Fault)>]) {

@@ -104,6 +104,8 @@ pub(crate) struct Shadow {
     pub(crate) rows: BTreeMap<Name, Row>,
     /// What went, and may not be gone.
     pub(crate) leaving: Leaving,
+    /// When the neighbour took back what it had told, at last.
+    pub(crate) taken_back: BTreeMap<Name, u64>,
     /// The established session, as the node itself says.
     pub(crate) session: Option<u64>,
     pub(crate) synced: bool,
@@ -230,6 +232,9 @@ impl Shadow {
         self.refused.remove(key);
         let left = self.leaving.told(key);
         self.changes(key, None, left.as_ref(), now);
+        if self.rows.contains_key(key) {
+            self.taken_back.insert(key.clone(), now);
+        }
         self.remove(key);
     }
 

@@ -79,9 +79,9 @@ impl Shape {
         match self {
             // Every node holds every route from every other.
             Shape::Mesh if orgs == 1 && rare => 24,
-            Shape::Mesh if orgs == 1 => 12,
-            // Each of them hears of each way over the border, and loses it at another moment than the others do.
-            Shape::Mesh => 8,
+            // Each of them hears of each way over the border.
+            Shape::Mesh if rare => 16,
+            Shape::Mesh => 12,
             Shape::Grid => 40,
             Shape::DualHomed => 60,
             // Paths of more than 32 nodes cannot be written down: beyond, nothing new is tried.
@@ -90,11 +90,11 @@ impl Shape {
         }
     }
 
-    /// The most nodes of a network in which nodes die. Where more of them have many ways to each other, each tries those
-    /// of the others that have not noticed yet: a run would take minutes.
+    /// The most nodes of a network in which nodes die among other faults. Where more of them have many ways to each other, and some
+    /// have none but those of others, each tries the ways of those that have not noticed yet: a run would take minutes.
     pub(crate) fn most_that_die(self) -> usize {
         match self {
-            Shape::Mesh => 8,
+            Shape::Mesh => 12,
             Shape::Grid => 24,
             Shape::DualHomed => 32,
             _ => usize::MAX,

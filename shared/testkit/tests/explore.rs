@@ -4,9 +4,11 @@
 
 mod common;
 
-use catalyst_testkit::{Fault, LinkPlan, Net};
+use catalyst_control::Limits;
+use catalyst_policy::Role;
+use catalyst_testkit::{Exit, Fault, LinkPlan, Net, NodePlan, Noticed};
 
-use common::{down, node, rest, up};
+use common::{acme, agreement, best, border, down, export, hops, import, node, rest, until, up};
 
 /// Everyone with everyone, with delays between these.
 fn mesh(count: usize, delay: (u64, u64)) -> Net {
@@ -44,5 +46,133 @@ fn a_full_mesh_hears_bad_news_once() {
         for (what, ratio) in [("worse", worse), ("better", better), ("gone", gone)] {
             assert!(ratio <= 400, "{count} nodes, delays {delay:?}: {ratio} hundredths a link for {what}");
         }
+    }
+}
+
+/// Everyone with everyone, with delays of 20 to 100 ms, and `s` at the first. Hold times by turns.
+fn mesh_with_holds(count: usize, holds: &[u32], patience: (u32, u64)) -> Net {
+    let mut net = Net::empty(1);
+    for n in 0..count {
+        let plan = node(&format!("n{n}.acme.example"));
+        net.add_node(NodePlan { restart_ms: patience.0, stale_max_ms: patience.1, mesh: true, ..plan });
+    }
+    for (at, ends) in (0..count).flat_map(|i| (0..i).map(move |j| [j, i])).enumerate() {
+        let mut plan = LinkPlan { delay: (20, 100), ..LinkPlan::new(ends) };
+        plan.sides.iter_mut().flatten().for_each(|side| side.hold_ms = holds[at * 7 % holds.len()]);
+        net.add_link(plan);
+    }
+    rest(&mut net);
+    net.apply(up(0, "s", 0));
+    rest(&mut net);
+    net
+}
+
+/// Routes told and withdrawn for each link since then, in hundredths.
+fn since(net: &Net, before: u64) -> u64 {
+    let count = net.nodes().len() as u64;
+    (net.elements() - before) * 100 / (count * (count - 1) / 2)
+}
+
+#[test]
+fn a_full_mesh_hears_of_a_death_once() {
+    for count in [8, 12, 16, 24] {
+        for holds in [&[3_000][..], &[900, 1_500, 3_000, 3_000, 9_000, 0]] {
+            for exit in [Exit::Power, Exit::Kill, Exit::Stop] {
+                let mut net = mesh_with_holds(count, holds, (0, 0));
+                let before = net.elements();
+                net.apply(Fault::Down(0, exit, None));
+                rest(&mut net);
+                let ratio = since(&net, before);
+                println!("{count} nodes, {} hold times, {exit:?}: {ratio} hundredths a link", holds.len());
+                assert!(ratio <= 200, "{count} nodes, {holds:?}, {exit:?}: {ratio} hundredths a link");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_mesh_that_waits_for_a_dead_node_hears_of_it_twice() {
+    for count in [8, 12, 16] {
+        let mut net = mesh_with_holds(count, &[3_000], (2_000, 20_000));
+        let before = net.elements();
+        net.apply(Fault::Down(0, Exit::Power, None));
+        net.run_for(15_000);
+        let aged = since(&net, before);
+        let before = net.elements();
+        net.run_for(30_000);
+        let gone = since(&net, before);
+        println!("{count} nodes: {aged} hundredths a link for what is stale, {gone} for what is gone");
+        assert!(aged > 0 && aged <= 400 && gone > 0 && gone <= 400, "{count} nodes: {aged}, {gone}");
+        rest(&mut net);
+    }
+}
+
+/// A full mesh of six, and a node that has a link with the second alone.
+fn mesh_and_a_leaf() -> Net {
+    let links: Vec<[usize; 2]> = (0..6).flat_map(|i| (0..i).map(move |j| [j, i])).chain([[1, 6]]).collect();
+    let mut net = acme(7, &links);
+    net.apply(up(0, "s", 0));
+    rest(&mut net);
+    net
+}
+
+#[test]
+fn a_single_link_that_breaks_costs_nobody_a_way() {
+    let mut net = mesh_and_a_leaf();
+    assert_eq!(hops(&net, 6, "s.acme.example"), ["b"]);
+    net.apply(Fault::Cut(0, Noticed::Both, 60_000));
+    let has_way = |net: &Net| !hops(net, 6, "s.acme.example").is_empty();
+    let around = |net: &Net| best(net, 6, "s.acme.example", "a").is_some_and(|(_, path)| path.len() == 3);
+    let took = until(&mut net, 100, "the way around", |net| {
+        assert!(has_way(net), "the leaf lost its way");
+        around(net)
+    });
+    assert!(took <= 10, "{took} ms");
+}
+
+#[test]
+fn who_loses_its_way_while_others_withhold_theirs_has_another() {
+    let links: Vec<[usize; 2]> = (0..6).flat_map(|i| (0..i).map(move |j| [j, i])).collect();
+    let mut net = acme(6, &links);
+    net.apply(up(0, "s", 0));
+    rest(&mut net);
+    // The links of the first with the others, all but the last.
+    for link in [0, 1, 3, 6] {
+        net.apply(Fault::Cut(link, Noticed::Both, 60_000));
+        net.run_for(500);
+    }
+    for node in 1..6 {
+        assert!(!hops(&net, node, "s.acme.example").is_empty(), "node {node} has no way");
+    }
+    net.run_for(2 * Limits::WITHHELD_MS);
+    assert!((0..6).all(|node| !hops(&net, node, "s.acme.example").is_empty()));
+}
+
+#[test]
+fn two_organisations_hear_once_that_a_service_went() {
+    for count in [8, 12, 16, 24] {
+        let mut net = Net::empty(1);
+        let orgs = ["acme.example", "bolt.example"];
+        for n in 0..count {
+            let (own, other) = (orgs[n % 2], orgs[1 - n % 2]);
+            let plan = node(&format!("n{n}.{own}"));
+            net.add_node(NodePlan { exports: export(other), imports: import(other), ..plan });
+        }
+        let terms = || Some(agreement(orgs[0], orgs[1], Role::Peer, 1_000));
+        for ends in (0..count).flat_map(|i| (0..i).map(move |j| [j, i])) {
+            let inside = ends[0] % 2 == ends[1] % 2;
+            let plan = if inside { LinkPlan::new(ends) } else { border(ends, [terms(), terms()]) };
+            net.add_link(LinkPlan { delay: (20, 100), ..plan });
+        }
+        rest(&mut net);
+        net.apply(up(0, "s", 0));
+        rest(&mut net);
+        let before = net.elements();
+        net.apply(down(0, "s"));
+        rest(&mut net);
+        // Beyond the border each way over it is a route of its own.
+        let ratio = since(&net, before) / (1 + count as u64 / 2);
+        println!("{count} nodes of 2 organisations: {ratio} hundredths a link and route");
+        assert!(ratio <= 400, "{count} nodes: {ratio} hundredths a link and route");
     }
 }

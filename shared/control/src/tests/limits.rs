@@ -284,7 +284,7 @@ fn notices_are_bounded_and_what_was_dropped_is_counted() {
 
 #[test]
 fn limits_say_what_they_cost() {
-    assert!(Limits::EDGE.max_bytes() - Limits::news() < 8 << 20);
+    assert!(Limits::EDGE.max_bytes() - Limits::news() - Limits::withheld() < 8 << 20);
     assert!(Limits::CLOUD.max_bytes() > Limits::EDGE.max_bytes());
     assert_eq!(Limits::default(), Limits::CLOUD);
 }

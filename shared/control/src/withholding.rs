@@ -1,0 +1,128 @@
+//! Which ways are used and not told for a while: those that take the place of a lost one, where nobody needs them (ADR 0043).
+
+use alloc::vec::Vec;
+
+use catalyst_policy::Relation;
+use catalyst_route_table::{RouteKey, Store, Sym};
+use catalyst_wire::words;
+
+use crate::changes::Changes;
+use crate::core::Core;
+use crate::export::{GroupId, GroupKind, Mark, parts};
+use crate::limits::Limits;
+use crate::now::Now;
+use crate::state::State;
+
+impl<S: Store> State<S> {
+    /// A neighbour is about to take back its way of a key, and there are others.
+    pub(crate) fn falls_silent(&mut self, key: RouteKey, neighbour: Sym) {
+        let usable = self.table.route(key, neighbour).is_some_and(|route| route.rank.eligible);
+        if usable && self.is_inside(neighbour) && self.table.candidates(key).nth(1).is_some() {
+            self.withheld.falls(key, neighbour, self.now);
+        }
+    }
+
+    fn is_inside(&self, neighbour: Sym) -> bool {
+        self.peer_by_sym(neighbour).is_some_and(|peer| peer.relation == Some(Relation::Internal))
+    }
+
+    /// Whether a way may be used as when it was chosen. One that no session confirms any more may not.
+    fn stands(&self, key: RouteKey, neighbour: Sym) -> bool {
+        let aged = || self.peer_by_sym(neighbour).is_some_and(|peer| peer.stale.is_some());
+        let route = self.table.route(key, neighbour);
+        route.is_some_and(|r| r.rank.eligible && !r.overtaken && !(r.rank.stale && aged()))
+    }
+}
+
+impl<S: Store> Core<S> {
+    /// Takes the announcements of ways that are withheld out of these marks.
+    pub(crate) fn withhold(&mut self, marks: &mut Vec<Mark>, changes: &Changes) {
+        if mutant!(NothingWithheld) {
+            return;
+        }
+        let inside = self.groups.infos().iter().find(|info| info.kind == GroupKind::Internal);
+        let Some(group) = inside.map(|info| info.id) else { return self.state.withheld.clear() };
+        for change in changes.routes.iter().filter(|change| change.best_changed) {
+            let key = change.key;
+            let Some((old, new)) = change.old_best.zip(change.new_best) else {
+                self.state.withheld.forget(key);
+                continue;
+            };
+            if old.best == new.best {
+                continue;
+            }
+            let stands = self.state.stands(key, old.best);
+            let held = self.state.withheld.holds(key);
+            let told = || self.groups.source(group, key) == Some(old.best);
+            if !stands && (held || told()) && self.state.is_inside(new.best) && !self.is_needed(group, key) {
+                self.state.withheld.hold(key, self.state.now);
+            } else if held {
+                self.state.withheld.release(key);
+            }
+        }
+        if mutant!(WithheldStands) {
+            return marks.retain(|mark| mark.group != group || !self.state.withheld.holds(mark.key));
+        }
+        for mark in marks.iter_mut().filter(|mark| mark.group == group) {
+            if self.state.withheld.holds(mark.key)
+                && let Some((_, element)) = mark.announce.take()
+                && self.groups.source(group, mark.key).is_some()
+            {
+                self.say_no_more(mark.key, &element);
+            }
+        }
+    }
+
+    /// What this node said of a key before is overtaken, although it says nothing else.
+    fn say_no_more(&mut self, key: RouteKey, element: &[u8]) {
+        let own = self.state.settings.name.clone();
+        let said = parts(element).and_then(|(.., attrs)| words(attrs).find(|(node, _)| *node == own.node()));
+        if let Some((_, seqno)) = said {
+            self.state.learn(key, own.node(), seqno);
+        }
+    }
+
+    /// Whether some neighbour inside may have no way but what this node tells: it tells none itself, and took back none of
+    /// late. Where few have ways, they are tried out soon.
+    fn is_needed(&self, group: GroupId, key: RouteKey) -> bool {
+        let State { table, withheld, now, .. } = &self.state;
+        let service = table.text(key.service);
+        let mut ways = 0;
+        for member in self.groups.members(group) {
+            let way = table.route(key, member).is_some_and(|route| route.rank.eligible);
+            if way || withheld.has_fallen(key, member, *now) {
+                ways += 1;
+                continue;
+            }
+            let session = self.state.peer_by_sym(member).and_then(|peer| peer.session);
+            if session.is_some_and(|session| self.groups.wants(session, service)) && !mutant!(NeedUnasked) {
+                return true;
+            }
+        }
+        ways < Limits::WITHHELD_WAYS
+    }
+
+    /// Ways that were withheld for long enough.
+    pub(crate) fn tick_withheld(&mut self, now: Now) {
+        if self.state.withheld.due().is_some_and(|due| due <= now.mono) {
+            let keys = self.state.withheld.take_due(now.mono);
+            self.tell_best(keys);
+        }
+    }
+
+    /// Ends it for all keys now: who has just come may need them.
+    pub(crate) fn end_withholding(&mut self) {
+        let keys = self.state.withheld.take_due(u64::MAX);
+        self.tell_best(keys);
+    }
+
+    /// When the first withheld way is told.
+    pub(crate) fn withheld_due(&self) -> Option<u64> {
+        self.state.withheld.due()
+    }
+
+    /// Keys of which this node uses a way that it tells nobody inside for a while.
+    pub fn withheld(&self) -> impl Iterator<Item = RouteKey> {
+        self.state.withheld.keys()
+    }
+}
