@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use catalyst_peering::Failure;
+use catalyst_policy::Relation;
 use catalyst_route_table::Store;
 use catalyst_wire::{Capabilities, FrameError, HEADER, Limits as WireLimits};
 
@@ -115,6 +116,10 @@ impl<S: Store> Core<S> {
         let all = part.all || patterns.iter().any(|pattern| is_all(pattern));
         let interest = (!all).then(|| Interest::new(&patterns));
         self.groups.select(session, interest, &mut self.state.table);
+        // What is withheld may be just what it wants.
+        if self.state.peer_of(session).is_some_and(|peer| peer.relation == Some(Relation::Internal)) {
+            self.end_withholding();
+        }
         self.mark_ready(session);
         Ok(())
     }

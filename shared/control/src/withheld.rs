@@ -53,6 +53,14 @@ impl Withheld {
         Some(held.since)
     }
 
+    /// The way of a key, if it is withheld, is told as soon as this step is over.
+    pub(crate) fn hasten(&mut self, key: RouteKey, now: u64) {
+        let Some(held) = self.of.get_mut(&key) else { return };
+        self.order.remove(&(held.until, key));
+        held.until = now;
+        self.order.insert((now, key));
+    }
+
     /// There is no way of a key any more.
     pub(crate) fn forget(&mut self, key: RouteKey) {
         self.release(key);

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use catalyst_policy::Relation;
 use catalyst_route_table::{RouteKey, Store, Sym};
-use catalyst_wire::words;
+use catalyst_wire::{Attrs, words};
 
 use crate::changes::Changes;
 use crate::core::Core;
@@ -14,12 +14,31 @@ use crate::now::Now;
 use crate::state::State;
 
 impl<S: Store> State<S> {
-    /// A neighbour is about to take back its way of a key, and there are others.
+    /// A neighbour is about to take back its way of a key, and there are others. When that led straight to the service's home, or
+    /// straight over a border, the home itself may be what is lost: everybody loses it then, one by one. Any other way may be lost
+    /// for what stands between, and the neighbour may need another one now.
     pub(crate) fn falls_silent(&mut self, key: RouteKey, neighbour: Sym) {
-        let usable = self.table.route(key, neighbour).is_some_and(|route| route.rank.eligible);
-        if usable && self.is_inside(neighbour) && self.table.candidates(key).nth(1).is_some() {
-            self.withheld.falls(key, neighbour, self.now);
+        let Some(route) = self.table.route(key, neighbour).filter(|route| route.rank.eligible) else {
+            return;
+        };
+        if !self.is_inside(neighbour) || self.table.candidates(key).nth(1).is_none() {
+            return;
         }
+        let path = Attrs::read(route.attrs.as_ref()).unwrap_or_default().node_path;
+        let straight = path.iter().nth(1).is_none_or(|home| home == self.table.text(key.origin));
+        if straight || mutant!(DetourFalls) {
+            self.withheld.falls(key, neighbour, self.now);
+        } else {
+            self.withheld.hasten(key, self.now);
+        }
+    }
+
+    /// Whether a neighbour's way is that of the service's home itself, or straight over a border. Beyond a border each node that
+    /// tells of a service makes a key of its own.
+    fn is_home(&self, key: RouteKey, neighbour: Sym) -> bool {
+        let home = self.table.text(key.origin);
+        let peer = self.peer_by_sym(neighbour);
+        peer.is_some_and(|p| p.relation != Some(Relation::Internal) || p.config.name.node() == home)
     }
 
     fn is_inside(&self, neighbour: Sym) -> bool {
@@ -53,7 +72,9 @@ impl<S: Store> Core<S> {
             }
             let stands = self.state.stands(key, old.best);
             let held = self.state.withheld.holds(key);
-            let told = || self.groups.source(group, key) == Some(old.best);
+            // What stands between may be lost for some and not for others; the home is lost for all, or for this node alone.
+            let home = || self.state.is_home(key, old.best) || mutant!(DetourWithheld);
+            let told = || self.groups.source(group, key) == Some(old.best) && home();
             if !stands && (held || told()) && self.state.is_inside(new.best) && !self.is_needed(group, key) {
                 self.state.withheld.hold(key, self.state.now);
             } else if held {
@@ -95,7 +116,9 @@ impl<S: Store> Core<S> {
                 continue;
             }
             let session = self.state.peer_by_sym(member).and_then(|peer| peer.session);
-            if session.is_some_and(|session| self.groups.wants(session, service)) && !mutant!(NeedUnasked) {
+            // Who has yet to say what it wants may want this.
+            let wants = |session| self.groups.wants(session, service) || self.groups.awaits_interest(session);
+            if session.is_some_and(wants) && !mutant!(NeedUnasked) {
                 return true;
             }
         }

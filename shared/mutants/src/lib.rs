@@ -120,6 +120,8 @@ mutants! {
     OwnOrgTaken, LoopCheck, "What has passed this organisation is taken in all the same.";
 
     BadNewsPauses, Withdraw, "A way that was told and is gone may wait as better news does, if there is another.";
+    DetourFalls, Withdraw, "Who took back a way around counts as one that has others, as who lost a way straight to the service's home.";
+    DetourWithheld, Withdraw, "What takes the place of a lost way around is withheld, too.";
     FallenForgotten, Withdraw, "Who took back its way a moment ago counts as one that never had any.";
     NothingWithheld, Withdraw, "What takes the place of a lost way is told at once, whoever has ways of its own.";
     WithheldStands, Withdraw, "A lost way is not taken back while what takes its place is withheld.";

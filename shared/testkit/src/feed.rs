@@ -70,6 +70,7 @@ impl Net {
             self.lets_out(node, &frames);
         }
         for (session, frame) in frames {
+            self.said(node, session, &frame);
             self.transmit(node, session, frame);
         }
         self.shadow_after(node);

@@ -67,6 +67,11 @@ impl Leaving {
         going.or(self.perhaps.get_mut(key))
     }
 
+    /// Whether something of a key may still stand.
+    pub(crate) fn has(&self, key: &Name) -> bool {
+        self.going.contains_key(key) || self.perhaps.contains_key(key)
+    }
+
     /// What may be held or not while no walk is under way.
     pub(crate) fn perhaps(&self) -> &BTreeMap<Name, Row> {
         &self.perhaps

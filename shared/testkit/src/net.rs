@@ -246,6 +246,7 @@ impl Net {
             paused: BTreeMap::new(),
             cut: None,
             withheld: BTreeMap::new(),
+            said: BTreeMap::new(),
         });
         let node = self.nodes.len() - 1;
         self.after(0, Due::Start { node });

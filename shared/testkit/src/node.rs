@@ -35,6 +35,8 @@ pub struct Node {
     pub(crate) cut: Option<BTreeSet<(NodeName, ServiceName)>>,
     /// What it uses and tells nobody inside, and since when.
     pub(crate) withheld: BTreeMap<Name, u64>,
+    /// Whether the way that it told somebody inside at last led straight to the service's home or over a border, and when.
+    pub(crate) said: BTreeMap<Name, (bool, u64)>,
 }
 
 impl Node {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalyst_control::Flap;
-use catalyst_wire::{Announced, Attrs, NotifyCode, Update, WellKnown, Withdrawn};
+use catalyst_wire::{Announced, Attrs, Interest, NotifyCode, Update, WellKnown, Withdrawn};
 
 use crate::leaving::Leaving;
 use crate::numbers::{HELD_DOWN, Newest};
@@ -104,8 +104,12 @@ pub(crate) struct Shadow {
     pub(crate) rows: BTreeMap<Name, Row>,
     /// What went, and may not be gone.
     pub(crate) leaving: Leaving,
-    /// When the neighbour took back what it had told, at last.
+    /// When the neighbour took back a way that led straight to the service's home, or over a border, at last.
     pub(crate) taken_back: BTreeMap<Name, u64>,
+    /// What the neighbour wants to hear of, as far as it has said; everything without a list.
+    pub(crate) wants: Option<Vec<String>>,
+    /// A list of which the end has not come.
+    wanted: Vec<String>,
     /// The established session, as the node itself says.
     pub(crate) session: Option<u64>,
     pub(crate) synced: bool,
@@ -232,7 +236,8 @@ impl Shadow {
         self.refused.remove(key);
         let left = self.leaving.told(key);
         self.changes(key, None, left.as_ref(), now);
-        if self.rows.contains_key(key) {
+        let path = self.rows.get(key).or(left.as_ref()).map(|row| read(&row.attrs).node_path);
+        if path.is_some_and(|path| path.iter().nth(1).is_none_or(|home| home == key.1)) {
             self.taken_back.insert(key.clone(), now);
         }
         self.remove(key);
@@ -331,8 +336,17 @@ impl Shadow {
         }
     }
 
+    /// A part of what the neighbour wants to hear of.
+    pub(crate) fn interest(&mut self, part: &Interest<'_>) {
+        self.wanted.extend(part.patterns().map(str::to_owned));
+        if !part.more {
+            self.wants = Some(std::mem::take(&mut self.wanted)).filter(|_| !part.all);
+        }
+    }
+
     /// A session is established.
     pub(crate) fn established(&mut self, session: u64, now: u64) {
+        (self.wants, self.wanted) = (None, Vec::new());
         (self.session, self.synced, self.refreshing) = (Some(session), false, false);
         if let Some(lost) = &mut self.lost {
             lost.sweep_at = Some(now + lost.restart);

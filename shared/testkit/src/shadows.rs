@@ -3,7 +3,9 @@
 use catalyst_control::{Core, Event, Notice, SessionId};
 use catalyst_names::NodeName;
 use catalyst_route_table::Store;
-use catalyst_wire::{Announced, Frame, FrameType, Notify, NotifyCode, Open, Refresh, Update, WellKnown};
+use catalyst_wire::{
+    Announced, Frame, FrameType, Interest, Notify, NotifyCode, Open, Refresh, Update, WellKnown,
+};
 
 use crate::any::{AnyCore, Look, StoreKind};
 use crate::conn::End;
@@ -62,7 +64,7 @@ fn announced(body: &[u8]) -> Vec<Name> {
 
 impl Net {
     /// A node, the other end of one of its connections, the link and the side.
-    fn pair_of(&self, node: usize, session: SessionId) -> Option<(Pair, usize, usize)> {
+    pub(crate) fn pair_of(&self, node: usize, session: SessionId) -> Option<(Pair, usize, usize)> {
         let (id, side) = self.end_of(node, session)?;
         let link = self.conns.get(&id)?.link;
         Some(((node, self.links[link].plan.ends[1 - side]), link, side))
@@ -165,6 +167,11 @@ impl Net {
                     self.shadows.compare_words(pair, &name, now);
                 }
                 self.shadow_counted(pair);
+            }
+            Ok(Some(FrameType::Interest)) if current => {
+                if let Ok(part) = Interest::read(frame.body) {
+                    shadow.interest(&part);
+                }
             }
             Ok(Some(FrameType::EndOfRib)) if current => {
                 shadow.end_of_rib();

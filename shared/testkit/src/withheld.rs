@@ -1,13 +1,13 @@
 //! Ways that are used and not told: never for longer than they may be, and never while somebody inside holds another one.
 
-use catalyst_control::{Core, Limits};
+use catalyst_control::{Core, Limits, SessionId};
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_oracle::rules;
 use catalyst_route_table::Store;
+use catalyst_wire::{Announced, Frame, FrameType, Update};
 
 use crate::any::Look;
 use crate::net::Net;
-use crate::plan::NodePlan;
 use crate::seen::Name;
 
 /// The keys whose ways a node withholds, and whether some neighbour inside is told one all the same.
@@ -26,21 +26,41 @@ impl Look for Withheld {
     }
 }
 
+/// As long as a way that was told may be under way to all neighbours, in milliseconds.
+const UNDER_WAY: u64 = 1_000;
+
 impl Net {
-    /// A neighbour inside that may have no way of a key but the one that a node does not tell: it tells none, took back none of
-    /// late, and wants one.
+    /// What a node tells a neighbour inside.
+    pub(crate) fn said(&mut self, node: usize, session: SessionId, frame: &[u8]) {
+        let now = self.clock.now();
+        let update = Frame::whole(frame).ok().filter(|f| f.kind() == Ok(Some(FrameType::Update)));
+        let Some(Ok(update)) = update.map(|frame| Update::read(frame.body)) else { return };
+        let Some(((_, peer), ..)) = self.pair_of(node, session) else { return };
+        if self.nodes[peer].plan.name.org() != self.nodes[node].plan.name.org() {
+            return;
+        }
+        for element in update.announced() {
+            let Announced::Route(entry) = element else { continue };
+            let straight = entry.attrs.node_path.iter().nth(1).is_none_or(|home| home == entry.origin);
+            let key = (entry.service.to_owned(), entry.origin.to_owned());
+            self.nodes[node].said.insert(key, (straight, now));
+        }
+    }
+
+    /// A neighbour inside that may have no way of a key but the one that a node does not tell: it tells none, took none that led
+    /// straight to the service's home back of late, and wants one.
     fn needs(&self, node: usize, key: &Name) -> Option<&NodeName> {
         let now = self.clock.now();
         let of_late = |at: &u64| now <= at + Limits::FALLEN_MS;
         let pairs = self.shadows.all.range((node, 0)..=(node, usize::MAX));
         let live = pairs.filter(|(_, shadow)| shadow.terms.inside && shadow.session.is_some());
         let mut bare = live.filter(|(_, shadow)| {
-            !shadow.rows.contains_key(key) && !shadow.taken_back.get(key).is_some_and(of_late)
+            !shadow.rows.contains_key(key)
+                && !shadow.leaving.has(key)
+                && !shadow.taken_back.get(key).is_some_and(of_late)
         });
-        let wants = |peer: &NodePlan| rules::wanted(peer.interest.as_ref(), &key.0);
-        bare.find_map(|((_, peer), _)| {
-            Some(&self.nodes[*peer].plan).filter(|peer| wants(peer)).map(|p| &p.name)
-        })
+        let who = bare.find(|(_, shadow)| rules::wanted(shadow.wants.as_ref(), &key.0));
+        who.map(|((_, peer), _)| &self.nodes[*peer].plan.name)
     }
 
     /// A node has dealt with an event: does it withhold anything that it may not?
@@ -49,6 +69,12 @@ impl Net {
         let place = &self.nodes[node];
         let found = place.core.as_ref().map(|core| core.look(Withheld)).unwrap_or_default();
         let fresh = found.iter().map(|(name, _)| name).filter(|name| !place.withheld.contains_key(*name));
+        let around = |name: &&Name| {
+            place.said.get(*name).is_some_and(|(straight, at)| !straight && now > at + UNDER_WAY)
+        };
+        let around = fresh.clone().find(around).map(|(service, _)| {
+            format!("withholds {service}, though some may have lost what stands between, and others not")
+        });
         let needed = fresh.filter_map(|name| Some((name, self.needs(node, name)?))).next();
         let needed =
             needed.map(|((service, _), who)| format!("withholds {service} from {who}, which has none"));
@@ -72,7 +98,7 @@ impl Net {
         let late = place.withheld.iter().find(|(_, since)| now > **since + most);
         let late = late.map(|((service, _), since)| format!("withholds {service} for {} ms", now - since));
         let told = told.map(|service| format!("withholds {service}, and tells it"));
-        if let Some(what) = needed.or(told).or(late) {
+        if let Some(what) = needed.or(around).or(told).or(late) {
             self.violated(node, &what);
         }
     }

@@ -130,6 +130,43 @@ fn a_single_link_that_breaks_costs_nobody_a_way() {
     assert!(took <= 10, "{took} ms");
 }
 
+/// A full mesh of five, the first of them and the third with links to the service's home, and a node with links to the first
+/// two of the mesh. Its link with the first has this hold time, that of the second with the first the other.
+fn mesh_with_two_that_hang_on_it(holds: [u32; 2]) -> Net {
+    let mut net = Net::empty(1);
+    for letter in ["b", "c", "d", "e", "f", "m", "y"] {
+        net.add_node(node(&format!("{letter}.acme.example")));
+    }
+    let mesh = (0..5).flat_map(|i| (0..i).map(move |j| [j, i]));
+    for ends in mesh.chain([[0, 5], [1, 5], [0, 6], [2, 6]]) {
+        let mut plan = LinkPlan::new(ends);
+        let hold = match ends {
+            [0, 5] => holds[0],
+            [0, 1] => holds[1],
+            _ => 9_000,
+        };
+        plan.sides.iter_mut().flatten().for_each(|side| side.hold_ms = hold);
+        net.add_link(plan);
+    }
+    net.apply(up(6, "s", 0));
+    rest(&mut net);
+    net
+}
+
+#[test]
+fn the_death_of_a_node_on_the_way_is_got_over_as_soon_as_both_have_noticed() {
+    for holds in [[900, 3_000], [3_000, 900]] {
+        let mut net = mesh_with_two_that_hang_on_it(holds);
+        assert_eq!(hops(&net, 5, "s.acme.example"), ["b", "+c"]);
+        net.apply(Fault::Down(0, Exit::Power, None));
+        // All of its ways led through the node that died, but for the one that the second finds.
+        let around =
+            |net: &Net| best(net, 5, "s.acme.example", "y").is_some_and(|(_, path)| path == ["c", "d", "y"]);
+        let took = until(&mut net, 20_000, "the way around", around);
+        assert!(took <= 3_000 + 100, "{took} ms, with hold times of {holds:?}");
+    }
+}
+
 #[test]
 fn who_loses_its_way_while_others_withhold_theirs_has_another() {
     let links: Vec<[usize; 2]> = (0..6).flat_map(|i| (0..i).map(move |j| [j, i])).collect();

@@ -408,6 +408,13 @@ impl Groups {
         group.interest(session)
     }
 
+    /// Whether a session has promised a list of what it wants, which has not come.
+    #[cfg(feature = "transit")]
+    pub(crate) fn awaits_interest(&self, session: SessionId) -> bool {
+        let group = self.of_session.get(&session).and_then(|id| self.groups.get(id));
+        group.is_some_and(|group| group.awaits_interest(session))
+    }
+
     /// Whether a session is to hear of this service: it has no interest, or one that names it.
     #[must_use]
     pub fn wants(&self, session: SessionId, service: &str) -> bool {

@@ -36,6 +36,12 @@ impl Group {
         self.selective.cursors.get(&session).is_none_or(|cursor| cursor.interest.matches(service))
     }
 
+    /// Whether the INTEREST of a cursor has yet to come.
+    #[cfg(feature = "transit")]
+    pub(crate) fn awaits_interest(&self, session: SessionId) -> bool {
+        self.selective.cursors.get(&session).is_some_and(|cursor| cursor.due == Due::Interest)
+    }
+
     /// What a cursor wants to hear of; everything without a list.
     pub(crate) fn interest(&self, session: SessionId) -> Option<Asked> {
         let cursor = self.selective.cursors.get(&session)?;

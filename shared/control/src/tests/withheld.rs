@@ -4,7 +4,7 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use catalyst_wire::Attrs;
+use catalyst_wire::{Attrs, Capabilities, Interest, Open};
 
 use super::kit::*;
 use crate::*;
@@ -176,4 +176,67 @@ fn what_has_no_room_is_told_at_once() {
     bench.heard(3);
     assert_eq!(bench.core.withheld().count(), Limits::WITHHELD);
     assert_eq!(bench.remote(3).table.len(), 1);
+}
+
+#[test]
+fn what_stands_between_may_be_lost_for_some_alone() {
+    let mut bench = Bench::new();
+    for (session, node) in [(1, "b"), (2, "c"), (3, "d"), (4, "e")] {
+        join(&mut bench, session, node);
+        bench.announce(session, &[(X.0, X.1, by_way_of(node))]);
+    }
+    assert_eq!(told(&mut bench, 4), ["a", "b", "x"]);
+    bench.down(1);
+    assert_eq!(told(&mut bench, 4), ["a", "c", "x"], "told at once: `e` may have gone through `b`, too");
+    assert_eq!(bench.core.withheld().count(), 0);
+}
+
+#[test]
+fn who_took_back_a_way_around_may_need_another() {
+    // Before this node loses its way, and after.
+    for before in [true, false] {
+        let mut bench = bench();
+        join(&mut bench, 4, "e");
+        bench.announce(4, &[(X.0, X.1, Attrs { node_path: path(&["e", "w", "x"]), ..Attrs::default() })]);
+        if before {
+            bench.withdraw(4, &[X]);
+        }
+        bench.down(9);
+        assert_eq!(told(&mut bench, 4).is_empty(), !before);
+        if !before {
+            bench.withdraw(4, &[X]);
+            bench.run_until(bench.now);
+        }
+        assert_eq!(told(&mut bench, 4), ["a", "b", "x"]);
+        assert_eq!(bench.core.withheld().count(), 0);
+        bench.check();
+    }
+}
+
+#[test]
+fn who_has_yet_to_say_what_it_wants_may_want_this() {
+    let mut bench = bench();
+    bench.feed(quiet("l.acme.example", None));
+    let name = name("l.acme.example");
+    bench.feed(Event::SessionUp { session: SessionId(4), peer: name, dialled: true });
+    let open = bench.open_of("l.acme.example", 1);
+    let promise = Capabilities::REFRESH | Capabilities::INTEREST | Capabilities::INTERESTED;
+    let open = Open { capabilities: promise, ..Open::read(&open[4..]).unwrap() };
+    bench.frame(4, open.write(&mut [0; 1024]).unwrap().to_vec());
+    bench.writable(4, PLENTY);
+    bench.down(9);
+    assert_eq!(bench.core.withheld().count(), 0);
+}
+
+#[test]
+fn who_wants_something_else_is_told_what_is_withheld() {
+    let mut bench = bench();
+    join(&mut bench, 4, "l");
+    let interest = |pattern| Interest::write(Some([pattern].into_iter()), &mut [0; 64]).unwrap().0.to_vec();
+    bench.frame(4, interest("none.acme.example"));
+    bench.down(9);
+    assert_eq!(bench.core.withheld().count(), 1, "it does not want this");
+    bench.frame(4, interest("s.acme.example"));
+    assert_eq!(told(&mut bench, 4), ["a", "b", "x"]);
+    assert_eq!(bench.core.withheld().count(), 0);
 }
