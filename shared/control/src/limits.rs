@@ -88,9 +88,9 @@ impl Limits {
     pub const PAUSE_MS: u64 = 200;
     /// Keys whose ways are withheld at a time (ADR 0043). When full: those of further ones are told at once, as before. Not on the edge.
     pub const WITHHELD: usize = 4_096;
-    /// How long such a way is withheld after the last that was lost, in milliseconds: longer than the hold time of most links, so that
-    /// who has the same loss to notice has noticed it.
-    pub const WITHHELD_MS: u64 = 5_000;
+    /// How long such a way is withheld after the last that was lost, in milliseconds: longer than the hold time of nearly all links, so
+    /// that who has the same loss to notice has noticed it.
+    pub const WITHHELD_MS: u64 = 10_000;
     /// How long it is withheld in all, in milliseconds, whatever else is lost.
     pub const WITHHELD_MAX_MS: u64 = 15_000;
     /// With so many neighbours that have ways of their own: where there are fewer, they are tried out soon.

@@ -106,7 +106,7 @@ fn when_the_last_way_is_gone_nothing_is_told_any_more() {
     let mut bench = bench();
     bench.down(9);
     for session in [1, 2, 3] {
-        bench.now += T - 1;
+        bench.now += Limits::WITHHELD_MAX_MS / 4;
         bench.run_until(bench.now);
         assert!(told(&mut bench, 3).is_empty(), "the loss of each way is waited for");
         bench.withdraw(session, &[X]);
