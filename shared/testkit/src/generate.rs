@@ -35,8 +35,8 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     }
     let orgs: Vec<OrgId> = (0..rng.one_of([1, 1, 1, 2, 2, 3, 4])).filter_map(org).collect();
     // By a chance of its own, as below: a full mesh of two dozen takes as long as a hundred small networks.
-    let rare = Rng::new(seed.rotate_left(29) ^ 0x6d65_7368).percent(25);
-    let count = size(&mut rng).clamp(orgs.len().max(2), shape.most(orgs.len(), rare));
+    let luck = Rng::new(seed.rotate_left(29) ^ 0x6d65_7368).below(100);
+    let count = size(&mut rng).clamp(orgs.len().max(2), shape.most(orgs.len(), luck));
     // Every way to a service of a third organisation is a route of its own: in a dense network there are too many.
     let transit = orgs.len() > 2 && count <= 8 && shape != Shape::Mesh && rng.percent(60);
     let mut nodes = nodes(&mut rng, &orgs, count, transit);

@@ -74,14 +74,17 @@ impl Shape {
         matches!(self, Shape::Hierarchy | Shape::Siblings | Shape::WrongRoles)
     }
 
-    /// The most nodes that a run of so many organisations can bear; `rare` runs can bear more.
-    pub(crate) fn most(self, orgs: usize, rare: bool) -> usize {
+    /// The most nodes that a run of so many organisations can bear. A run of many takes as long as a hundred small ones; `luck` is a
+    /// number below 100, and a run of little has more.
+    pub(crate) fn most(self, orgs: usize, luck: u64) -> usize {
         match self {
             // Every node holds every route from every other.
-            Shape::Mesh if orgs == 1 && rare => 24,
+            Shape::Mesh if orgs == 1 && luck < 25 => 24,
+            Shape::Mesh if orgs == 1 => 12,
             // Each of them hears of each way over the border.
-            Shape::Mesh if rare => 16,
-            Shape::Mesh => 12,
+            Shape::Mesh if luck < 2 => 16,
+            Shape::Mesh if luck < 12 => 12,
+            Shape::Mesh => 8,
             Shape::Grid => 40,
             Shape::DualHomed => 60,
             // Paths of more than 32 nodes cannot be written down: beyond, nothing new is tried.

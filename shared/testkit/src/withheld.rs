@@ -33,12 +33,12 @@ impl Net {
     /// What a node tells a neighbour inside.
     pub(crate) fn said(&mut self, node: usize, session: SessionId, frame: &[u8]) {
         let now = self.clock.now();
-        let update = Frame::whole(frame).ok().filter(|f| f.kind() == Ok(Some(FrameType::Update)));
-        let Some(Ok(update)) = update.map(|frame| Update::read(frame.body)) else { return };
         let Some(((_, peer), ..)) = self.pair_of(node, session) else { return };
         if self.nodes[peer].plan.name.org() != self.nodes[node].plan.name.org() {
             return;
         }
+        let update = Frame::whole(frame).ok().filter(|f| f.kind() == Ok(Some(FrameType::Update)));
+        let Some(Ok(update)) = update.map(|frame| Update::read(frame.body)) else { return };
         for element in update.announced() {
             let Announced::Route(entry) = element else { continue };
             let straight = entry.attrs.node_path.iter().nth(1).is_none_or(|home| home == entry.origin);
@@ -68,6 +68,9 @@ impl Net {
         let now = self.clock.now();
         let place = &self.nodes[node];
         let found = place.core.as_ref().map(|core| core.look(Withheld)).unwrap_or_default();
+        if found.is_empty() && place.withheld.is_empty() {
+            return;
+        }
         let fresh = found.iter().map(|(name, _)| name).filter(|name| !place.withheld.contains_key(*name));
         let around = |name: &&Name| {
             place.said.get(*name).is_some_and(|(straight, at)| !straight && now > at + UNDER_WAY)

@@ -96,10 +96,12 @@ fn a_full_mesh_that_waits_for_a_dead_node_hears_of_it_twice() {
         let mut net = mesh_with_holds(count, &[3_000], (2_000, 20_000));
         let before = net.elements();
         net.apply(Fault::Down(0, Exit::Power, None));
-        net.run_for(15_000);
+        // The hold time, the restart time, as long as the way around is withheld, and a while for it to be told: less than
+        // stale routes are kept.
+        net.run_for(3_000 + 2_000 + Limits::WITHHELD_MS + 2_000);
         let aged = since(&net, before);
         let before = net.elements();
-        net.run_for(30_000);
+        net.run_for(30_000 + Limits::WITHHELD_MAX_MS);
         let gone = since(&net, before);
         println!("{count} nodes: {aged} hundredths a link for what is stale, {gone} for what is gone");
         assert!(aged > 0 && aged <= 400 && gone > 0 && gone <= 400, "{count} nodes: {aged}, {gone}");
