@@ -32,12 +32,17 @@ impl Withheld {
         self.of.contains_key(&key)
     }
 
+    /// Whether one key more may be withheld.
+    pub(crate) fn has_room(&self) -> bool {
+        self.of.len() < Limits::WITHHELD
+    }
+
     /// The way of a key is not told from now on; for longer, if it was not already and another way is lost. When there is no
     /// room it is told at once.
     pub(crate) fn hold(&mut self, key: RouteKey, now: u64) {
         let since = match self.release(key) {
             Some(since) => since,
-            None if self.of.len() < Limits::WITHHELD => now,
+            None if self.has_room() => now,
             None => return,
         };
         let last = since.saturating_add(Limits::WITHHELD_MAX_MS);

@@ -74,7 +74,8 @@ impl<S: Store> Core<S> {
             let held = self.state.withheld.holds(key);
             // What stands between may be lost for some and not for others; the home is lost for all, or for this node alone.
             let home = || self.state.is_home(key, old.best) || mutant!(DetourWithheld);
-            let told = || self.groups.source(group, key) == Some(old.best) && home();
+            let room = self.state.withheld.has_room();
+            let told = || room && self.groups.source(group, key) == Some(old.best) && home();
             if !stands && (held || told()) && self.state.is_inside(new.best) && !self.is_needed(group, key) {
                 self.state.withheld.hold(key, self.state.now);
             } else if held {
