@@ -217,8 +217,9 @@ mod tests {
 
     #[test]
     fn a_board_of_64_mebibytes_has_room_for_the_defaults() {
-        // A board's build numbers no words and passes nothing on: there is no news to hold, and no pause.
-        let more = catalyst_control::Limits::news() + catalyst_control::Limits::pauses();
+        // A board's build numbers no words and passes nothing on: there is no news to hold, no pause, and nothing is withheld.
+        use catalyst_control::Limits;
+        let more = Limits::news() + Limits::pauses() + Limits::withheld();
         assert!(sum(&SMALL, true) - more < 64 << 20, "{:#?}", limited(&SMALL, true, 400_000, true));
     }
 
