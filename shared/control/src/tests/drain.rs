@@ -158,6 +158,8 @@ fn an_origin_that_drains_comes_after_the_others_of_its_service() {
     bench.give_all_back();
 }
 
+/// Only who passes routes on has a table so large that it is gone through in pieces.
+#[cfg(feature = "transit")]
 #[test]
 fn a_large_table_is_marked_in_steps_and_nobody_is_told_half_of_a_route() {
     let mut bench = bench();

@@ -260,6 +260,8 @@ fn a_list_is_compared_with_a_long_table_in_pieces_and_what_changes_meanwhile_is_
     bench.check();
 }
 
+/// Only who passes routes on has a table so large that it is gone through in pieces.
+#[cfg(feature = "transit")]
 #[test]
 fn a_list_of_names_needs_no_way_through_the_table_unless_they_have_many_keys() {
     let mut bench = Bench::new();
