@@ -1,11 +1,14 @@
 //! Faults carried out.
 
+use std::collections::BTreeSet;
+
 use catalyst_control::Event;
 
 use crate::conn::End;
 use crate::fault::{Exit, Fault};
 use crate::lies::requests;
 use crate::net::{Due, Net};
+use crate::seen::{Name, See};
 
 impl Net {
     /// Lets a fault happen after so many milliseconds.
@@ -41,10 +44,14 @@ impl Net {
                 self.nodes[node].plan.imports.clone_from(&imports);
                 self.feed(node, &Event::PolicyChanged { exports, imports });
             }
-            Fault::Lose(link, noticed) => self.lose(link, noticed),
+            Fault::Lose(link, noticed) => {
+                self.changed_by_link(link);
+                self.lose(link, noticed);
+            }
             Fault::Cut(link, noticed, ms) => {
                 let until = self.clock.now() + ms;
                 self.disturb(until);
+                self.changed_by_link(link);
                 let place = &mut self.links[link];
                 place.down_until = place.down_until.max(until);
                 self.lose(link, noticed);
@@ -58,6 +65,9 @@ impl Net {
                 self.at(until, Due::Flow { link });
             }
             Fault::Down(node, exit, back) => {
+                // It goes, where somebody waits for it it ranks behind before, and it comes back.
+                let waited = exit != Exit::Stop && self.nodes.iter().any(|node| node.plan.stale_max_ms > 0);
+                self.changed_with(node, 1 + u64::from(waited) + u64::from(back.is_some()));
                 self.take_down(node, exit);
                 if let Some(ms) = back {
                     self.after(ms, Due::Start { node });
@@ -98,6 +108,48 @@ impl Net {
         *self.changes.entry(service).or_default() += 1;
     }
 
+    /// A node dies: what it offers changes so often, and the routes of all that some node reaches by way of it.
+    fn changed_with(&mut self, lost: usize, times: u64) {
+        let name = self.nodes[lost].name().to_string();
+        let own = self.nodes[lost]
+            .services
+            .keys()
+            .map(|label| format!("{label}.{}", self.nodes[lost].name().org()));
+        let others = (0..self.nodes.len()).filter(|node| *node != lost);
+        let moved: BTreeSet<String> =
+            own.chain(others.flat_map(|node| self.reached_by(node, &name, true))).collect();
+        for service in moved {
+            *self.changes.entry(service).or_default() += times;
+        }
+    }
+
+    /// A link is lost and comes back: so do the routes of all that its ends reach by way of it.
+    fn changed_by_link(&mut self, link: usize) {
+        let [a, b] = self.links[link].plan.ends;
+        let names = [a, b].map(|node| self.nodes[node].name().to_string());
+        let moved: BTreeSet<String> = self
+            .reached_by(a, &names[1], false)
+            .into_iter()
+            .chain(self.reached_by(b, &names[0], false))
+            .collect();
+        for service in moved {
+            *self.changes.entry(service).or_default() += 2;
+        }
+    }
+
+    /// The services that a node reaches by another: as its next one, or somewhere on the way.
+    fn reached_by(&self, node: usize, by: &str, anywhere: bool) -> BTreeSet<String> {
+        let Some(seen) = self.nodes[node].core.as_ref().map(|core| core.look(See)) else {
+            return BTreeSet::new();
+        };
+        let passes = |key: &Name, best: &String| {
+            let row = seen.adj_in.get(key).and_then(|rows| rows.get(best));
+            best == by || anywhere && row.is_some_and(|row| row.node_path.iter().any(|node| node == by))
+        };
+        let keys = seen.loc_rib.iter().filter(|(key, (best, _))| passes(key, best));
+        keys.map(|(key, _)| key.0.clone()).collect()
+    }
+
     /// Remembers the links on which a session may end for this.
     fn touch(&mut self, fault: &Fault) {
         match fault {
@@ -115,9 +167,6 @@ impl Net {
         if exit == Exit::Stop {
             self.feed(node, &Event::Stop);
         }
-        // What it offered goes with it.
-        let gone: Vec<_> = self.nodes[node].services.keys().cloned().collect();
-        gone.iter().for_each(|label| self.changed_at_home(node, label.as_str()));
         let place = &mut self.nodes[node];
         if exit == Exit::Rewind && place.core.is_some() {
             place.incarnation -= 1;

@@ -5,7 +5,6 @@ use catalyst_names::{NodeName, OrgId};
 use catalyst_policy::{Agreement, Party, Role};
 
 use crate::any::StoreKind;
-use crate::fault::Fault;
 use crate::hierarchy::hierarchy;
 use crate::link::{LinkPlan, Side};
 use crate::pieces::{LABELS, hold, interest, rules, service};
@@ -31,7 +30,9 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     if shape.of_orgs() {
         let (orgs, nodes, links) = hierarchy(&mut rng, shape);
         let words = format!("{} of {} nodes, {} organisations", shape.name(), nodes.len(), orgs.len());
-        return finish(&mut rng, seed, words, &orgs, (nodes, links), true);
+        let mut plan = finish(&mut rng, seed, words, &orgs, (nodes, links), true);
+        lose(seed, &mut plan, 40);
+        return plan;
     }
     let orgs: Vec<OrgId> = (0..rng.one_of([1, 1, 1, 2, 2, 3, 4])).filter_map(org).collect();
     // By a chance of its own, as below: a full mesh of two dozen takes as long as a hundred small networks.
@@ -59,16 +60,19 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
         // A route of a long path must fit.
         plan.links.iter_mut().for_each(|link| link.window = link.window.max(1_024));
     }
-    if count > shape.most_that_die() {
-        plan.epochs.iter_mut().for_each(|epoch| epoch.retain(|(_, fault)| !matches!(fault, Fault::Down(..))));
-    }
-    // Where nothing else happens, they may be many. By a chance of its own: all else stays as it is.
-    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x0064_6561_7468);
-    if shape == Shape::Mesh && orgs.len() == 1 && chance.percent(60) {
-        let deaths = script::deaths(&mut chance, &plan);
-        plan.epochs.push(deaths);
-    }
+    let mesh = shape == Shape::Mesh && orgs.len() == 1;
+    lose(seed, &mut plan, if mesh { 60 } else { 40 });
     plan
+}
+
+/// In so many of a hundred networks nodes die in the end or links are lost, and nothing else happens. By a chance of its own: all
+/// else stays as it is.
+fn lose(seed: u64, plan: &mut Plan, percent: u64) {
+    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x0064_6561_7468);
+    if chance.percent(percent) {
+        let losses = script::losses(&mut chance, plan);
+        plan.epochs.push(losses);
+    }
 }
 
 fn finish(

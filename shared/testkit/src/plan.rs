@@ -82,12 +82,3 @@ pub struct Plan {
     /// Limits are so low that they refuse routes.
     pub tight: bool,
 }
-
-impl Plan {
-    /// Whether all nodes are of one organisation, and everyone has a link with everyone.
-    pub(crate) fn is_mesh_of_one(&self) -> bool {
-        let first = self.nodes.first().map(|node| node.name.org());
-        let one = self.nodes.iter().all(|node| Some(node.name.org()) == first);
-        one && self.links.len() * 2 == self.nodes.len() * self.nodes.len().saturating_sub(1)
-    }
-}

@@ -115,17 +115,16 @@ fn calm(plan: &Plan, faults: &[(u64, Fault)]) -> bool {
         && faults.iter().all(|(_, fault)| harmless(fault))
 }
 
-/// Whether all that happens is that services change: then every frame is due to one of those changes. Where everyone has a
-/// link with everyone, a node that dies takes its services away, and nothing else changes; unless it is waited for, by each
-/// as long as it will.
-fn only_services(plan: &Plan, faults: &[(u64, Fault)]) -> bool {
-    let mesh = plan.is_mesh_of_one() && plan.nodes.iter().all(|node| node.stale_max_ms == 0);
-    let service = |fault: &Fault| match fault {
+/// Whether all that happens is that services change, nodes die and come back, and links are lost: then each route that is
+/// told, but for the first telling of a table, is due to one of those changes.
+fn is_counted(faults: &[(u64, Fault)]) -> bool {
+    let counted = |fault: &Fault| match fault {
         Fault::ServiceUp(..) | Fault::ServiceDown(..) | Fault::Health(..) | Fault::Tick(_) => true,
-        Fault::Down(_, Exit::Stop | Exit::Kill | Exit::Power, None) => mesh,
+        Fault::Lose(..) | Fault::Cut(..) => true,
+        Fault::Down(_, exit, _) => *exit != Exit::Rewind,
         _ => false,
     };
-    !faults.is_empty() && faults.iter().all(|(_, fault)| service(fault))
+    !faults.is_empty() && faults.iter().all(|(_, fault)| counted(fault))
 }
 
 fn ends(plan: &Plan, observer: Option<Observer>) -> Result<(Stats, Ends), Failure> {
@@ -139,7 +138,7 @@ fn ends(plan: &Plan, observer: Option<Observer>) -> Result<(Stats, Ends), Failur
         for (ms, fault) in faults {
             net.schedule(*ms, fault.clone());
         }
-        let counted = epoch > 0 && !started && only_services(plan, faults);
+        let counted = epoch > 0 && !started && is_counted(faults);
         net.come_to_rest(counted).map_err(|what| failure(plan, epoch, what))?;
         ends.push(net.states());
     }
@@ -201,7 +200,7 @@ impl Net {
         Err(format!("routes are stale or restless after {RESTS} rests"))
     }
 
-    /// Every route that was told or withdrawn is due to a change at the service's home, or to its death.
+    /// Every route that was told or withdrawn is due to a change at the service's home, or to a loss on the way there.
     fn few_updates(&mut self) -> Result<(), String> {
         let names = |service: &String| self.spoken.get(service).map_or(1, |names| names.len() as u64);
         let routes: u64 = self.changes.iter().map(|(service, times)| times * names(service)).sum();

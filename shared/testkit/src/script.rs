@@ -26,21 +26,34 @@ pub(crate) fn epochs(rng: &mut Rng, plan: &Plan, orgs: &[OrgId], transit: bool) 
         .collect()
 }
 
-/// Nodes die, and nothing else happens: those that offer something, if there are any.
-pub(crate) fn deaths(chance: &mut Rng, plan: &Plan) -> Vec<(u64, Fault)> {
+/// Nodes die, and nothing else happens: those that offer something, if there are any. Or they come back, or links are lost.
+pub(crate) fn losses(chance: &mut Rng, plan: &Plan) -> Vec<(u64, Fault)> {
     let mut nodes: Vec<usize> =
         (0..plan.nodes.len()).filter(|n| !plan.nodes[*n].services.is_empty()).collect();
     let span = chance.one_of([0, 50, 3_000]);
-    let mut deaths: Vec<(u64, Fault)> = Vec::new();
+    let mut losses: Vec<(u64, Fault)> = Vec::new();
     for _ in 0..chance.one_of([1, 1, 1, 2]) {
         if !nodes.is_empty() {
             let node = nodes.swap_remove(chance.index(nodes.len()));
             let exit = chance.one_of([Exit::Stop, Exit::Kill, Exit::Power, Exit::Power]);
-            deaths.push((chance.between((0, span)), Fault::Down(node, exit, None)));
+            losses.push((chance.between((0, span)), Fault::Down(node, exit, None)));
         }
     }
-    deaths.sort_by_key(|(ms, _)| *ms);
-    deaths
+    if chance.percent(40) {
+        for (_, fault) in &mut losses {
+            let link = chance.index(plan.links.len());
+            let noticed =
+                chance.one_of([Noticed::Both, Noticed::Only(0), Noticed::Only(1), Noticed::Neither]);
+            match (chance.below(4), &mut *fault) {
+                (0, Fault::Down(.., back)) => *back = Some(chance.one_of([200, 5_000])),
+                (1, _) => *fault = Fault::Lose(link, noticed),
+                (2, _) => *fault = Fault::Cut(link, noticed, chance.one_of([1_000, 8_000])),
+                _ => {}
+            }
+        }
+    }
+    losses.sort_by_key(|(ms, _)| *ms);
+    losses
 }
 
 /// Some of the lies are about the numbers of words, and some nodes go back to a snapshot. By a chance of its own: all else

@@ -82,25 +82,12 @@ impl Shape {
             Shape::Mesh if orgs == 1 && luck < 25 => 24,
             Shape::Mesh if orgs == 1 => 12,
             // Each of them hears of each way over the border.
-            Shape::Mesh if luck < 2 => 16,
-            Shape::Mesh if luck < 12 => 12,
+            Shape::Mesh if luck < 5 => 24,
+            Shape::Mesh if luck < 20 => 16,
             Shape::Mesh => 8,
-            Shape::Grid => 40,
-            Shape::DualHomed => 60,
             // Paths of more than 32 nodes cannot be written down: beyond, nothing new is tried.
             Shape::Line | Shape::Ring => 60,
             _ => 200,
-        }
-    }
-
-    /// The most nodes of a network in which nodes die among other faults. Where more of them have many ways to each other, and some
-    /// have none but those of others, each tries the ways of those that have not noticed yet: a run would take minutes.
-    pub(crate) fn most_that_die(self) -> usize {
-        match self {
-            Shape::Mesh => 12,
-            Shape::Grid => 24,
-            Shape::DualHomed => 32,
-            _ => usize::MAX,
         }
     }
 

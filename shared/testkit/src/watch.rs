@@ -94,7 +94,11 @@ impl Watch {
                 }
             }
             FrameType::Refresh => self.refresh(frame.body)?,
-            FrameType::Update => elements = self.update(frame.body, facts, spoken)?,
+            FrameType::Update => {
+                let told = self.update(frame.body, facts, spoken)?;
+                // The first telling of a table is not due to any change.
+                elements = if self.complete { told } else { 0 };
+            }
             FrameType::EndOfRib => {
                 if self.complete {
                     return Err("sent END_OF_RIB twice".to_owned());
