@@ -1,6 +1,5 @@
 //! Which ways are used and not told for a while: those that take the place of a lost one, where nobody needs them (ADR 0043).
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use catalyst_policy::Relation;
@@ -15,9 +14,10 @@ use crate::now::Now;
 use crate::state::State;
 
 impl<S: Store> State<S> {
-    /// A neighbour is about to take back its way of a key, or to tell one that nobody may use, and there are others. When that led straight to the service's home, or
-    /// straight over a border, the home itself may be what is lost: everybody loses it then, one by one. Any other way may be lost
-    /// for what stands between, and the neighbour may need another one now.
+    /// A neighbour is about to take back its way of a key, and there are others. When that led straight to the service's home, or
+    /// straight over a border, the home itself may be what is lost: everybody loses it then, one by one. So may it when it was
+    /// long-lived stale: the home was lost before, and is given up now. Any other way may be lost for what stands between, and the
+    /// neighbour may need another one now.
     pub(crate) fn falls_silent(&mut self, key: RouteKey, neighbour: Sym) {
         let Some(route) = self.table.route(key, neighbour).filter(|route| route.rank.eligible) else {
             return;
@@ -27,7 +27,7 @@ impl<S: Store> State<S> {
         }
         let path = Attrs::read(route.attrs.as_ref()).unwrap_or_default().node_path;
         let straight = path.iter().nth(1).is_none_or(|home| home == self.table.text(key.origin));
-        if straight || mutant!(DetourFalls) {
+        if straight || route.rank.stale || mutant!(DetourFalls) {
             self.withheld.falls(key, neighbour, self.now);
         } else {
             self.withheld.hasten(key, self.now);
@@ -40,6 +40,11 @@ impl<S: Store> State<S> {
         let home = self.table.text(key.origin);
         let peer = self.peer_by_sym(neighbour);
         peer.is_some_and(|p| p.relation != Some(Relation::Internal) || p.config.name.node() == home)
+    }
+
+    /// Whether a neighbour's way ranks as long-lived stale: then there is no other, and the home was lost before.
+    fn is_stale(&self, key: RouteKey, neighbour: Sym) -> bool {
+        self.table.route(key, neighbour).is_some_and(|route| route.rank.stale)
     }
 
     fn is_inside(&self, neighbour: Sym) -> bool {
@@ -62,13 +67,9 @@ impl<S: Store> Core<S> {
         }
         let inside = self.groups.infos().iter().find(|info| info.kind == GroupKind::Internal);
         let Some(group) = inside.map(|info| info.id) else { return self.state.withheld.clear() };
-        // What changes and changes back within one step, as when what comes is overtaken already, has not changed.
-        let mut before = BTreeMap::new();
         for change in changes.routes.iter().filter(|change| change.best_changed) {
-            before.entry(change.key).or_insert(change.old_best);
-        }
-        for (key, old) in before {
-            let Some((old, new)) = old.zip(self.state.table.store().best(key)) else {
+            let key = change.key;
+            let Some((old, new)) = change.old_best.zip(change.new_best) else {
                 self.state.withheld.forget(key);
                 continue;
             };
@@ -77,11 +78,14 @@ impl<S: Store> Core<S> {
             }
             let stands = self.state.stands(key, old.best);
             let held = self.state.withheld.holds(key);
-            // What stands between may be lost for some and not for others; the home is lost for all, or for this node alone.
-            let home = || self.state.is_home(key, old.best) || mutant!(DetourWithheld);
+            // What stands between may be lost for some and not for others; the home is lost for all, or for this node alone. A stale
+            // way is given up by one neighbour after the other, and nobody waits for long who hears of the next one later.
+            let given_up = self.state.is_stale(key, new.best);
+            let home = || self.state.is_home(key, old.best) || given_up || mutant!(DetourWithheld);
             let room = self.state.withheld.has_room();
             let told = || room && self.groups.source(group, key) == Some(old.best) && home();
-            if !stands && (held || told()) && self.state.is_inside(new.best) && !self.is_needed(group, key) {
+            let needed = || !given_up && self.is_needed(group, key);
+            if !stands && (held || told()) && self.state.is_inside(new.best) && !needed() {
                 self.state.withheld.hold(key, self.state.now);
             } else if held {
                 self.state.withheld.release(key);

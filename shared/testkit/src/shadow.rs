@@ -104,7 +104,7 @@ pub(crate) struct Shadow {
     pub(crate) rows: BTreeMap<Name, Row>,
     /// What went, and may not be gone.
     pub(crate) leaving: Leaving,
-    /// When the neighbour took back a way that led straight to the service's home, or over a border, at last.
+    /// When the neighbour took back, at last, a way that led straight to the service's home, or over a border, or was stale.
     pub(crate) taken_back: BTreeMap<Name, u64>,
     /// What the neighbour wants to hear of, as far as it has said; everything without a list.
     pub(crate) wants: Option<Vec<String>>,
@@ -236,8 +236,12 @@ impl Shadow {
         self.refused.remove(key);
         let left = self.leaving.told(key);
         self.changes(key, None, left.as_ref(), now);
-        let path = self.rows.get(key).or(left.as_ref()).map(|row| read(&row.attrs).node_path);
-        if path.is_some_and(|path| path.iter().nth(1).is_none_or(|home| home == key.1)) {
+        let home_lost = |row: &Row| {
+            let attrs = read(&row.attrs);
+            let straight = attrs.node_path.iter().nth(1).is_none_or(|home| home == key.1);
+            straight || row.stale || attrs.well_known.has(WellKnown::STALE)
+        };
+        if self.rows.get(key).or(left.as_ref()).is_some_and(home_lost) {
             self.taken_back.insert(key.clone(), now);
         }
         self.remove(key);

@@ -10,11 +10,11 @@ use crate::any::Look;
 use crate::net::Net;
 use crate::seen::Name;
 
-/// The keys whose ways a node withholds, and whether some neighbour inside is told one all the same.
+/// The keys whose ways a node withholds, whether some neighbour inside is told one all the same, and whether they are stale.
 struct Withheld;
 
 impl Look for Withheld {
-    type Found = Vec<(Name, bool)>;
+    type Found = Vec<(Name, bool, bool)>;
 
     fn look<S: Store>(self, core: &Core<S>) -> Self::Found {
         let (state, table) = (core.state(), core.state().table());
@@ -22,7 +22,8 @@ impl Look for Withheld {
         let own = state.settings().name.org();
         let inside = || state.peers().filter(|peer| peer.config.name.org() == own);
         let told = |key| inside().filter_map(|peer| peer.session).any(|s| core.groups().is_announced(s, key));
-        core.withheld().map(|key| ((text(key.service), text(key.origin)), told(key))).collect()
+        let stale = |key| table.best(key).is_some_and(|(_, route)| route.rank.stale);
+        core.withheld().map(|key| ((text(key.service), text(key.origin)), told(key), stale(key))).collect()
     }
 }
 
@@ -71,22 +72,25 @@ impl Net {
         if found.is_empty() && place.withheld.is_empty() {
             return;
         }
-        let fresh = found.iter().map(|(name, _)| name).filter(|name| !place.withheld.contains_key(*name));
-        let around = |name: &&Name| {
-            place.said.get(*name).is_some_and(|(straight, at)| !straight && now > at + UNDER_WAY)
+        let begun = found.iter().filter(|(name, ..)| !place.withheld.contains_key(name));
+        let fresh = begun.clone().filter(|(.., stale)| !stale).map(|(name, ..)| name);
+        // What is stale was lost before, and is given up by one after the other.
+        let around = |(name, _, stale): &&(Name, bool, bool)| {
+            let said = place.said.get(name);
+            !stale && said.is_some_and(|(straight, at)| !straight && now > at + UNDER_WAY)
         };
-        let around = fresh.clone().find(around).map(|(service, _)| {
+        let around = begun.clone().find(around).map(|((service, _), ..)| {
             format!("withholds {service}, though some may have lost what stands between, and others not")
         });
         let needed = fresh.filter_map(|name| Some((name, self.needs(node, name)?))).next();
         let needed =
             needed.map(|((service, _), who)| format!("withholds {service} from {who}, which has none"));
         let place = &mut self.nodes[node];
-        let told = found.iter().find(|(_, told)| *told).map(|((service, _), _)| service.clone());
+        let told = found.iter().find(|(_, told, _)| *told).map(|((service, _), ..)| service.clone());
         let old = std::mem::take(&mut place.withheld);
         place.withheld = found
             .into_iter()
-            .map(|(name, _)| (old.get(&name).copied().unwrap_or(now), name))
+            .map(|(name, ..)| (old.get(&name).copied().unwrap_or(now), name))
             .map(|(at, name)| (name, at))
             .collect();
         // What was told now goes to the end of the journal, as after a change of the data plane.

@@ -51,10 +51,15 @@ fn a_full_mesh_hears_bad_news_once() {
 
 /// Everyone with everyone, with delays of 20 to 100 ms, and `s` at the first. Hold times by turns.
 fn mesh_with_holds(count: usize, holds: &[u32], patience: (u32, u64)) -> Net {
+    mesh_of(count, holds, |_| patience)
+}
+
+fn mesh_of(count: usize, holds: &[u32], patience: impl Fn(usize) -> (u32, u64)) -> Net {
     let mut net = Net::empty(1);
     for n in 0..count {
         let plan = node(&format!("n{n}.acme.example"));
-        net.add_node(NodePlan { restart_ms: patience.0, stale_max_ms: patience.1, mesh: true, ..plan });
+        let (restart_ms, stale_max_ms) = patience(n);
+        net.add_node(NodePlan { restart_ms, stale_max_ms, mesh: true, ..plan });
     }
     for (at, ends) in (0..count).flat_map(|i| (0..i).map(move |j| [j, i])).enumerate() {
         let mut plan = LinkPlan { delay: (20, 100), ..LinkPlan::new(ends) };
@@ -106,6 +111,22 @@ fn a_full_mesh_that_waits_for_a_dead_node_hears_of_it_twice() {
         println!("{count} nodes: {aged} hundredths a link for what is stale, {gone} for what is gone");
         assert!(aged > 0 && aged <= 400 && gone > 0 && gone <= 400, "{count} nodes: {aged}, {gone}");
         rest(&mut net);
+    }
+}
+
+/// Some wait for longer than ways are withheld, some less, some not at all: each gives the dead node up at a time of its own.
+#[test]
+fn a_full_mesh_of_which_some_wait_hears_of_it_twice() {
+    for count in [8, 16, 24, 40] {
+        let patience = |n: usize| [(2_000, 20_000), (6_000, 8_000), (0, 0), (2_000, 20_000)][n % 4];
+        let mut net = mesh_of(count, &[3_000, 900], patience);
+        let before = net.elements();
+        net.apply(Fault::Down(0, Exit::Power, None));
+        net.run_for(60_000);
+        rest(&mut net);
+        let ratio = since(&net, before);
+        println!("{count} nodes: {ratio} hundredths a link");
+        assert!(ratio <= 800, "{count} nodes: {ratio} hundredths a link");
     }
 }
 

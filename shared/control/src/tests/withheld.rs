@@ -4,7 +4,7 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use catalyst_wire::{Attrs, Capabilities, Interest, Open};
+use catalyst_wire::{Attrs, Capabilities, Interest, Open, WellKnown};
 
 use super::kit::*;
 use crate::*;
@@ -192,6 +192,31 @@ fn what_stands_between_may_be_lost_for_some_alone() {
 }
 
 #[test]
+fn stale_ways_are_given_up_by_one_after_the_other() {
+    let stale = |node| Attrs { well_known: WellKnown(WellKnown::STALE), ..by_way_of(node) };
+    let mut bench = Bench::new();
+    for (session, node) in [(1, "b"), (2, "c"), (3, "d"), (4, "e")] {
+        join(&mut bench, session, node);
+        bench.announce(session, &[(X.0, X.1, stale(node))]);
+    }
+    join(&mut bench, 5, "l");
+    assert_eq!(told(&mut bench, 5), ["a", "b", "x"]);
+    bench.effects();
+    bench.withdraw(1, &[X]);
+    assert_eq!(used(&mut bench), Some(NextHop::Peer(name("c.acme.example"))));
+    assert!(told(&mut bench, 4).is_empty(), "`e` has one of its own, and `b` has given it up");
+    assert!(told(&mut bench, 5).is_empty(), "even who has none hears later");
+    assert_eq!(bench.core.withheld().count(), 1);
+    bench.withdraw(2, &[X]);
+    bench.withdraw(3, &[X]);
+    assert!(told(&mut bench, 4).is_empty());
+    bench.run_until(bench.now + T);
+    assert_eq!(told(&mut bench, 3), ["a", "e", "x"]);
+    bench.check();
+    bench.give_all_back();
+}
+
+#[test]
 fn who_took_back_a_way_around_may_need_another() {
     // Before this node loses its way, and after.
     for before in [true, false] {
@@ -239,34 +264,4 @@ fn who_wants_something_else_is_told_what_is_withheld() {
     bench.frame(4, interest("s.acme.example"));
     assert_eq!(told(&mut bench, 4), ["a", "b", "x"]);
     assert_eq!(bench.core.withheld().count(), 0);
-}
-
-#[test]
-fn who_is_left_with_a_way_that_comes_back_here_has_none() {
-    let looped = |node| Attrs { node_path: path(&[node, "b", "a", "x"]), ..Attrs::default() };
-    let mut bench = bench();
-    join(&mut bench, 4, "e");
-    bench.announce(4, &[(X.0, X.1, Attrs { node_path: path(&["e", "w", "x"]), ..Attrs::default() })]);
-    bench.down(9);
-    bench.announce(2, &[(X.0, X.1, looped("c"))]);
-    bench.run_until(bench.now);
-    assert_eq!(bench.core.withheld().count(), 1, "`c` has noticed the same loss");
-    bench.announce(4, &[(X.0, X.1, looped("e"))]);
-    bench.run_until(bench.now);
-    assert_eq!(told(&mut bench, 4), ["a", "b", "x"]);
-    assert_eq!(bench.core.withheld().count(), 0);
-    bench.check();
-}
-
-#[test]
-fn where_nobody_is_left_nothing_is_withheld() {
-    let mut bench = bench();
-    bench.down(9);
-    for session in [3, 2] {
-        bench.down(session);
-        assert_eq!(bench.core.withheld().count(), 1, "the way that is used stands");
-    }
-    bench.down(1);
-    assert_eq!(bench.core.withheld().count(), 0);
-    bench.give_all_back();
 }
