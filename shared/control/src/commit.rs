@@ -134,6 +134,9 @@ impl<S: Store> State<S> {
         let flapping = self.count_change(put.neighbour, key, Some(&put.attrs), changes);
         let rank = Rank { flapping, ..put.rank };
         if let Some(key) = key {
+            if !rank.eligible {
+                self.falls_silent(key, put.neighbour);
+            }
             self.speaks(key, put.neighbour, Some((rank, Some(&put.attrs))));
         }
         let difference = self.difference(put.neighbour, key, put.names, Some(&put.attrs));

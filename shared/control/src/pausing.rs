@@ -100,6 +100,7 @@ impl<S: Store> Core<S> {
     /// Nobody is there who could have been told.
     pub(crate) fn forget_told(&mut self) {
         self.state.pauses = Default::default();
+        self.state.withheld.clear();
     }
 
     /// Pauses that are over.

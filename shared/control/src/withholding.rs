@@ -1,5 +1,6 @@
 //! Which ways are used and not told for a while: those that take the place of a lost one, where nobody needs them (ADR 0043).
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use catalyst_policy::Relation;
@@ -14,10 +15,10 @@ use crate::now::Now;
 use crate::state::State;
 
 impl<S: Store> State<S> {
-    /// A neighbour is about to take back its way of a key, and there are others. When that led straight to the service's home, or
-    /// straight over a border, the home itself may be what is lost: everybody loses it then, one by one. So may it when it was
-    /// long-lived stale: the home was lost before, and is given up now. Any other way may be lost for what stands between, and the
-    /// neighbour may need another one now.
+    /// A neighbour is about to take back its way of a key, or to tell one that nobody may use, and there are others. When that led
+    /// straight to the service's home, or straight over a border, the home itself may be what is lost: everybody loses it then, one
+    /// by one. So may it when it was long-lived stale: the home was lost before, and is given up now. Any other way may be lost for
+    /// what stands between, and the neighbour may need another one now.
     pub(crate) fn falls_silent(&mut self, key: RouteKey, neighbour: Sym) {
         let Some(route) = self.table.route(key, neighbour).filter(|route| route.rank.eligible) else {
             return;
@@ -67,9 +68,13 @@ impl<S: Store> Core<S> {
         }
         let inside = self.groups.infos().iter().find(|info| info.kind == GroupKind::Internal);
         let Some(group) = inside.map(|info| info.id) else { return self.state.withheld.clear() };
+        // What changes and changes back within one step, as when what comes is overtaken already, has not changed.
+        let mut before = BTreeMap::new();
         for change in changes.routes.iter().filter(|change| change.best_changed) {
-            let key = change.key;
-            let Some((old, new)) = change.old_best.zip(change.new_best) else {
+            before.entry(change.key).or_insert(change.old_best);
+        }
+        for (key, old) in before {
+            let Some((old, new)) = old.zip(self.state.table.store().best(key)) else {
                 self.state.withheld.forget(key);
                 continue;
             };

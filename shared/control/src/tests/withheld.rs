@@ -265,3 +265,33 @@ fn who_wants_something_else_is_told_what_is_withheld() {
     assert_eq!(told(&mut bench, 4), ["a", "b", "x"]);
     assert_eq!(bench.core.withheld().count(), 0);
 }
+
+#[test]
+fn who_is_left_with_a_way_that_comes_back_here_has_none() {
+    let looped = |node| Attrs { node_path: path(&[node, "b", "a", "x"]), ..Attrs::default() };
+    let mut bench = bench();
+    join(&mut bench, 4, "e");
+    bench.announce(4, &[(X.0, X.1, Attrs { node_path: path(&["e", "w", "x"]), ..Attrs::default() })]);
+    bench.down(9);
+    bench.announce(2, &[(X.0, X.1, looped("c"))]);
+    bench.run_until(bench.now);
+    assert_eq!(bench.core.withheld().count(), 1, "`c` has noticed the same loss");
+    bench.announce(4, &[(X.0, X.1, looped("e"))]);
+    bench.run_until(bench.now);
+    assert_eq!(told(&mut bench, 4), ["a", "b", "x"]);
+    assert_eq!(bench.core.withheld().count(), 0);
+    bench.check();
+}
+
+#[test]
+fn where_nobody_is_left_nothing_is_withheld() {
+    let mut bench = bench();
+    bench.down(9);
+    for session in [3, 2] {
+        bench.down(session);
+        assert_eq!(bench.core.withheld().count(), 1, "the way that is used stands");
+    }
+    bench.down(1);
+    assert_eq!(bench.core.withheld().count(), 0);
+    bench.give_all_back();
+}

@@ -255,3 +255,26 @@ fn news_that_cannot_be_read_costs_nothing() {
     }
     bench.check();
 }
+
+#[test]
+fn what_is_overtaken_when_it_comes_ends_no_withholding() {
+    let mut bench = bench();
+    for (session, node) in [(4, "e.acme.example"), (9, "x.acme.example")] {
+        bench.feed(quiet(node, None));
+        bench.up(session, node);
+    }
+    bench.numbered(9, &[("x", 4)]);
+    for (session, node) in [(1, "b"), (2, "c"), (3, "d"), (4, "e")] {
+        bench.numbered(session, &[(node, 5), ("x", 4)]);
+    }
+    bench.withdraw(1, &[(SERVICE, "x")]);
+    bench.frame(2, news("b", 9));
+    bench.down(9);
+    bench.heard(3);
+    assert!(!bench.remote(3).services().contains(&SERVICE));
+    // Said before the withdrawal, and better than the way of C that is used.
+    bench.numbered(1, &[("b", 6), ("x", 4)]);
+    bench.heard(3);
+    assert_eq!(bench.core.withheld().count(), 1);
+    assert!(!bench.remote(3).services().contains(&SERVICE), "nothing has changed");
+}
