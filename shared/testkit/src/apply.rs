@@ -65,8 +65,8 @@ impl Net {
                 self.at(until, Due::Flow { link });
             }
             Fault::Down(node, exit, back) => {
-                // It goes, where somebody waits for it it ranks behind before, and it comes back.
-                let waited = exit != Exit::Stop && self.nodes.iter().any(|node| node.plan.stale_max_ms > 0);
+                // It goes; where somebody waits for it, because not even its last words came, it ranks behind before; and it comes back.
+                let waited = self.nodes.iter().any(|node| node.plan.stale_max_ms > 0);
                 self.changed_with(node, 1 + u64::from(waited) + u64::from(back.is_some()));
                 self.take_down(node, exit);
                 if let Some(ms) = back {
