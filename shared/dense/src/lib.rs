@@ -5,7 +5,7 @@
 //! or dropped, the list of runs moves up: 24 bytes for every run of 128, some microseconds for a million keys.
 //!
 //! A search begins at the end and where the last change was, so that a table that comes or goes in the order of its keys
-//! takes a comparison or two of runs for each, not one for each doubling of the table.
+//! takes a few comparisons for each, not one for each doubling of the table.
 #![no_std]
 
 extern crate alloc;
@@ -22,9 +22,12 @@ pub struct DenseMap<K, V> {
     /// None of them is empty.
     runs: Vec<Vec<(K, V)>>,
     len: usize,
-    /// The run of the last change but for those in the last run: a guess at what is looked for next, which is checked.
-    last: usize,
+    /// Where the last change was but for those in the last run: a guess at what is looked for next, which is checked.
+    last: Place,
 }
+
+/// A run, and a place in it.
+pub type Place = (usize, usize);
 
 impl<K, V> Default for DenseMap<K, V> {
     fn default() -> Self {
@@ -36,7 +39,7 @@ impl<K, V> DenseMap<K, V> {
     /// Without entries.
     #[must_use]
     pub const fn new() -> Self {
-        DenseMap { runs: Vec::new(), len: 0, last: 0 }
+        DenseMap { runs: Vec::new(), len: 0, last: (0, 0) }
     }
 
     /// How many entries.
@@ -72,34 +75,50 @@ impl<K, V> DenseMap<K, V> {
 impl<K, V> DenseMap<K, V> {
     /// The run of a key and its place in it, or the place where it would stand.
     pub fn find_by(&self, order: impl Fn(&K) -> Ordering) -> (usize, Result<usize, usize>) {
-        let at = self.run_by(&order);
+        self.find_near(self.last, &order)
+    }
+
+    /// The same; `near` is a guess.
+    fn find_near(&self, near: Place, order: &impl Fn(&K) -> Ordering) -> (usize, Result<usize, usize>) {
+        let at = self.run_by(near.0, order);
         let Some(run) = self.runs.get(at) else { return (at, Err(0)) };
         // Tables come in order: what is new is mostly behind all that is there.
-        let behind = run.last().is_some_and(|(k, _)| order(k).is_lt());
-        (at, if behind { Err(run.len()) } else { run.binary_search_by(|(k, _)| order(k)) })
+        if run.last().is_some_and(|(k, _)| order(k).is_lt()) {
+            return (at, Err(run.len()));
+        }
+        let near = Some(near).filter(|(run, _)| *run == at).and_then(|(_, place)| beside(run, place, order));
+        (at, near.unwrap_or_else(|| run.binary_search_by(|(k, _)| order(k))))
     }
 
     /// The run in which a key stands or would stand. What is new mostly comes at the end; and what is looked for one after the
     /// other stands close together, whether it is one key again and again or a table in its order: so first the last run, then
     /// where the last change was, and the run behind it.
-    fn run_by(&self, order: &impl Fn(&K) -> Ordering) -> usize {
+    fn run_by(&self, near: usize, order: &impl Fn(&K) -> Ordering) -> usize {
         let not_behind = |run: &Vec<(K, V)>| run.first().is_some_and(|(k, _)| order(k).is_le());
         let is_from = |at: usize| self.runs.get(at).is_some_and(not_behind);
-        let likely = [self.runs.len().saturating_sub(1), self.last, self.last + 1];
+        let likely = [self.runs.len().saturating_sub(1), near, near + 1];
         let found = likely.into_iter().find(|at| is_from(*at) && !is_from(at + 1));
         found.unwrap_or_else(|| self.runs.partition_point(not_behind).saturating_sub(1))
     }
 
-    /// A change in this run. In the last one, where every search begins, it leaves the other guess as it is.
-    fn changed(&mut self, run: usize) {
+    /// A change in this place. In the last run, where every search begins, it leaves the other guess as it is.
+    fn changed(&mut self, run: usize, at: usize) {
         if run + 1 < self.runs.len() {
-            self.last = run;
+            self.last = (run, at);
         }
     }
 
     /// The entry of a key.
     pub fn get_by(&self, order: impl Fn(&K) -> Ordering) -> Option<&(K, V)> {
         let (run, Ok(at)) = self.find_by(order) else { return None };
+        self.runs.get(run)?.get(at)
+    }
+
+    /// The entry of a key that is likely to stand where `near` says or right behind it, as when many are looked for in their
+    /// order; says where it stands.
+    pub fn get_near(&self, near: &mut Place, order: impl Fn(&K) -> Ordering) -> Option<&(K, V)> {
+        let (run, Ok(at)) = self.find_near(*near, &order) else { return None };
+        *near = (run, at);
         self.runs.get(run)?.get(at)
     }
 
@@ -124,7 +143,7 @@ impl<K, V> DenseMap<K, V> {
 
     /// Sets the value of a key that is there, in the place that [`DenseMap::find_by`] gave; gives back the old one.
     pub fn replace_at(&mut self, (run, at): (usize, usize), value: V) -> Option<V> {
-        self.changed(run);
+        self.changed(run, at);
         let (_, old) = self.runs.get_mut(run)?.get_mut(at)?;
         Some(core::mem::replace(old, value))
     }
@@ -149,13 +168,13 @@ impl<K, V> DenseMap<K, V> {
         if let Some(r) = self.runs.get_mut(run) {
             r.insert(at, (key, value));
         }
-        self.changed(run);
+        self.changed(run, at);
     }
 
     /// Takes a key out.
     pub fn remove_by(&mut self, order: impl Fn(&K) -> Ordering) -> Option<V> {
         let (run, Ok(at)) = self.find_by(order) else { return None };
-        self.changed(run);
+        self.changed(run, at);
         let this = self.runs.get_mut(run)?;
         let (_, value) = this.remove(at);
         self.len -= 1;
@@ -182,6 +201,26 @@ impl<K, V> DenseMap<K, V> {
     }
 }
 
+/// Where a key stands or would stand in a run, if that is in this place or right behind it.
+fn beside<K, V>(
+    run: &[(K, V)],
+    place: usize,
+    order: &impl Fn(&K) -> Ordering,
+) -> Option<Result<usize, usize>> {
+    for at in [place, place + 1] {
+        match run.get(at).map(|(k, _)| order(k)) {
+            Some(Ordering::Equal) => return Some(Ok(at)),
+            // It would stand before this one, if not before the one before.
+            Some(Ordering::Greater) => {
+                let before = at.checked_sub(1).and_then(|before| run.get(before));
+                return before.is_none_or(|(k, _)| order(k).is_lt()).then_some(Err(at));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 impl<K: Ord + Copy, V> DenseMap<K, V> {
     /// The value of a key.
     #[must_use]
@@ -192,7 +231,7 @@ impl<K: Ord + Copy, V> DenseMap<K, V> {
     /// The value of a key, to change.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let (run, Ok(at)) = self.find_by(|k| k.cmp(key)) else { return None };
-        self.changed(run);
+        self.changed(run, at);
         self.runs.get_mut(run)?.get_mut(at).map(|(_, v)| v)
     }
 
@@ -249,7 +288,7 @@ mod tests {
     #[test]
     fn it_is_what_a_tree_is() {
         let (mut dense, mut model) = (DenseMap::new(), BTreeMap::new());
-        let mut seed = 5u64;
+        let (mut seed, mut near) = (5u64, (0, 0));
         let mut draw = |most: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             u32::try_from((seed >> 33) % most).unwrap()
@@ -265,6 +304,11 @@ mod tests {
             }
             let other = draw(6_000);
             assert_eq!(dense.get(&other), model.get(&other));
+            // What is asked for near another, or in order, or not at all near.
+            for wanted in [other, other + 1, other + 2, key, key + 1] {
+                let found = dense.get_near(&mut near, |k| k.cmp(&wanted));
+                assert_eq!(found.map(|(k, v)| (*k, *v)), model.get(&wanted).map(|v| (wanted, *v)));
+            }
             assert_eq!(dense.contains_key(&key), model.contains_key(&key));
             assert_eq!(dense.get_mut(&key).copied(), model.get(&key).copied());
             assert!(dense.from(&other).take(200).eq(model.range(other..).take(200)));

@@ -107,7 +107,9 @@ impl Interner {
     }
 
     pub(crate) fn collect(&mut self) {
-        while let Some(sym) = self.unused.pop() {
+        // In the order in which they fell out of use: a table that goes in order is searched at its beginning.
+        let mut unused = core::mem::take(&mut self.unused);
+        for sym in unused.drain(..) {
             // It may have come back into use, or stand in the list twice.
             let gone = self.slots.get(sym.0 as usize).filter(|n| n.refs == 0 && !n.place.is_none());
             let Some(place) = gone.map(|name| name.place) else { continue };
@@ -121,6 +123,7 @@ impl Interner {
             self.texts.remove(place);
             self.clear();
         }
+        self.unused = unused;
     }
 
     /// Clears a page of texts whose texts have mostly gone.
