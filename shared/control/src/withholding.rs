@@ -1,10 +1,9 @@
 //! Which ways are used and not told for a while: those that take the place of a lost one, where nobody needs them (ADR 0043).
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use catalyst_policy::Relation;
-use catalyst_route_table::{RouteKey, Store, Sym};
+use catalyst_route_table::{Change, RouteKey, Store, Sym};
 use catalyst_wire::{Attrs, words};
 
 use crate::changes::Changes;
@@ -69,12 +68,20 @@ impl<S: Store> Core<S> {
         let inside = self.groups.infos().iter().find(|info| info.kind == GroupKind::Internal);
         let Some(group) = inside.map(|info| info.id) else { return self.state.withheld.clear() };
         // What changes and changes back within one step, as when what comes is overtaken already, has not changed.
-        let mut before = BTreeMap::new();
-        for change in changes.routes.iter().filter(|change| change.best_changed) {
-            before.entry(change.key).or_insert(change.old_best);
-        }
-        for (key, old) in before {
-            let Some((old, new)) = old.zip(self.state.table.store().best(key)) else {
+        // A key that comes has no way that could be lost, and nothing is withheld of it.
+        let changed = changes.routes.iter().filter(|change| change.best_changed);
+        let both = |change: &Change| Some((change.key, change.old_best?, change.new_best));
+        let mut bests: Vec<_> = changed.filter_map(both).collect();
+        bests.sort_by_key(|(key, ..)| *key);
+        bests.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            if same {
+                first.2 = later.2;
+            }
+            same
+        });
+        for (key, old, new) in bests {
+            let Some(new) = new else {
                 self.state.withheld.forget(key);
                 continue;
             };

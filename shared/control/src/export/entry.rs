@@ -59,16 +59,24 @@ pub(super) fn alike(old: &[u8], new: &[u8]) -> bool {
 
 /// The withdrawal element of an announcement element: its two leading texts with a length of their own.
 pub(super) fn key_element(announcement: &[u8]) -> Option<Box<[u8]>> {
-    let mut outer = Reader::new(announcement);
-    let body = outer.bytes(WireLimits::ENTRY).ok()?;
-    let mut inner = Reader::new(body);
-    inner.text(WireLimits::ENTRY).ok()?;
-    inner.text(WireLimits::ENTRY).ok()?;
-    let key = body.get(..body.len() - inner.rest().len())?;
     let mut buf = [0u8; 512];
-    let mut out = Writer::new(&mut buf);
+    withdrawal(announcement, &mut buf).map(Box::from)
+}
+
+/// The same in `buf`, unless the element is that of a withdrawal already. The element was written here: its texts are texts.
+fn withdrawal<'e>(element: &'e [u8], buf: &'e mut [u8]) -> Option<&'e [u8]> {
+    let body = Reader::new(element).bytes(WireLimits::ENTRY).ok()?;
+    let mut inner = Reader::new(body);
+    inner.bytes(WireLimits::ENTRY).ok()?;
+    inner.bytes(WireLimits::ENTRY).ok()?;
+    if inner.is_empty() {
+        return Some(element);
+    }
+    let key = body.get(..body.len() - inner.rest().len())?;
+    let mut out = Writer::new(buf);
     out.bytes(key).ok()?;
-    Some(Box::from(out.written()))
+    let len = out.written().len();
+    buf.get(..len)
 }
 
 /// Writes an UPDATE; returns its length.
@@ -82,10 +90,8 @@ pub(super) fn write(
     announced.iter().try_for_each(|e| out.announce(e))?;
     for element in withdrawn {
         // A withdrawal to the source of an announcement carries only the key of it.
-        match key_element(element) {
-            Some(key) => out.withdraw(&key)?,
-            None => out.withdraw(element)?,
-        }
+        let mut key = [0u8; 512];
+        out.withdraw(withdrawal(element, &mut key).unwrap_or(element))?;
     }
     news.iter().try_for_each(|element| out.overtake(element))?;
     Ok(out.finish()?.len())

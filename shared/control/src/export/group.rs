@@ -418,8 +418,9 @@ impl Group {
         let mut withdrawn: Vec<&[u8]> = Vec::new();
         let mut news: Vec<&[u8]> = Vec::new();
         let (mut blocked, mut held) = (false, false);
+        let mut near = (0, 0);
         for (version, key) in self.journal.after(Some(&cursor.at)) {
-            let Some(entry) = self.entries.get(key) else { continue };
+            let Some((_, entry)) = self.entries.get_near(&mut near, |k| k.cmp(key)) else { continue };
             if let Some(withdrawal) = Self::speak(&cursor, entry) {
                 held = PIECES && !withdrawal && waits(key.service);
                 if held {

@@ -59,6 +59,10 @@ impl<'a> Marks<'a> {
     /// a service that a plugin holds back would be granted for a moment.
     pub(crate) fn settle(self) -> (Vec<u16>, Vec<Mark>) {
         let mut list = self.list;
+        // As they mostly come: in order, one for each.
+        if list.is_sorted_by(|a, b| (a.key, a.group) < (b.key, b.group)) {
+            return (self.matched, list);
+        }
         let mut last = BTreeMap::new();
         for (at, mark) in list.iter().enumerate() {
             last.insert((mark.group, mark.key), at);

@@ -18,8 +18,10 @@ pub(super) struct Told(BTreeMap<u64, Vec<Box<[u8]>>>);
 impl Told {
     /// Keeps the news of an entry, as far as its announcement does not say as much itself.
     pub(super) fn put(&mut self, version: u64, element: &[u8], news: &[News]) {
-        let told = parts(element).filter(|_| NUMBERED && !mutant!(NewsUntold));
-        let Some((service, origin, attrs)) = told else { return };
+        if !NUMBERED || news.is_empty() || mutant!(NewsUntold) {
+            return;
+        }
+        let Some((service, origin, attrs)) = parts(element) else { return };
         let mut list = Vec::new();
         for News { node, seqno } in news {
             if words(attrs).any(|(who, said)| who == node && said.run == seqno.run && !said.is_before(*seqno))

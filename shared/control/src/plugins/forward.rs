@@ -103,7 +103,9 @@ impl<S: Store> ServicePlugin<S> for LocalServices {
     }
 
     fn react(&self, state: &State<S>, changes: &Changes, effects: &mut Vec<Effect>) {
-        for service in changes.services() {
+        let services = changes.services();
+        effects.reserve(services.len());
+        for service in services {
             if let Some(forward) = ways(state, service) {
                 effects.push(Effect::Forward(forward));
             }

@@ -25,6 +25,7 @@ impl<S: Store> PropagationPlugin<S> for Propagate {
 
     fn evaluate(&self, state: &State<S>, changes: &Changes, marks: &mut Marks<'_>) {
         let mut buf = vec![0; WireLimits::ENTRY + 8];
+        marks.list.reserve(changes.routes.len());
         for change in changes.routes.iter().filter(|c| c.best_changed) {
             one(state, change.key, marks, &mut buf);
         }
