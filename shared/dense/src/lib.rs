@@ -153,10 +153,11 @@ impl<K, V> DenseMap<K, V> {
         self.len += 1;
         if self.runs.get(run).is_none_or(|r| r.len() >= RUN) {
             if self.runs.get(run).is_none_or(|r| at == r.len()) {
-                // Behind a full run: a new one, so that the full one stays full.
+                // Behind a full run: a new one, so that the full one stays full. It will mostly be full, too.
+                let room = if self.runs.is_empty() { 0 } else { RUN };
                 run = if self.runs.is_empty() { 0 } else { run + 1 };
                 at = 0;
-                self.runs.insert(run, Vec::new());
+                self.runs.insert(run, Vec::with_capacity(room));
             } else if let Some(full) = self.runs.get_mut(run) {
                 let upper = full.split_off(RUN / 2);
                 self.runs.insert(run + 1, upper);

@@ -61,6 +61,9 @@ pub(super) struct Cursor {
 /// more who has not heard it.
 pub(crate) type Waits<'a> = &'a dyn Fn(Sym) -> bool;
 
+/// Hardly an element is shorter, in bytes.
+const SHORT: usize = 32;
+
 /// What a frame needs for itself: the lengths of its regions, three bytes each.
 pub(super) const START: usize = HEADER + 9;
 
@@ -419,6 +422,9 @@ impl Group {
         let mut news: Vec<&[u8]> = Vec::new();
         let (mut blocked, mut held) = (false, false);
         let mut near = (0, 0);
+        // No more than there is to say, or than a frame has room for.
+        let left = usize::try_from(self.head.saturating_sub(cursor.at)).unwrap_or(usize::MAX);
+        let most_said = left.min(room / SHORT);
         for (version, key) in self.journal.after(Some(&cursor.at)) {
             let Some((_, entry)) = self.entries.get_near(&mut near, |k| k.cmp(key)) else { continue };
             if let Some(withdrawal) = Self::speak(&cursor, entry) {
@@ -435,7 +441,11 @@ impl Group {
                 }
                 used += needed;
                 news.extend(told.iter().map(|news| &**news));
-                if withdrawal { withdrawn.push(&entry.element) } else { announced.push(&entry.element) }
+                let said = if withdrawal { &mut withdrawn } else { &mut announced };
+                if said.is_empty() {
+                    said.reserve(most_said);
+                }
+                said.push(&entry.element);
             }
             at = *version;
         }
