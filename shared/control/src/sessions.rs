@@ -264,7 +264,7 @@ impl<S: Store> Core<S> {
                     self.unexpect(&name);
                 }
                 let (group, build) = self.groups.join(&kind, session, sym);
-                if kind == GroupKind::Internal {
+                if kind == GroupKind::Internal && !mutant!(NewSessionWaits) {
                     self.end_withholding();
                 }
                 // What the group has already; what it gets by the new member is granted to all of it.

@@ -46,7 +46,8 @@ impl Withheld {
             None => return,
         };
         let last = since.saturating_add(Limits::WITHHELD_MAX_MS);
-        let until = now.saturating_add(Limits::WITHHELD_MS).min(last);
+        let lost = if mutant!(FirstLossCounts) { since } else { now };
+        let until = lost.saturating_add(Limits::WITHHELD_MS).min(last);
         self.of.insert(key, Held { since, until });
         self.order.insert((until, key));
     }

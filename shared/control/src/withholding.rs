@@ -26,10 +26,11 @@ impl<S: Store> State<S> {
             return;
         }
         let path = Attrs::read(route.attrs.as_ref()).unwrap_or_default().node_path;
-        let straight = path.iter().nth(1).is_none_or(|home| home == self.table.text(key.origin));
+        let over_border = !mutant!(BorderFallsNot);
+        let straight = path.iter().nth(1).map_or(over_border, |home| home == self.table.text(key.origin));
         if straight || route.rank.stale || mutant!(DetourFalls) {
             self.withheld.falls(key, neighbour, self.now);
-        } else {
+        } else if !mutant!(DetourLossWaits) {
             self.withheld.hasten(key, self.now);
         }
     }
@@ -82,7 +83,9 @@ impl<S: Store> Core<S> {
         });
         for (key, old, new) in bests {
             let Some(new) = new else {
-                self.state.withheld.forget(key);
+                if !mutant!(KeyStaysWithheld) {
+                    self.state.withheld.forget(key);
+                }
                 continue;
             };
             if old.best == new.best {
@@ -96,17 +99,18 @@ impl<S: Store> Core<S> {
             let home = || self.state.is_home(key, old.best) || given_up || mutant!(DetourWithheld);
             let room = self.state.withheld.has_room();
             let told = || room && self.groups.source(group, key) == Some(old.best) && home();
-            let needed = || !given_up && self.is_needed(group, key);
-            if !stands && (held || told()) && self.state.is_inside(new.best) && !needed() {
+            let inside = self.state.is_inside(new.best);
+            let asked = !given_up && !(held && mutant!(NeedAskedOnce));
+            if !stands && (held || told()) && inside && !(asked && self.is_needed(group, key)) {
                 self.state.withheld.hold(key, self.state.now);
-            } else if held {
+            } else if held && !mutant!(BetterWithheld) {
                 self.state.withheld.release(key);
             }
         }
         if mutant!(WithheldStands) {
             return marks.retain(|mark| mark.group != group || !self.state.withheld.holds(mark.key));
         }
-        for mark in marks.iter_mut().filter(|mark| mark.group == group) {
+        for mark in marks.iter_mut().filter(|mark| mark.group == group || mutant!(WithheldFromAll)) {
             if self.state.withheld.holds(mark.key)
                 && let Some((_, element)) = mark.announce.take()
                 && self.groups.source(group, mark.key).is_some()
@@ -144,13 +148,14 @@ impl<S: Store> Core<S> {
                 return true;
             }
         }
-        ways < Limits::WITHHELD_WAYS
+        ways < Limits::WITHHELD_WAYS && !mutant!(FewWithheld)
     }
 
     /// Ways that were withheld for long enough.
     pub(crate) fn tick_withheld(&mut self, now: Now) {
         if self.state.withheld.due().is_some_and(|due| due <= now.mono) {
-            let keys = self.state.withheld.take_due(now.mono);
+            let keys =
+                self.state.withheld.take_due(if mutant!(FirstDueTellsAll) { u64::MAX } else { now.mono });
             self.tell_best(keys);
         }
     }

@@ -110,6 +110,14 @@ mutants! {
     NobodyMovesUp, Export, "A way that another organisation was not told of stays unsaid when one that it was told of goes.";
     OriginsUnbounded, Export, "Another organisation is told all ways to a service of a third.";
     WithheldForEver, Export, "A way that is withheld is never told.";
+    BetterWithheld, Export, "A better way that comes while one is withheld is withheld as well.";
+    FewWithheld, Export, "A way is withheld where only one or two neighbours have ways, too.";
+    FirstDueTellsAll, Export, "With the first withheld way that is due all others are told.";
+    FirstLossCounts, Export, "A way is withheld for 10 s after the first loss, whatever is lost meanwhile.";
+    KeyStaysWithheld, Export, "What is withheld stays so when the last way of its key goes, or the first one comes.";
+    NeedAskedOnce, Export, "Whether a neighbour needs a withheld way is not asked again when another one is lost.";
+    NewSessionWaits, Export, "With a new session inside, what is withheld stays so.";
+    WithheldFromAll, Export, "What is withheld inside is withheld from other organisations, too.";
     MarkUnset, Export, "Customers and peers are told routes without the only-to-customer mark.";
 
     ComesBackSent, LoopCheck, "A route is told to an organisation that is in its path.";
@@ -122,6 +130,8 @@ mutants! {
     BadNewsPauses, Withdraw, "A way that was told and is gone may wait as better news does, if there is another.";
     DetourFalls, Withdraw, "Who took back a way around counts as one that has others, as who lost a way straight to the service's home.";
     DetourWithheld, Withdraw, "What takes the place of a lost way around is withheld, too.";
+    BorderFallsNot, Withdraw, "Who took back a way straight over a border counts as one that lost a way around.";
+    DetourLossWaits, Withdraw, "When a neighbour takes back a way around, what is withheld stays so.";
     FallenForgotten, Withdraw, "Who took back its way a moment ago counts as one that never had any.";
     NothingWithheld, Withdraw, "What takes the place of a lost way is told at once, whoever has ways of its own.";
     WithheldStands, Withdraw, "A lost way is not taken back while what takes its place is withheld.";

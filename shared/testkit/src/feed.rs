@@ -63,6 +63,7 @@ impl Net {
         let effects: Vec<Effect> = std::iter::from_fn(|| core.poll_effect()).collect();
         let frames: Vec<(SessionId, Vec<u8>)> = std::iter::from_fn(|| core.poll_transmit()).collect();
         self.shadow_event(node, event);
+        let denied = self.denied(node, &effects);
         for effect in effects {
             self.effect(node, effect);
         }
@@ -75,7 +76,8 @@ impl Net {
         }
         self.shadow_after(node);
         self.pauses_end(node);
-        self.withheld_end(node);
+        self.withheld_end(node, event);
+        self.is_rightly_denied(node, denied);
         self.set_tick(node);
     }
 

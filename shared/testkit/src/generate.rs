@@ -62,6 +62,12 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     }
     let mesh = shape == Shape::Mesh && orgs.len() == 1;
     lose(seed, &mut plan, if mesh { 60 } else { 40 });
+    // Links to a home are lost one by one. By a chance of its own, as there.
+    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x7061_7274);
+    if shape == Shape::Mesh && (5..=9).contains(&count) && chance.percent(60) {
+        let partings = script::partings(&mut chance, &plan);
+        plan.epochs.push(partings);
+    }
     plan
 }
 

@@ -1,9 +1,9 @@
 //! While a walk brings the routes of a node under other rules: nothing leaves for another organisation that the rules of now
-//! keep in, and no flow is cut that they let through.
+//! keep in, and no flow is cut that they let through. Nor is one ever cut while the node has a way that they let out.
 
 use std::collections::BTreeSet;
 
-use catalyst_control::SessionId;
+use catalyst_control::{Effect, SessionId};
 use catalyst_names::{NodeName, ServiceName};
 use catalyst_oracle::{Key, Table, rules};
 use catalyst_policy::{Agreement, border_origin};
@@ -92,6 +92,42 @@ impl Net {
             cut.insert(pair);
         } else if cut.contains(&pair) {
             self.violated(node, &format!("cut the flows of {peer} to {service}, which may go on"));
+        }
+    }
+    /// What neighbours of another organisation with a session may use no longer, where the node still has a way.
+    pub(crate) fn denied(&self, node: usize, effects: &[Effect]) -> Vec<(Pair, u64, ServiceName)> {
+        let denied = effects.iter().filter_map(|effect| match effect {
+            Effect::Grant { peer, service, granted: false } => Some((peer, service)),
+            _ => None,
+        });
+        let running = denied.filter_map(|(peer, service)| {
+            let pair = (node, self.place(peer)?);
+            Some((pair, self.shadows.all.get(&pair)?.session?, service.clone()))
+        });
+        running.collect()
+    }
+
+    /// A node has dealt with an event: has it cut flows of somebody who is still there, although it has a way that the rules let out?
+    pub(crate) fn is_rightly_denied(&mut self, node: usize, denied: Vec<(Pair, u64, ServiceName)>) {
+        for (pair, session, service) in denied {
+            // Who has yet to hear the table may hear of the other way later.
+            let flow = self
+                .end_of(node, SessionId(session))
+                .and_then(|(id, side)| Some((self.conns.get(&id)?, side)));
+            if flow.is_none_or(|(conn, side)| !conn.flows[side].watch.complete) {
+                continue;
+            }
+            let stays = self.shadows.all.get(&pair).is_some_and(|shadow| shadow.session == Some(session));
+            let peer = self.nodes[pair.1].name().clone();
+            let granted = self.nodes[node].grants.contains(&(peer.clone(), service.clone()));
+            let has_way = self.nodes[node].forwards.contains_key(&service);
+            if stays
+                && !granted
+                && has_way
+                && self.to_tell(pair).iter().any(|(name, _)| name == service.as_str())
+            {
+                self.violated(node, &format!("cut the flows of {peer} to {service}, to which it has a way"));
+            }
         }
     }
 }

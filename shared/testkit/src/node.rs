@@ -9,6 +9,7 @@ use catalyst_names::{NodeName, ServiceLabel, ServiceName};
 use crate::any::AnyCore;
 use crate::plan::NodePlan;
 use crate::seen::Name;
+use crate::withheld::Held;
 
 /// A node while it runs, and what it is to become again after a restart.
 pub struct Node {
@@ -33,8 +34,8 @@ pub struct Node {
     pub(crate) paused: BTreeMap<Name, u64>,
     /// While rules are all that changes: what neighbours might use and may no longer.
     pub(crate) cut: Option<BTreeSet<(NodeName, ServiceName)>>,
-    /// What it uses and tells nobody inside, and since when.
-    pub(crate) withheld: BTreeMap<Name, u64>,
+    /// What it uses and tells nobody inside.
+    pub(crate) withheld: BTreeMap<Name, Held>,
     /// Whether the way that it told somebody inside at last led straight to the service's home or over a border, and when.
     pub(crate) said: BTreeMap<Name, (bool, u64)>,
 }

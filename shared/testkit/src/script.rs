@@ -56,6 +56,32 @@ pub(crate) fn losses(chance: &mut Rng, plan: &Plan) -> Vec<(u64, Fault)> {
     losses
 }
 
+/// Links of one node are lost one after the other, as when it moves out of reach, and some come back; others between its neighbours are
+/// lost before, so that some have ways through others alone.
+pub(crate) fn partings(chance: &mut Rng, plan: &Plan) -> Vec<(u64, Fault)> {
+    let homes: Vec<usize> = (0..plan.nodes.len()).filter(|n| !plan.nodes[*n].services.is_empty()).collect();
+    let home = if homes.is_empty() { 0 } else { homes[chance.index(homes.len())] };
+    let before = chance.one_of([0, 10, 30, 50]);
+    let span = chance.one_of([100, 3_000, 12_000, 30_000]);
+    let mut faults: Vec<(u64, Fault)> = Vec::new();
+    for (link, ends) in plan.links.iter().map(|link| link.ends).enumerate() {
+        let noticed = chance.one_of([Noticed::Both, Noticed::Both, Noticed::Only(0), Noticed::Only(1)]);
+        if !ends.contains(&home) {
+            if chance.percent(before) {
+                faults.push((0, Fault::Cut(link, noticed, chance.one_of([20_000, 60_000]))));
+            }
+        } else if chance.percent(85) {
+            let at = PARTING + chance.between((0, span));
+            faults.push((at, Fault::Cut(link, noticed, chance.one_of([1_000, 8_000, 40_000, 40_000]))));
+        }
+    }
+    faults.sort_by_key(|(ms, _)| *ms);
+    faults
+}
+
+/// When the first of them is lost, in milliseconds: what was lost before is settled.
+const PARTING: u64 = 16_000;
+
 /// Some of the lies are about the numbers of words, and some nodes go back to a snapshot. By a chance of its own: all else
 /// stays as it is.
 pub(crate) fn misnumber(chance: &mut Rng, epochs: &mut [Vec<(u64, Fault)>]) {

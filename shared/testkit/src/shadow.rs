@@ -71,6 +71,8 @@ pub(crate) struct Terms {
     pub(crate) inside: bool,
     /// Its name without the organisation.
     pub(crate) node: String,
+    /// The name of the node that holds its routes.
+    pub(crate) own: String,
     /// Nothing can be exchanged: of another organisation, and there is no agreement.
     pub(crate) mute: bool,
     /// Routes that may be held.
@@ -104,14 +106,19 @@ pub(crate) struct Shadow {
     pub(crate) rows: BTreeMap<Name, Row>,
     /// What went, and may not be gone.
     pub(crate) leaving: Leaving,
-    /// When the neighbour took back, at last, a way that led straight to the service's home, or over a border, or was stale.
+    /// When the neighbour took back, at last, a way that led straight to the service's home, or over a border, or was stale; or told
+    /// one that leads back here.
     pub(crate) taken_back: BTreeMap<Name, u64>,
+    /// What it told once, did not tell again, and has not told since.
+    pub(crate) untold: BTreeSet<Name>,
     /// What the neighbour wants to hear of, as far as it has said; everything without a list.
     pub(crate) wants: Option<Vec<String>>,
     /// A list of which the end has not come.
     wanted: Vec<String>,
     /// The established session, as the node itself says.
     pub(crate) session: Option<u64>,
+    /// When the last of them ended.
+    pub(crate) ended: Option<u64>,
     pub(crate) synced: bool,
     pub(crate) lost: Option<Lost>,
     flaps: BTreeMap<Name, Changed>,
@@ -236,15 +243,20 @@ impl Shadow {
         self.refused.remove(key);
         let left = self.leaving.told(key);
         self.changes(key, None, left.as_ref(), now);
+        self.loses(key, now, left.as_ref());
+        self.remove(key);
+    }
+
+    /// What the neighbour said of a key is no longer so: it may have led straight to the service's home, or be stale.
+    fn loses(&mut self, key: &Name, now: u64, left: Option<&Row>) {
         let home_lost = |row: &Row| {
             let attrs = read(&row.attrs);
             let straight = attrs.node_path.iter().nth(1).is_none_or(|home| home == key.1);
             straight || row.stale || attrs.well_known.has(WellKnown::STALE)
         };
-        if self.rows.get(key).or(left.as_ref()).is_some_and(home_lost) {
+        if self.rows.get(key).or(left).is_some_and(home_lost) {
             self.taken_back.insert(key.clone(), now);
         }
-        self.remove(key);
     }
 
     fn remove(&mut self, key: &Name) {
@@ -271,6 +283,11 @@ impl Shadow {
                         continue;
                     }
                     self.refused.remove(&key);
+                    self.untold.remove(&key);
+                    // What leads back here is no way: what was one before is lost.
+                    if entry.attrs.node_path.contains(&self.terms.own) {
+                        self.loses(&key, now, None);
+                    }
                     let left = self.leaving.told(&key);
                     let flapping = self.changes(&key, Some(entry.raw), left.as_ref(), now);
                     let (attrs, telling) = (entry.raw.to_vec(), self.telling);
@@ -312,6 +329,7 @@ impl Shadow {
         for key in gone {
             let row = self.rows.get(&key).cloned();
             self.remove(&key);
+            self.untold.insert(key.clone());
             row.into_iter().for_each(|row| self.leaving.goes(key.clone(), row, false));
         }
         self.leaving.sweep();
@@ -367,6 +385,7 @@ impl Shadow {
         let asked = self.asked.get(&session).copied().unwrap_or(0).min(LONGEST_RESTART);
         let restart = asked.min(self.terms.stale_max);
         (self.session, self.synced, self.refreshing) = (None, false, false);
+        self.ended = Some(now);
         self.refused.clear();
         self.warned = false;
         self.telling += 1;

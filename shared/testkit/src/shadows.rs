@@ -84,6 +84,7 @@ impl Net {
         let terms = Terms {
             inside,
             node: their.name.node().to_owned(),
+            own: own.name.node().to_owned(),
             mute: !inside && agreement.is_none(),
             most: match (agreement, party) {
                 (None, _) => own.limits.routes_per_peer,

@@ -13,7 +13,8 @@ use crate::sum::Sum;
 pub(crate) struct Watch {
     opened: bool,
     ended: bool,
-    complete: bool,
+    /// END_OF_RIB was said.
+    pub(crate) complete: bool,
     /// What the receiver must hold by now, were there no loop check: attributes by key.
     pub(crate) announced: BTreeMap<Name, Vec<u8>>,
     said: BTreeSet<Name>,
