@@ -96,8 +96,10 @@ impl Watch {
             }
             FrameType::Refresh => self.refresh(frame.body)?,
             FrameType::Update => {
-                let told = self.update(frame.body, facts, spoken)?;
-                // The first telling of a table is not due to any change.
+                // The first telling of a table is not due to any change: neither what is told counts, nor its names.
+                let mut first = BTreeMap::new();
+                let names = if self.complete { spoken } else { &mut first };
+                let told = self.update(frame.body, facts, names)?;
                 elements = if self.complete { told } else { 0 };
             }
             FrameType::EndOfRib => {
