@@ -16,7 +16,7 @@ pub const SUMMARY: &str = "random networks with faults against an independent so
 pub const HELP: &str = "\
 cargo xtask sim [--seeds N] [--first-seed M] [--shape NAME] [--quiet]
 cargo xtask sim --seed S [--shape NAME] [--mutant NAME] [--quiet]
-cargo xtask sim --mutants [--seeds N] [--first-seed M]
+cargo xtask sim --mutants [--mutant NAME] [--seeds N] [--first-seed M]
 
 Runs simulated networks of the real core and the real codec, with faults, on all cores; after each of its epochs a
 network must come to rest in exactly the state that an independent solver gives. One seed is one network, event for
@@ -27,7 +27,7 @@ event, on every machine. Exits with 1 when a run fails, and prints the line that
   --seed S         one network, and everything that happens in it
   --shape NAME     networks of this shape only
   --mutants        each wrong version of the core until a check finds it; one that none finds is an error
-  --mutant NAME    with this wrong version
+  --mutant NAME    with this wrong version; with --mutants that one alone
   --quiet          no progress; with --seed only the result
 
 Examples:

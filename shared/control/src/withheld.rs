@@ -45,7 +45,7 @@ impl Withheld {
             None if self.has_room() => now,
             None => return,
         };
-        let last = since.saturating_add(Limits::WITHHELD_MAX_MS);
+        let last = since.saturating_add(if mutant!(EndMovesOn) { u64::MAX } else { Limits::WITHHELD_MAX_MS });
         let lost = if mutant!(FirstLossCounts) { since } else { now };
         let until = lost.saturating_add(Limits::WITHHELD_MS).min(last);
         self.of.insert(key, Held { since, until });
@@ -102,7 +102,7 @@ impl Withheld {
     /// Whether a neighbour took back a way of its own within [`Limits::FALLEN_MS`].
     pub(crate) fn has_fallen(&self, key: RouteKey, neighbour: Sym, now: u64) -> bool {
         let at = self.fallen.get(&(key, neighbour)).filter(|_| !mutant!(FallenForgotten));
-        at.is_some_and(|at| now <= at.saturating_add(Limits::FALLEN_MS))
+        at.is_some_and(|at| now <= at.saturating_add(Limits::FALLEN_MS) || mutant!(FallenForEver))
     }
 
     /// The keys whose ways are to be told now.

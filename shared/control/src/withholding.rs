@@ -100,8 +100,9 @@ impl<S: Store> Core<S> {
             let room = self.state.withheld.has_room();
             let told = || room && self.groups.source(group, key) == Some(old.best) && home();
             let inside = self.state.is_inside(new.best);
-            let asked = !given_up && !(held && mutant!(NeedAskedOnce));
-            if !stands && (held || told()) && inside && !(asked && self.is_needed(group, key)) {
+            let not_asked = given_up || held && mutant!(NeedAskedOnce);
+            let needed = || !not_asked && self.is_needed(group, key);
+            if !stands && (held || told()) && inside && !needed() {
                 self.state.withheld.hold(key, self.state.now);
             } else if held && !mutant!(BetterWithheld) {
                 self.state.withheld.release(key);
@@ -124,7 +125,7 @@ impl<S: Store> Core<S> {
     fn say_no_more(&mut self, key: RouteKey, element: &[u8]) {
         let own = self.state.settings.name.clone();
         let said = parts(element).and_then(|(.., attrs)| words(attrs).find(|(node, _)| *node == own.node()));
-        if let Some((_, seqno)) = said {
+        if let Some((_, seqno)) = said.filter(|_| !mutant!(NumberUntold)) {
             self.state.learn(key, own.node(), seqno);
         }
     }

@@ -111,10 +111,11 @@ mutants! {
     OriginsUnbounded, Export, "Another organisation is told all ways to a service of a third.";
     WithheldForEver, Export, "A way that is withheld is never told.";
     BetterWithheld, Export, "A better way that comes while one is withheld is withheld as well.";
+    EndMovesOn, Export, "Each further loss withholds a way for 10 s more, without an end.";
     FewWithheld, Export, "A way is withheld where only one or two neighbours have ways, too.";
     FirstDueTellsAll, Export, "With the first withheld way that is due all others are told.";
     FirstLossCounts, Export, "A way is withheld for 10 s after the first loss, whatever is lost meanwhile.";
-    KeyStaysWithheld, Export, "What is withheld stays so when the last way of its key goes, or the first one comes.";
+    KeyStaysWithheld, Export, "What is withheld stays so when the last way of its key goes.";
     NeedAskedOnce, Export, "Whether a neighbour needs a withheld way is not asked again when another one is lost.";
     NewSessionWaits, Export, "With a new session inside, what is withheld stays so.";
     WithheldFromAll, Export, "What is withheld inside is withheld from other organisations, too.";
@@ -132,6 +133,13 @@ mutants! {
     DetourWithheld, Withdraw, "What takes the place of a lost way around is withheld, too.";
     BorderFallsNot, Withdraw, "Who took back a way straight over a border counts as one that lost a way around.";
     DetourLossWaits, Withdraw, "When a neighbour takes back a way around, what is withheld stays so.";
+    FallenForEver, Withdraw, "Who took back its way once counts as one that has others, however long ago it was.";
+    NumberUntold, Withdraw, "What is taken back for a withheld way does not say that older words are void.";
+    NewsForEver, Withdraw, "News of what is overtaken counts for routes that come at any time after it.";
+    NewsFromOutside, Withdraw, "News that another organisation tells of nodes is believed.";
+    OlderNewsCounts, Withdraw, "News that comes late takes the place of newer news.";
+    OwnNewsBelieved, Withdraw, "What others tell of this node's own words is believed.";
+    RunsCompared, Withdraw, "News of one run of a node voids what it says in another.";
     FallenForgotten, Withdraw, "Who took back its way a moment ago counts as one that never had any.";
     NothingWithheld, Withdraw, "What takes the place of a lost way is told at once, whoever has ways of its own.";
     WithheldStands, Withdraw, "A lost way is not taken back while what takes its place is withheld.";

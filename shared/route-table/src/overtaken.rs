@@ -18,7 +18,9 @@ impl<S: Store> RouteTable<S> {
     /// What a node said of a key before `seqno` is overtaken: no such route is chosen any more, from whomever it came.
     pub fn overtake(&mut self, key: RouteKey, node: &str, seqno: Seqno) -> Option<Change> {
         let older = |route: &Route<S::Attrs>| {
-            words(route.attrs.as_ref()).any(|(who, said)| who == node && said.is_before(seqno))
+            words(route.attrs.as_ref()).any(|(who, said)| {
+                who == node && (said.is_before(seqno) || said.count < seqno.count && mutant!(RunsCompared))
+            })
         };
         let fresh = self.store.candidates(key).filter(|(_, route)| !route.overtaken && older(route));
         let fresh: Vec<Sym> = fresh.map(|(neighbour, _)| neighbour).collect();

@@ -13,6 +13,9 @@ use crate::run::{Failure, run, run_twice};
 /// Seeds that failed once, whatever it was: the first word of each line; a shape may follow it.
 const FAILED_ONCE: &str = include_str!("../seeds.txt");
 
+/// Mutants that only one network in many hundreds finds, and its seed.
+const FOUND_LATE: &str = include_str!("../found.txt");
+
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Campaign {
@@ -138,6 +141,16 @@ pub fn failed_once() -> Vec<(u64, Option<Shape>)> {
         Some((seed, words.next().and_then(Shape::find)))
     };
     FAILED_ONCE.lines().filter_map(line).collect()
+}
+
+/// The seed that found a mutant before, if that was a late one.
+#[must_use]
+pub fn found_before(mutant: &str) -> Option<u64> {
+    let line = |line: &str| {
+        let (name, seed) = line.split_once(' ')?;
+        (name == mutant).then(|| seed.trim().parse().ok())?
+    };
+    FOUND_LATE.lines().find_map(line)
 }
 
 impl AddAssign for Stats {

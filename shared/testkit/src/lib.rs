@@ -56,7 +56,7 @@ mod traffic;
 mod watch;
 mod withheld;
 
-pub use campaign::{Campaign, Outcome, failed_once, one};
+pub use campaign::{Campaign, Outcome, failed_once, found_before, one};
 pub use clock::Clock;
 pub use fault::{Exit, Fault, Lie, Noticed};
 pub use generate::{generate, generate_as};

@@ -126,9 +126,9 @@ fn announce<'e>(neighbour: Sym, entry: &RouteEntry<'e>, rank: Rank, protocol: Pr
 fn update<'e, S: Store>(state: &State<S>, peer: &Peer, update: &Update<'e>, delta: &mut Delta<'e>) {
     let sym = peer.sym;
     // First, so that nothing overtaken is chosen in between. Only neighbours of this organisation know its nodes.
-    let internal = peer.relation == Some(Relation::Internal);
+    let internal = peer.relation == Some(Relation::Internal) || mutant!(NewsFromOutside);
     for news in update.overtaken().filter(|_| NUMBERED && internal && !mutant!(NewsUnheard)) {
-        if news.node != state.settings.name.node() {
+        if news.node != state.settings.name.node() || mutant!(OwnNewsBelieved) {
             delta.push(Write::Overtaken {
                 service: Cow::Borrowed(news.service),
                 origin: Cow::Borrowed(news.origin),
