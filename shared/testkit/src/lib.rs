@@ -27,6 +27,7 @@ mod forge;
 mod gaps;
 mod generate;
 mod heal;
+mod held;
 mod hierarchy;
 mod judging;
 mod leaving;

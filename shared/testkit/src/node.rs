@@ -7,9 +7,9 @@ use catalyst_control::{Forward, LocalService, Notice};
 use catalyst_names::{NodeName, ServiceLabel, ServiceName};
 
 use crate::any::AnyCore;
+use crate::held::Held;
 use crate::plan::NodePlan;
 use crate::seen::Name;
-use crate::withheld::Held;
 
 /// A node while it runs, and what it is to become again after a restart.
 pub struct Node {

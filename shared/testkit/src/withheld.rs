@@ -10,39 +10,11 @@ use catalyst_route_table::Store;
 use catalyst_wire::{Announced, Attrs, Frame, FrameType, Update};
 
 use crate::any::Look;
+use crate::held::{Held, Inside};
 use crate::net::Net;
 use crate::row::{Row, Usable};
 use crate::seen::Name;
 use crate::shadow::Shadow;
-
-/// What a neighbour inside has of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Inside {
-    session: u64,
-    /// It has a way of its own.
-    has_way: bool,
-    /// When it took back at last one that led straight to the service's home.
-    taken_back: Option<u64>,
-}
-
-/// A way that is used and told nobody inside.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    since: u64,
-    /// Whose way is used, and what it said of it.
-    via: Option<NodeName>,
-    said: Option<Row>,
-    /// When that was another one.
-    lost: u64,
-    /// Since when some neighbour has no other.
-    needed: Option<u64>,
-    /// Neighbours inside with a session.
-    inside: BTreeMap<usize, Inside>,
-    /// One of them has lost a way around.
-    due: bool,
-    /// It is or was long-lived stale: such a way is withheld whoever needs it.
-    stale: bool,
-}
 
 /// The keys whose ways a node withholds.
 struct Withheld;
