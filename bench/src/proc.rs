@@ -7,16 +7,39 @@ use anyhow::{Context, Result};
 /// CPU time of a process so far, user and system, in seconds. Summed over its threads from the scheduler, in
 /// nanoseconds; a thread that has ended is missing, so a process is compared only while it keeps its threads.
 pub fn cpu_seconds(pid: u32) -> Result<f64> {
-    let mut nanoseconds = 0u64;
+    Ok(times(pid)?.ran)
+}
+
+/// What the scheduler knows of all threads of a process so far, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// On a CPU.
+    pub ran: f64,
+    /// Ready, and waiting for one.
+    pub waited: f64,
+}
+
+/// Reads the threads' `schedstat`; those of threads that have ended are missing.
+pub fn times(pid: u32) -> Result<Times> {
+    let (mut ran, mut waited) = (0u64, 0u64);
     let tasks = format!("/proc/{pid}/task");
     for task in fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))? {
         let path = task?.path().join("schedstat");
         // A thread that ends meanwhile is none.
         let Ok(text) = fs::read_to_string(&path) else { continue };
-        let first = text.split_whitespace().next().context("an empty schedstat")?;
-        nanoseconds += first.parse::<u64>()?;
+        let mut words = text.split_whitespace().map(str::parse::<u64>);
+        let mut next = || words.next().context("a short schedstat");
+        ran += next()??;
+        waited += next()??;
     }
-    Ok(nanoseconds as f64 / 1e9)
+    Ok(Times { ran: ran as f64 / 1e9, waited: waited as f64 / 1e9 })
+}
+
+/// What the host of a virtual machine took of all CPUs so far, in seconds; it is counted in hundredths.
+pub fn stolen() -> Result<f64> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let steal = text.split_whitespace().nth(8).context("no steal in /proc/stat")?;
+    Ok(steal.parse::<f64>()? / 100.0)
 }
 
 /// CPU time of this thread so far, in seconds; up to some milliseconds old.
@@ -61,7 +84,8 @@ mod tests {
         let pid = std::process::id();
         let memory = memory(pid).unwrap();
         assert!(memory.resident > memory.anonymous && memory.anonymous > 0.0 && memory.threads >= 1.0);
-        assert!(cpu_seconds(pid).unwrap() > 0.0);
+        assert!(cpu_seconds(pid).unwrap() > 0.0 && times(pid).unwrap().waited > 0.0);
+        assert!(stolen().unwrap() >= 0.0);
         // A thread's time is counted at its ticks.
         let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
         while own_cpu_seconds().unwrap() == 0.0 {
