@@ -99,7 +99,7 @@ impl<S: Store> Core<S> {
             let home = || self.state.is_home(key, old.best) || given_up || mutant!(DetourWithheld);
             let room = self.state.withheld.has_room();
             let told = || room && self.groups.source(group, key) == Some(old.best) && home();
-            let inside = self.state.is_inside(new.best);
+            let inside = self.state.is_inside(new.best) || mutant!(BorderWayWithheld);
             let not_asked = given_up || held && mutant!(NeedAskedOnce);
             let needed = || !not_asked && self.is_needed(group, key);
             if !stands && (held || told()) && inside && !needed() {

@@ -111,6 +111,7 @@ mutants! {
     OriginsUnbounded, Export, "Another organisation is told all ways to a service of a third.";
     WithheldForEver, Export, "A way that is withheld is never told.";
     BetterWithheld, Export, "A better way that comes while one is withheld is withheld as well.";
+    BorderWayWithheld, Export, "A way straight over a border that takes the place of a lost one is withheld, too.";
     EndMovesOn, Export, "Each further loss withholds a way for 10 s more, without an end.";
     FewWithheld, Export, "A way is withheld where only one or two neighbours have ways, too.";
     FirstDueTellsAll, Export, "With the first withheld way that is due all others are told.";
