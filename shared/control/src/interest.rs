@@ -117,7 +117,8 @@ impl<S: Store> Core<S> {
         let interest = (!all).then(|| Interest::new(&patterns));
         self.groups.select(session, interest, &mut self.state.table);
         // What is withheld may be just what it wants.
-        if self.state.peer_of(session).is_some_and(|peer| peer.relation == Some(Relation::Internal)) {
+        let inside = self.state.peer_of(session).is_some_and(|p| p.relation == Some(Relation::Internal));
+        if inside && !mutant!(NewInterestWaits) {
             self.end_withholding();
         }
         self.mark_ready(session);

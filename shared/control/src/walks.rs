@@ -150,7 +150,8 @@ impl<S: Store> State<S> {
     /// change, all of their keys, or something could be announced that neither rules let out. Says which keys to look at.
     pub(crate) fn judge_ahead(&mut self, changes: &mut Changes) -> Vec<Change> {
         let mut again = Vec::new();
-        let Some(judging) = self.judging.as_ref().filter(|_| PIECES) else { return again };
+        let judging = self.judging.as_ref().filter(|_| PIECES && !mutant!(AheadUnjudged));
+        let Some(judging) = judging else { return again };
         let services: Vec<Sym> = changes.services().into_iter().filter(|s| judging.awaits(*s)).collect();
         let before = changes.routes.len();
         #[cfg(feature = "watch")]

@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::export::{GroupId, GroupKind, Mark, parts};
 use crate::limits::Limits;
 use crate::now::Now;
-use crate::state::State;
+use crate::state::{Peer, State};
 
 impl<S: Store> State<S> {
     /// A neighbour is about to take back its way of a key, or to tell one that nobody may use, and there are others. When that led
@@ -40,7 +40,8 @@ impl<S: Store> State<S> {
     fn is_home(&self, key: RouteKey, neighbour: Sym) -> bool {
         let home = self.table.text(key.origin);
         let peer = self.peer_by_sym(neighbour);
-        peer.is_some_and(|p| p.relation != Some(Relation::Internal) || p.config.name.node() == home)
+        let over_border = |p: &Peer| p.relation != Some(Relation::Internal) && !mutant!(BorderLossTold);
+        peer.is_some_and(|p| over_border(p) || p.config.name.node() == home)
     }
 
     /// Whether a neighbour's way ranks as long-lived stale: then there is no other, and the home was lost before.
@@ -54,9 +55,12 @@ impl<S: Store> State<S> {
 
     /// Whether a way may be used as when it was chosen. One that no session confirms any more may not.
     fn stands(&self, key: RouteKey, neighbour: Sym) -> bool {
-        let aged = || self.peer_by_sym(neighbour).is_some_and(|peer| peer.stale.is_some());
+        let aged =
+            || self.peer_by_sym(neighbour).is_some_and(|peer| peer.stale.is_some() && !mutant!(StaleStands));
         let route = self.table.route(key, neighbour);
-        route.is_some_and(|r| r.rank.eligible && !r.overtaken && !(r.rank.stale && aged()))
+        route.is_some_and(|r| {
+            r.rank.eligible && (!r.overtaken || mutant!(OvertakenStands)) && !(r.rank.stale && aged())
+        })
     }
 }
 
@@ -144,7 +148,10 @@ impl<S: Store> Core<S> {
             }
             let session = self.state.peer_by_sym(member).and_then(|peer| peer.session);
             // Who has yet to say what it wants may want this.
-            let wants = |session| self.groups.wants(session, service) || self.groups.awaits_interest(session);
+            let wants = |session| {
+                let wants = self.groups.wants(session, service) || self.groups.awaits_interest(session);
+                wants || mutant!(UnwantedNeeded)
+            };
             if session.is_some_and(wants) && !mutant!(NeedUnasked) {
                 return true;
             }

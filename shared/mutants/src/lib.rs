@@ -118,7 +118,9 @@ mutants! {
     FirstLossCounts, Export, "A way is withheld for 10 s after the first loss, whatever is lost meanwhile.";
     KeyStaysWithheld, Export, "What is withheld stays so when the last way of its key goes.";
     NeedAskedOnce, Export, "Whether a neighbour needs a withheld way is not asked again when another one is lost.";
+    NewInterestWaits, Export, "Who wants something else now hears of what is withheld no sooner.";
     NewSessionWaits, Export, "With a new session inside, what is withheld stays so.";
+    UnwantedNeeded, Export, "Who does not want a service counts as one that needs a way to it.";
     WithheldFromAll, Export, "What is withheld inside is withheld from other organisations, too.";
     MarkUnset, Export, "Customers and peers are told routes without the only-to-customer mark.";
 
@@ -133,6 +135,7 @@ mutants! {
     DetourFalls, Withdraw, "Who took back a way around counts as one that has others, as who lost a way straight to the service's home.";
     DetourWithheld, Withdraw, "What takes the place of a lost way around is withheld, too.";
     BorderFallsNot, Withdraw, "Who took back a way straight over a border counts as one that lost a way around.";
+    BorderLossTold, Withdraw, "What takes the place of a lost way straight over a border is told at once.";
     DetourLossWaits, Withdraw, "When a neighbour takes back a way around, what is withheld stays so.";
     FallenForEver, Withdraw, "Who took back its way once counts as one that has others, however long ago it was.";
     NumberUntold, Withdraw, "What is taken back for a withheld way does not say that older words are void.";
@@ -141,6 +144,10 @@ mutants! {
     OlderNewsCounts, Withdraw, "News that comes late takes the place of newer news.";
     OwnNewsBelieved, Withdraw, "What others tell of this node's own words is believed.";
     RunsCompared, Withdraw, "News of one run of a node voids what it says in another.";
+    OvertakenStands, Withdraw, "A way that was overtaken counts as one that was left for a better one.";
+    StaleStands, Withdraw, "A way whose session was lost counts as one that was left for a better one.";
+    BoundForEver, Withdraw, "A route that is still overtaken when its time is over is never looked at again.";
+    OwnEchoCounts, Withdraw, "A way that came back to this node keeps others overtaken.";
     FallenForgotten, Withdraw, "Who took back its way a moment ago counts as one that never had any.";
     NothingWithheld, Withdraw, "What takes the place of a lost way is told at once, whoever has ways of its own.";
     WithheldStands, Withdraw, "A lost way is not taken back while what takes its place is withheld.";
@@ -182,6 +189,7 @@ mutants! {
     MovedOnce, Cursor, "A second change of its own route hides from a neighbour that it must forget ours.";
     WithdrawalUnheard, Cursor, "A withdrawal is not remembered for those who have yet to hear it.";
 
+    AheadUnjudged, Walk, "A service that changes before the walk has come to it is told as the rules of before let it in.";
     AnewNotFromBegin, Walk, "Rules that change again during the walk are in force only for what it has yet to come to.";
     FirstPieceAlone, Walk, "Other rules are in force for the first piece of the table alone.";
     OldRulesTold, Walk, "What was announced under the rules of before is still sent to those who have not heard it.";

@@ -41,7 +41,9 @@ impl<S: Store> RouteTable<S> {
         let newer = |(neighbour, other): (Sym, &Route<S::Attrs>)| {
             let counts = neighbour != slot.neighbour && !other.overtaken;
             let theirs = || words(other.attrs.as_ref());
-            counts && theirs().any(|word| age(&said, word).0) && theirs().all(|(node, _)| node != own)
+            counts
+                && theirs().any(|word| age(&said, word).0)
+                && theirs().all(|(node, _)| node != own || mutant!(OwnEchoCounts))
         };
         !self.store.candidates(slot.key).any(newer)
     }

@@ -176,6 +176,7 @@ impl Net {
         place.tick_at = None;
         place.draining = false;
         place.forwards.clear();
+        place.told.clear();
         place.grants.clear();
         self.shadows.forget(node);
         self.gaps.forget(node);

@@ -64,6 +64,7 @@ impl Net {
         let frames: Vec<(SessionId, Vec<u8>)> = std::iter::from_fn(|| core.poll_transmit()).collect();
         self.shadow_event(node, event);
         let denied = self.denied(node, &effects);
+        let moved = Net::moved(&effects);
         for effect in effects {
             self.effect(node, effect);
         }
@@ -77,6 +78,7 @@ impl Net {
         self.shadow_after(node);
         self.pauses_end(node);
         self.withheld_end(node, event);
+        self.told_end(node, moved);
         self.is_rightly_denied(node, denied);
         self.set_tick(node);
     }

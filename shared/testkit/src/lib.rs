@@ -53,6 +53,7 @@ mod shadow;
 mod shadows;
 mod shape;
 mod sum;
+mod told_at_once;
 mod traffic;
 mod watch;
 mod withheld;

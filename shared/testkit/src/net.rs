@@ -247,6 +247,7 @@ impl Net {
             cut: None,
             withheld: BTreeMap::new(),
             said: BTreeMap::new(),
+            told: BTreeMap::new(),
         });
         let node = self.nodes.len() - 1;
         self.after(0, Due::Start { node });

@@ -10,6 +10,7 @@ use crate::any::AnyCore;
 use crate::held::Held;
 use crate::plan::NodePlan;
 use crate::seen::Name;
+use crate::told_at_once::Way;
 
 /// A node while it runs, and what it is to become again after a restart.
 pub struct Node {
@@ -38,6 +39,8 @@ pub struct Node {
     pub(crate) withheld: BTreeMap<Name, Held>,
     /// Whether the way that it told somebody inside at last led straight to the service's home or over a border, and when.
     pub(crate) said: BTreeMap<Name, (bool, u64)>,
+    /// What it uses for each key of a service and tells inside, since that changed last.
+    pub(crate) told: BTreeMap<ServiceName, BTreeMap<Name, Way>>,
 }
 
 impl Node {
