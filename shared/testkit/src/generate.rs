@@ -65,7 +65,10 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     // Links to a home are lost one by one. By a chance of its own, as there.
     let mut chance = Rng::new(seed.rotate_left(29) ^ 0x7061_7274);
     if shape == Shape::Mesh && (5..=9).contains(&count) && chance.percent(60) {
-        let partings = script::partings(&mut chance, &plan);
+        let mut partings = script::partings(&mut chance, &plan);
+        if chance.percent(40) {
+            script::wishes(&mut chance, &plan, &mut partings);
+        }
         plan.epochs.push(partings);
     }
     plan

@@ -79,6 +79,19 @@ pub(crate) fn partings(chance: &mut Rng, plan: &Plan) -> Vec<(u64, Fault)> {
     faults
 }
 
+/// A node wants nothing until some of these links are lost, and then everything, mostly while ways are withheld.
+pub(crate) fn wishes(chance: &mut Rng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    let node = chance.index(plan.nodes.len());
+    let cuts: Vec<u64> = faults.iter().map(|(ms, _)| *ms).filter(|ms| *ms >= PARTING).collect();
+    if cuts.is_empty() {
+        return;
+    }
+    let at = cuts[chance.index(cuts.len())] + chance.between((0, 6_000));
+    faults.push((0, Fault::Interest(node, Some(Vec::new()))));
+    faults.push((at, Fault::Interest(node, None)));
+    faults.sort_by_key(|(ms, _)| *ms);
+}
+
 /// When the first of them is lost, in milliseconds: what was lost before is settled.
 const PARTING: u64 = 16_000;
 
