@@ -144,7 +144,7 @@ impl<S: Store> State<S> {
             Ok(outcome) => {
                 self.heard(&put.attrs, outcome.change.as_ref());
                 changes.routes.extend(outcome.change);
-                self.still_under_way(put.names, changes);
+                self.still_under_way(put.neighbour, put.names, changes);
                 key.into_iter().for_each(|key| self.overtook(key));
                 self.recount(put.neighbour, difference);
                 #[cfg(feature = "watch")]

@@ -2,7 +2,7 @@
 
 use alloc::string::ToString;
 
-use catalyst_route_table::{Change, RouteKey, Store};
+use catalyst_route_table::{Change, RouteKey, Slot, Store, Sym};
 use catalyst_wire::{Seqno, Seqnos, words};
 
 use crate::changes::Changes;
@@ -47,8 +47,14 @@ impl<S: Store> State<S> {
         }
     }
 
-    /// What came may be older than what news has told.
-    pub(crate) fn still_under_way(&mut self, names: (&str, &str), changes: &mut Changes) {
+    /// What a neighbour's route came with may be older than what news has told. Other routes of its key were there when the news
+    /// came, or counted again since.
+    pub(crate) fn still_under_way(
+        &mut self,
+        neighbour: Sym,
+        names: (&str, &str),
+        changes: &mut Changes,
+    ) {
         if !NUMBERED {
             return;
         }
@@ -56,7 +62,8 @@ impl<S: Store> State<S> {
         if told.peek().is_some()
             && let Some(key) = self.table.key(names.0, names.1)
         {
-            let overtaken = told.filter_map(|news| self.table.overtake(key, &news.node, news.seqno));
+            let slot = Slot { key, neighbour };
+            let overtaken = told.filter_map(|news| self.table.overtake_one(slot, &news.node, news.seqno));
             changes.routes.extend(overtaken);
         }
     }

@@ -17,15 +17,21 @@ use crate::table::{Change, RouteTable};
 impl<S: Store> RouteTable<S> {
     /// What a node said of a key before `seqno` is overtaken: no such route is chosen any more, from whomever it came.
     pub fn overtake(&mut self, key: RouteKey, node: &str, seqno: Seqno) -> Option<Change> {
-        let older = |route: &Route<S::Attrs>| {
-            words(route.attrs.as_ref()).any(|(who, said)| {
-                who == node && (said.is_before(seqno) || said.count < seqno.count && mutant!(RunsCompared))
-            })
-        };
+        let older = |route: &Route<S::Attrs>| says_before(route, node, seqno);
         let fresh = self.store.candidates(key).filter(|(_, route)| !route.overtaken && older(route));
         let fresh: Vec<Sym> = fresh.map(|(neighbour, _)| neighbour).collect();
         fresh.iter().for_each(|neighbour| self.give_up(Slot { key, neighbour: *neighbour }));
         if fresh.is_empty() { None } else { self.decide(key, None) }
+    }
+
+    /// The same for one route alone: one that came after the news.
+    pub fn overtake_one(&mut self, slot: Slot, node: &str, seqno: Seqno) -> Option<Change> {
+        let route = self.store.route(slot).filter(|route| !route.overtaken)?;
+        if !says_before(route, node, seqno) {
+            return None;
+        }
+        self.give_up(slot);
+        self.decide(slot.key, None)
     }
 
     /// The routes that were overtaken since this was asked before.
@@ -91,6 +97,13 @@ impl<S: Store> RouteTable<S> {
             self.give_up(slot);
         }
     }
+}
+
+/// Whether a path has a word of this node from before `seqno`.
+fn says_before<A: AsRef<[u8]>>(route: &Route<A>, node: &str, seqno: Seqno) -> bool {
+    words(route.attrs.as_ref()).any(|(who, said)| {
+        who == node && (said.is_before(seqno) || said.count < seqno.count && mutant!(RunsCompared))
+    })
 }
 
 /// Whether a word is newer than what its node said here, and whether it is older.

@@ -64,6 +64,8 @@ pub enum Lie {
     /// Far too high numbers of the words of all nodes of a path, in what is true otherwise. Of another organisation, as
     /// many as there may be.
     Numbers,
+    /// As above, in ways that lead back through the listener. Of another organisation, nothing.
+    Returned,
     /// News that all nodes have said something newer of all that the listener knows.
     News,
 }
@@ -86,7 +88,7 @@ pub(crate) const LIES: [Lie; 13] = [
 ];
 
 /// Those about the numbers of words.
-pub(crate) const NUMBERED: [Lie; 2] = [Lie::Numbers, Lie::News];
+pub(crate) const NUMBERED: [Lie; 3] = [Lie::Numbers, Lie::Returned, Lie::News];
 
 /// One thing that happens. Nodes, links and sides are places in the plan.
 #[derive(Clone, Debug)]

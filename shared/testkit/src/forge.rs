@@ -6,7 +6,7 @@ use catalyst_wire::{
 };
 
 use crate::any::StoreKind;
-use crate::lies::{frames, path};
+use crate::lies::{frames, names, path};
 use crate::net::Net;
 use crate::numbers::said;
 
@@ -57,6 +57,29 @@ impl Net {
             let numbers = numbers(&high);
             let seqnos = Attrs::read(&numbers).unwrap_or_default().seqnos;
             let attrs = Attrs { seqnos, ..Attrs::read(raw).unwrap_or_default() };
+            entries.extend(write_entry(&mut buf, service, origin, &attrs).map(<[u8]>::to_vec));
+        }
+        frames(&entries, &[])
+    }
+
+    /// As inside, but each path leads back through the listener.
+    pub(crate) fn forged_returns(&self, link: usize, side: usize) -> Vec<Vec<u8>> {
+        let listener = self.nodes[self.links[link].plan.ends[1 - side]].name().node();
+        let told = self.whole(link, side).and_then(|session| self.conns.get(&session.0));
+        let told = told.map(|conn| &conn.flows[side].watch.announced);
+        let mut entries = Vec::new();
+        let mut buf = vec![0; 8_192];
+        for ((service, origin), raw) in told.into_iter().flatten().take(MOST) {
+            let words = said(raw);
+            let Some((liar, rest)) = words.split_first() else { continue };
+            let back = (listener.to_owned(), 1, 1);
+            let through: Vec<_> = [liar, &back].into_iter().chain(rest).collect();
+            let nodes: Vec<&str> = through.iter().map(|(node, ..)| node.as_str()).collect();
+            let high: Vec<(u32, u32)> = through.iter().map(|(_, run, _)| (*run, HIGH)).collect();
+            let (nodes, numbers) = (names(&nodes), numbers(&high));
+            let seqnos = Attrs::read(&numbers).unwrap_or_default().seqnos;
+            let attrs =
+                Attrs { seqnos, node_path: path(&nodes), ..Attrs::read(raw).unwrap_or_default() };
             entries.extend(write_entry(&mut buf, service, origin, &attrs).map(<[u8]>::to_vec));
         }
         frames(&entries, &[])

@@ -32,6 +32,7 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
         let words = format!("{} of {} nodes, {} organisations", shape.name(), nodes.len(), orgs.len());
         let mut plan = finish(&mut rng, seed, words, &orgs, (nodes, links), true);
         lose(seed, &mut plan, 40);
+        forge(seed, &mut plan);
         return plan;
     }
     let orgs: Vec<OrgId> = (0..rng.one_of([1, 1, 1, 2, 2, 3, 4])).filter_map(org).collect();
@@ -71,7 +72,17 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
         }
         plan.epochs.push(partings);
     }
+    forge(seed, &mut plan);
     plan
+}
+
+/// In some networks numbers are forged in the end, and nothing else happens. By a chance of its own, as above.
+fn forge(seed: u64, plan: &mut Plan) {
+    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x66_6f72_6765);
+    if chance.percent(6) && !plan.tight {
+        let forgery = script::forgery(&mut chance, plan);
+        plan.epochs.push(forgery);
+    }
 }
 
 /// In so many of a hundred networks nodes die in the end or links are lost, and nothing else happens. By a chance of its own: all

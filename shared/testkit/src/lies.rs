@@ -18,7 +18,7 @@ use crate::seen::{See, SeenRoute};
 /// Routes of a flood beyond the limit.
 const BEYOND: usize = 20;
 
-fn names(list: &[&str]) -> Vec<u8> {
+pub(crate) fn names(list: &[&str]) -> Vec<u8> {
     let mut buf = vec![0; 4_096];
     let mut out = Writer::new(&mut buf);
     let _ = out.u64(list.len() as u64);
@@ -163,6 +163,7 @@ impl Net {
                 let outside = (!inside).then_some((ours.as_str(), orgs.as_slice()));
                 return self.forged_numbers(link, side, outside);
             }
+            Lie::Returned => return self.forged_returns(link, side),
             Lie::News => return self.forged_news(link, side),
             _ => {}
         }
@@ -207,6 +208,7 @@ impl Net {
                 | Lie::Digest
                 | Lie::Refresh
                 | Lie::Numbers
+                | Lie::Returned
                 | Lie::News,
                 _,
             ) => Vec::new(),

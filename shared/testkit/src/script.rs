@@ -1,8 +1,9 @@
 //! Faults at random, for a given network.
 
+use catalyst_control::Limits;
 use catalyst_names::{OrgId, ServiceLabel};
 
-use crate::fault::{Exit, Fault, LIES, NUMBERED, Noticed};
+use crate::fault::{Exit, Fault, LIES, Lie, NUMBERED, Noticed};
 use crate::hierarchy::everything;
 use crate::link::Side;
 use crate::pieces::{hold, interest, label, rules, service};
@@ -108,6 +109,25 @@ pub(crate) fn misnumber(chance: &mut Rng, epochs: &mut [Vec<(u64, Fault)>]) {
             _ => {}
         }
     }
+}
+
+/// A neighbour inside lies about numbers, and again when what it hid is about to be looked at.
+pub(crate) fn forgery(chance: &mut Rng, plan: &Plan) -> Vec<(u64, Fault)> {
+    let org = |node: usize| plan.nodes[node].name.org();
+    let inside = |link: &usize| plan.links[*link].ends.map(org).windows(2).all(|orgs| orgs[0] == orgs[1]);
+    let links: Vec<usize> = (0..plan.links.len()).filter(inside).collect();
+    if links.is_empty() {
+        return Vec::new();
+    }
+    let (link, side) = (links[chance.index(links.len())], chance.index(2));
+    let lie = Fault::Lie(link, side, chance.one_of([Lie::Numbers, Lie::Returned]));
+    // The truth is told when the last of these has happened.
+    let looked_at = Limits::OVERTAKEN_MS + 1_000;
+    vec![
+        (0, lie.clone()),
+        (Limits::OVERTAKEN_MS - chance.between((1, 1_000)), lie),
+        (looked_at, Fault::Tick(plan.links[link].ends[side])),
+    ]
 }
 
 /// Rules that change are often followed by others, and by changes of services, before the way through the table is at its

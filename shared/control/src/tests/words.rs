@@ -124,6 +124,22 @@ fn what_forged_news_hides_comes_back() {
 }
 
 #[test]
+fn what_counts_again_is_not_hidden_once_more_when_another_way_comes() {
+    let mut bench = bench();
+    bench.numbered(1, &[("b", 5), ("x", 3)]);
+    bench.frame(2, news("x", FORGED));
+    bench.pass(Limits::OVERTAKEN_MS - 500);
+    bench.frame(2, news("x", FORGED));
+    bench.pass(500);
+    assert_eq!(bench.way().as_deref(), Some(B));
+    // The news is remembered, and voids what comes now, not what counts again.
+    bench.numbered(2, &[("c", 5), ("x", 3)]);
+    assert_eq!(bench.way().as_deref(), Some(B));
+    bench.withdraw(1, &[(SERVICE, "x")]);
+    assert_eq!(bench.way(), None);
+}
+
+#[test]
 fn news_is_forgotten_when_it_is_old() {
     let mut bench = bench();
     bench.frame(2, news("x", FORGED));
