@@ -49,12 +49,7 @@ impl<S: Store> State<S> {
 
     /// What a neighbour's route came with may be older than what news has told. Other routes of its key were there when the news
     /// came, or counted again since.
-    pub(crate) fn still_under_way(
-        &mut self,
-        neighbour: Sym,
-        names: (&str, &str),
-        changes: &mut Changes,
-    ) {
+    pub(crate) fn still_under_way(&mut self, neighbour: Sym, names: (&str, &str), changes: &mut Changes) {
         if !NUMBERED {
             return;
         }

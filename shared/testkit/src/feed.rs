@@ -63,7 +63,7 @@ impl Net {
         let effects: Vec<Effect> = std::iter::from_fn(|| core.poll_effect()).collect();
         let frames: Vec<(SessionId, Vec<u8>)> = std::iter::from_fn(|| core.poll_transmit()).collect();
         self.shadow_event(node, event);
-        let denied = self.denied(node, &effects);
+        let granted = self.granted(node, &effects);
         let moved = Net::moved(&effects);
         for effect in effects {
             self.effect(node, effect);
@@ -79,7 +79,10 @@ impl Net {
         self.pauses_end(node);
         self.withheld_end(node, event);
         self.told_end(node, moved);
-        self.is_rightly_denied(node, denied);
+        if judging {
+            self.is_as_rules_are(node, &granted);
+        }
+        self.is_rightly_denied(node, granted);
         self.set_tick(node);
     }
 

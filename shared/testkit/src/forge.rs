@@ -78,8 +78,7 @@ impl Net {
             let high: Vec<(u32, u32)> = through.iter().map(|(_, run, _)| (*run, HIGH)).collect();
             let (nodes, numbers) = (names(&nodes), numbers(&high));
             let seqnos = Attrs::read(&numbers).unwrap_or_default().seqnos;
-            let attrs =
-                Attrs { seqnos, node_path: path(&nodes), ..Attrs::read(raw).unwrap_or_default() };
+            let attrs = Attrs { seqnos, node_path: path(&nodes), ..Attrs::read(raw).unwrap_or_default() };
             entries.extend(write_entry(&mut buf, service, origin, &attrs).map(<[u8]>::to_vec));
         }
         frames(&entries, &[])

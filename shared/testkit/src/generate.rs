@@ -4,6 +4,7 @@ use catalyst_control::Flap;
 use catalyst_names::{NodeName, OrgId};
 use catalyst_policy::{Agreement, Party, Role};
 
+use crate::ahead::ahead;
 use crate::any::StoreKind;
 use crate::hierarchy::hierarchy;
 use crate::link::{LinkPlan, Side};
@@ -33,6 +34,7 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
         let mut plan = finish(&mut rng, seed, words, &orgs, (nodes, links), true);
         lose(seed, &mut plan, 40);
         forge(seed, &mut plan);
+        overtake(seed, &mut plan);
         return plan;
     }
     let orgs: Vec<OrgId> = (0..rng.one_of([1, 1, 1, 2, 2, 3, 4])).filter_map(org).collect();
@@ -74,6 +76,15 @@ pub fn generate_as(seed: u64, shape: Option<Shape>) -> Plan {
     }
     forge(seed, &mut plan);
     plan
+}
+
+/// In some networks a way goes, in the end, before rules that change are in force for it. By a chance of its own, as above.
+fn overtake(seed: u64, plan: &mut Plan) {
+    let mut chance = Rng::new(seed.rotate_left(29) ^ 0x61_6865_6164);
+    if chance.percent(8) && !plan.tight && plan.nodes.len() < 40 {
+        let faults = ahead(&mut chance, plan);
+        plan.epochs.extend(faults);
+    }
 }
 
 /// In some networks numbers are forged in the end, and nothing else happens. By a chance of its own, as above.

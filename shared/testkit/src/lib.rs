@@ -11,6 +11,7 @@
 //! [`Net`] can also be driven by hand, as the scenario tests do. [`Clock`] and [`Rng`] are of use on their own, and so
 //! is [`relay`], the bad line between real programs.
 
+mod ahead;
 pub mod any;
 mod apply;
 mod campaign;

@@ -33,6 +33,28 @@ pub(crate) struct Told {
     tags: Vec<String>,
 }
 
+impl Told {
+    /// What these attributes say.
+    pub(crate) fn read(attrs: &[u8]) -> Self {
+        let attrs = Attrs::read(attrs).unwrap_or_default();
+        let texts = |path: catalyst_wire::Path<'_>| path.iter().map(str::to_owned).collect();
+        let has = |mark| attrs.well_known.has(mark);
+        Told {
+            orgs: texts(attrs.org_path),
+            nodes: texts(attrs.node_path),
+            pref: attrs.local_pref,
+            cost: attrs.cost,
+            mark: attrs.only_to_customer.map(str::to_owned),
+            marks: Marks {
+                leaving: has(WellKnown::GRACEFUL_SHUTDOWN),
+                stale: has(WellKnown::STALE),
+                closed: has(WellKnown::FAIL_CLOSED),
+            },
+            tags: texts(attrs.tags),
+        }
+    }
+}
+
 fn marks(row: &SeenRoute) -> Marks {
     Marks {
         leaving: row.marked(WellKnown::GRACEFUL_SHUTDOWN),
@@ -315,22 +337,7 @@ impl Net {
                 return Err(format!("did not tell {} of {name:?}", their.name));
             };
             rest.remove(&name);
-            let attrs = Attrs::read(bytes).unwrap_or_default();
-            let texts = |path: catalyst_wire::Path<'_>| path.iter().map(str::to_owned).collect();
-            let has = |mark| attrs.well_known.has(mark);
-            let got = Told {
-                orgs: texts(attrs.org_path),
-                nodes: texts(attrs.node_path),
-                pref: attrs.local_pref,
-                cost: attrs.cost,
-                mark: attrs.only_to_customer.map(str::to_owned),
-                marks: Marks {
-                    leaving: has(WellKnown::GRACEFUL_SHUTDOWN),
-                    stale: has(WellKnown::STALE),
-                    closed: has(WellKnown::FAIL_CLOSED),
-                },
-                tags: texts(attrs.tags),
-            };
+            let got = Told::read(bytes);
             if got != *wanted {
                 return Err(format!("told {} of {name:?} as {got:?} instead of {wanted:?}", their.name));
             }

@@ -100,7 +100,10 @@ impl Net {
         };
         let needed = new.have < Limits::WITHHELD_WAYS || new.bare.iter().any(wants);
         (!needed).then(|| {
-            format!("told {} by {} at once, when {} was lost, though nobody needs it", key.0, new.via, old.via)
+            format!(
+                "told {} by {} at once, when {} was lost, though nobody needs it",
+                key.0, new.via, old.via
+            )
         })
     }
 
