@@ -1,4 +1,4 @@
-//! What is known of a way that a node withholds.
+//! What is known of a way that a node withholds, and of those that it tells.
 
 use std::collections::BTreeMap;
 
@@ -33,4 +33,17 @@ pub(crate) struct Held {
     pub(crate) due: bool,
     /// It is or was long-lived stale: such a way is withheld whoever needs it.
     pub(crate) stale: bool,
+}
+
+/// What a node uses for a key, and what it tells inside.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    /// Whose way is used.
+    pub(crate) via: NodeName,
+    /// Whose way is told.
+    pub(crate) told: Option<NodeName>,
+    /// Neighbours inside with a session and a way that may be used.
+    pub(crate) have: usize,
+    /// Those with a session and no way.
+    pub(crate) bare: Vec<NodeName>,
 }

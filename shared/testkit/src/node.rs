@@ -7,10 +7,9 @@ use catalyst_control::{Forward, LocalService, Notice};
 use catalyst_names::{NodeName, ServiceLabel, ServiceName};
 
 use crate::any::AnyCore;
-use crate::held::Held;
+use crate::held::{Held, Way};
 use crate::plan::NodePlan;
 use crate::seen::Name;
-use crate::told_at_once::Way;
 
 /// A node while it runs, and what it is to become again after a restart.
 pub struct Node {

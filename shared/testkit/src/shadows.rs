@@ -14,14 +14,15 @@ use crate::row::Usable;
 use crate::seen::{Name, RowsOf, SeenRoute};
 use crate::shadow::{Loss, Pair, Shadows, Terms, meaning};
 
-/// The counters of a neighbour's routes.
+/// The counters of a neighbour's routes, and its session.
 struct Counts<'a>(&'a NodeName);
 
 impl Look for Counts<'_> {
-    type Found = Option<(usize, usize)>;
+    type Found = Option<(usize, usize, Option<SessionId>)>;
 
     fn look<S: Store>(self, core: &Core<S>) -> Self::Found {
-        core.state().peer(self.0).map(|peer| (peer.routes, peer.refused.count() as usize))
+        let peer = core.state().peer(self.0)?;
+        Some((peer.routes, peer.refused.count() as usize, peer.session))
     }
 }
 
@@ -207,15 +208,16 @@ impl Net {
         let Some(shadow) = self.shadows.all.get(&(node, peer)) else { return };
         let name = self.nodes[peer].name();
         let counts = self.nodes[node].core.as_ref().and_then(|core| core.look(Counts(name)));
-        let Some((routes, refused)) = counts else { return };
-        if self.nodes[node].core.as_ref().is_some_and(AnyCore::is_ageing) {
+        let Some((routes, refused, session)) = counts else { return };
+        // What ended with this very frame is seen when the node says so.
+        let ended = session.map(|session| session.0) != shadow.session;
+        if ended || self.nodes[node].core.as_ref().is_some_and(AnyCore::is_ageing) {
             self.shadows.due.insert((node, peer));
             return;
         }
         let (least, most) = (shadow.rows.len(), shadow.rows.len() + shadow.leaving.perhaps().len());
         let fits = (least..=most).contains(&routes) && refused == shadow.refused.len();
-        // A session that ended with this very frame has forgotten what it refused.
-        if !fits && shadow.session.is_some() {
+        if !fits {
             let what = format!(
                 "holds {routes} routes of {name} and refused {refused}, instead of {least} to {most} and {}",
                 shadow.refused.len()

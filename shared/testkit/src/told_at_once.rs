@@ -9,22 +9,10 @@ use catalyst_oracle::rules;
 use catalyst_route_table::Store;
 
 use crate::any::Look;
+use crate::held::Way;
 use crate::net::Net;
 use crate::row::Usable;
 use crate::seen::Name;
-
-/// What a node uses for a key, and what it tells inside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
-    /// Whose way is used.
-    via: NodeName,
-    /// Whose way is told.
-    told: Option<NodeName>,
-    /// Neighbours inside with a session and a way that may be used.
-    have: usize,
-    /// Those with a session and no way.
-    bare: Vec<NodeName>,
-}
 
 /// The keys of a service to which a node has a way.
 struct Ways<'a>(&'a ServiceName);
